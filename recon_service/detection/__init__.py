@@ -1,0 +1,1 @@
+"""Faces in an image: one file per detector, each fulfilling ``FaceDetector``."""

@@ -1,0 +1,1 @@
+"""FaceMesh: 468 landmarks as evidence about the identity."""
