@@ -1,0 +1,56 @@
+# `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench lock clean
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# Two test processes suit a laptop and a small CI machine; `make test JOBS=8` on a bigger one.
+JOBS   ?= 2
+# One math thread per process: the matrices are small, and parallel tests would otherwise fight over the cores.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+help: ## print this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv with the command `recon` in it
+
+$(STAMP): pyproject.toml locks/dev.txt scripts/make_venv.sh
+	@VENV=$(VENV) sh scripts/make_venv.sh
+	@touch $@
+
+demo: setup ## enroll two portraits and verify depth captures, with pictures
+	$(BIN)/recon weights pull --set default
+	$(BIN)/recon demo
+
+test: setup ## run the whole test suite
+	$(BIN)/recon weights pull --set default
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: setup ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## print the speed and accuracy tables
+	@set -e; for bench in $(BENCHES); do echo; echo "== $$bench"; $(BIN)/python $$bench; done
+
+BENCHES ?= $(sort $(wildcard benchmarks/[a-z]*.py))
+
+lock: ## resolve the dependencies again (needs uv)
+	@command -v uv >/dev/null 2>&1 || [ -x $(BIN)/uv ] || { echo "make lock needs uv: $(BIN)/python -m pip install uv"; exit 1; }
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; set -e; \
+	flags="--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade"; \
+	uv pip compile $$flags pyproject.toml -o locks/base.txt; \
+	uv pip compile $$flags --extra demo --extra dev -c locks/base.txt pyproject.toml -o locks/dev.txt
+
+clean: ## remove .venv and caches; downloaded weights stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find recon_service worker tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

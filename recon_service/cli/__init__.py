@@ -1,0 +1,1 @@
+"""The command line: the third door, for operations and for trying things out without a server."""
