@@ -1,0 +1,100 @@
+"""Enroll: selfie bytes -> image -> face -> quality -> landmarks -> evidence -> identity posterior.
+
+The result goes into a template; keeping it is the caller's part (``application/enrollments.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from recon_service.application.pipeline import FacePipeline
+from recon_service.domain.errors import ImageRejected
+from recon_service.domain.evidence import Capture, LandmarkEvidence
+from recon_service.domain.faces import DetectedFace, FaceLandmarks
+from recon_service.domain.fit import Fit
+from recon_service.domain.images import Image
+from recon_service.domain.quality import QualityReport
+from recon_service.fitting.solver import fit_identity
+from recon_service.imaging import decode_image
+from recon_service.quality import assess
+
+
+class Stage(StrEnum):
+    """Where an enrollment stands; reported to the person who waits."""
+
+    DECODING = "decoding"
+    ASSESSING = "assessing"
+    FITTING = "fitting"
+    STORING = "storing"
+
+
+Progress = Callable[[Stage, float], None]
+"""Called with the stage and the share of the whole that is done, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selfie:
+    """One picture on its way: what was found in it so far. problem: why it could not be read at all."""
+
+    image: Image | None = None
+    face: DetectedFace | None = None
+    landmarks: FaceLandmarks | None = None
+    quality: QualityReport | None = None
+    problem: ImageRejected | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.landmarks is not None and self.quality is not None and self.quality.accepted
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentResult:
+    """fit is None when no selfie was accepted (a failure to enroll, with the reasons in the selfies)."""
+
+    selfies: tuple[Selfie, ...]
+    fit: Fit | None
+
+    @property
+    def accepted(self) -> tuple[Selfie, ...]:
+        return tuple(s for s in self.selfies if s.accepted)
+
+
+def enroll(contents: Sequence[bytes], pipeline: FacePipeline, *, progress: Progress = lambda stage, share: None) -> EnrollmentResult:
+    """The identity posterior of the person on these selfies, and what is to be said about each of them.
+
+    A selfie that cannot be read or that the quality gate rejects does not stop the others.
+    """
+    selfies: list[Selfie] = []
+    for number, content in enumerate(contents):
+        progress(Stage.DECODING if number == 0 else Stage.ASSESSING, 0.7 * number / len(contents))
+        selfies.append(examine(content, pipeline))
+    progress(Stage.FITTING, 0.7)
+    captures = [selfie_capture(s) for s in selfies if s.accepted]
+    fit = fit_identity(pipeline.model, captures, landmark_model=pipeline.landmark_model) if captures else None
+    progress(Stage.STORING, 0.9)
+    return EnrollmentResult(tuple(selfies), fit)
+
+
+def examine(content: bytes, pipeline: FacePipeline) -> Selfie:
+    """Decode one selfie, find the face and its landmarks, and assess the quality."""
+    try:
+        image = decode_image(content, limits=pipeline.image_limits)
+    except ImageRejected as problem:
+        return Selfie(problem=problem)
+    faces = pipeline.detector.detect(image)
+    face = faces[0] if faces else None
+    landmarks = pipeline.landmarker.landmarks(image, face) if face else None
+    return Selfie(image, face, landmarks, assess(image, faces, landmarks, limits=pipeline.quality_limits))
+
+
+def selfie_capture(selfie: Selfie) -> Capture:
+    """The evidence in an accepted selfie."""
+    assert selfie.image is not None and selfie.landmarks is not None  # noqa: S101 - narrowed by ``accepted``
+    return Capture(
+        source=selfie.landmarks.scheme,
+        camera=selfie.image.camera(),
+        evidence=(LandmarkEvidence(selfie.landmarks),),
+        log_focal_sd=selfie.image.log_focal_sd,
+    )

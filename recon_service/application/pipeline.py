@@ -1,0 +1,43 @@
+"""Everything that looks at pixels and depth, assembled once per process by the composition root and passed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from recon_service.comparison.noise import NoiseTable
+from recon_service.domain.faces import DetectedFace, FaceLandmarks
+from recon_service.domain.images import Image
+from recon_service.domain.landmark_model import LandmarkModel
+from recon_service.domain.morphable_model import MorphableModel
+from recon_service.imaging.limits import ImageLimits
+from recon_service.quality.limits import QualityLimits
+
+
+class FaceDetector(Protocol):
+    """Finds faces, best first."""
+
+    name: str
+
+    def detect(self, image: Image) -> tuple[DetectedFace, ...]: ...
+
+
+class FaceLandmarker(Protocol):
+    """Finds the landmarks of a detected face."""
+
+    name: str
+
+    def landmarks(self, image: Image, face: DetectedFace) -> FaceLandmarks: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FacePipeline:
+    """The parts of the two sentences. Thread-safe: every part is immutable or locks inside."""
+
+    detector: FaceDetector
+    landmarker: FaceLandmarker
+    model: MorphableModel
+    landmark_model: LandmarkModel
+    noise: NoiseTable
+    image_limits: ImageLimits = field(default_factory=ImageLimits)
+    quality_limits: QualityLimits = field(default_factory=QualityLimits)

@@ -1,0 +1,89 @@
+"""Evidence about an identity: what was observed, with its uncertainty, ready for the solver.
+
+A capture is one moment of one camera: everything seen in it shares one head pose and one expression. The solver takes any number
+of captures with any mix of evidence. New kinds of evidence (surface matches between images, points of a reconstructed mesh) are
+new value types here and new terms in ``fitting/terms``; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recon_service.domain.arrays import Array, finite, shaped
+from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.errors import InvalidValue
+from recon_service.domain.faces import FaceLandmarks
+from recon_service.domain.pose import HeadPose
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkEvidence:
+    """Landmarks seen in an image. information: 1 trusts the landmark model's covariance; 0.05 counts it as a twentieth."""
+
+    landmarks: FaceLandmarks
+    information: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.information <= 1e3:
+            raise InvalidValue(f"the information weight of landmarks must be positive, not {self.information:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorEvidence:
+    """A few landmarks lifted by depth: 3D points of the camera frame that hold the face in its own plane.
+
+    rows: (M,) indices of the landmark scheme. points: (M, 3) mm, camera frame. sd: (M,) mm, per axis.
+    """
+
+    scheme: str
+    rows: Array
+    points: Array
+    sd: Array
+
+    def __post_init__(self) -> None:
+        m = len(self.rows)
+        finite(shaped(self.points, "anchor points", m, 3), "anchor points")
+        shaped(self.sd, "anchor standard deviations", m)
+        if m and self.sd.min() <= 0:
+            raise InvalidValue("standard deviations of anchors must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class DepthSurfaceEvidence:
+    """A cleaned depth map. depth: (H, W) mm, 0 where nothing trustworthy was measured. sd: noise per pixel in mm at the face.
+    effective_points: how many independent measurements the noise leaves (neighbors are correlated)."""
+
+    depth: Array
+    sd: float
+    effective_points: float
+
+    def __post_init__(self) -> None:
+        finite(shaped(self.depth, "depth", None, None), "depth")
+        if not (np.isfinite(self.sd) and self.sd > 0 and self.effective_points > 0):
+            raise InvalidValue("depth noise and the effective number of points must be positive")
+
+
+Evidence = LandmarkEvidence | AnchorEvidence | DepthSurfaceEvidence
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One moment of one camera.
+
+    source: what made it, the key of its noise inflation ("facemesh", "kinect2", …). camera: intrinsics. log_focal_sd: standard
+    deviation of log(true focal / camera.fx), 0 when calibrated. start: initial head pose, or None when the landmarks give it.
+    """
+
+    source: str
+    camera: PinholeCamera
+    evidence: tuple[Evidence, ...]
+    log_focal_sd: float = 0.0
+    start: HeadPose | None = None
+
+    def __post_init__(self) -> None:
+        if not self.evidence:
+            raise InvalidValue("a capture without evidence says nothing")
+        if not 0.0 <= self.log_focal_sd <= 1.0:
+            raise InvalidValue(f"log_focal_sd must lie between 0 and 1, not {self.log_focal_sd:g}")

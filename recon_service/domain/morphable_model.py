@@ -1,0 +1,99 @@
+"""The canonical morphable model: a face is mean + identity basis · a + expression basis · e.
+
+Memory layout and scaling, once for the whole service: bases are (N, 3, K), so that ``basis @ coefficients`` gives (N, 3); a
+coefficient of 1 is one standard deviation of the population the model was learned from, so that the prior of the identity is
+N(0, I); expression directions are scaled to a unit prior too. Millimetres, head frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon_service.domain.arrays import Array, AnyArray, finite, shaped
+from recon_service.domain.errors import InvalidValue
+from recon_service.domain.mesh import Mesh
+
+
+@dataclass(frozen=True, slots=True)
+class LinearPoints:
+    """N points that move linearly with the coefficients.
+
+    mean: (N, 3) mm. identity: (N, 3, K). expression: (N, 3, E). normals: (N, 3) unit outward normals of the mean shape.
+    """
+
+    mean: Array
+    identity: Array
+    expression: Array
+    normals: Array
+
+    def __post_init__(self) -> None:
+        n = len(self.mean)
+        finite(shaped(self.mean, "mean", None, 3), "mean")
+        finite(shaped(self.identity, "identity basis", n, 3, None), "identity basis")
+        finite(shaped(self.expression, "expression basis", n, 3, None), "expression basis")
+        finite(shaped(self.normals, "normals", n, 3), "normals")
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def positions(self, identity: Array, expression: Array | None = None) -> Array:
+        """(N, 3) mm in the head frame for identity (K,) and expression (E,) coefficients (None: neutral)."""
+        # Flat matrix-vector products: BLAS reads the basis once, in its memory order.
+        n = len(self.mean)
+        moved = self.mean.reshape(-1) + self.identity.reshape(3 * n, -1) @ identity
+        if expression is not None:
+            moved = moved + self.expression.reshape(3 * n, -1) @ expression
+        return np.asarray(moved.reshape(n, 3))
+
+    def take(self, rows: AnyArray) -> LinearPoints:
+        """The chosen points (indices or mask)."""
+        return LinearPoints(self.mean[rows], self.identity[rows], self.expression[rows], self.normals[rows])
+
+    def between(self, triangles: AnyArray, barycentric: Array) -> LinearPoints:
+        """Points on triangles of these points: triangles (M, 3) indices, barycentric (M, 3) weights."""
+        normals = np.einsum("mb,mbc->mc", barycentric, self.normals[triangles])
+        return LinearPoints(
+            np.einsum("mb,mbc->mc", barycentric, self.mean[triangles]),
+            np.einsum("mb,mbck->mck", barycentric, self.identity[triangles]),
+            np.einsum("mb,mbck->mck", barycentric, self.expression[triangles]),
+            normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MorphableModel:
+    """A morphable model of the face.
+
+    name: which file it came from. space: the meaning of the identity coefficients; posteriors of two models are comparable only
+    if their spaces are the same string (the built-in and the dense model share one). vertices: its V points. triangles: (F, 3).
+    surface: indices of the vertices that depth evidence looks at (visible skin, evenly spread, no eyes or inner mouth).
+    """
+
+    name: str
+    space: str
+    vertices: LinearPoints
+    triangles: NDArray[np.int64]
+    surface: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        shaped(self.triangles, "triangles", None, 3)
+        count = len(self.vertices)
+        if self.triangles.min() < 0 or self.triangles.max() >= count:
+            raise InvalidValue("a triangle of the model names a vertex that does not exist")
+        if self.surface.min() < 0 or self.surface.max() >= count:
+            raise InvalidValue("a surface point of the model names a vertex that does not exist")
+
+    @property
+    def identity_modes(self) -> int:
+        return int(self.vertices.identity.shape[2])
+
+    @property
+    def expression_modes(self) -> int:
+        return int(self.vertices.expression.shape[2])
+
+    def mesh(self, identity: Array, expression: Array | None = None) -> Mesh:
+        """The face with these coefficients (expression None: neutral), head frame."""
+        return Mesh(self.vertices.positions(identity, expression), self.triangles)

@@ -1,0 +1,65 @@
+"""What is kept of an enrollment, and what a comparison says. ISO/IEC 2382-37: reference, probe, comparison score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from recon_service.domain.posterior import IdentityPosterior
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """One capture that a template rests on: what observed it and when; nothing of the capture itself."""
+
+    source: str
+    backend: str
+    captured_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The biometric reference of one subject.
+
+    template_id: unique. source: key of the noise table ("facemesh468", "kinect2", …). model: name of the morphable model it was
+    fitted with. calibration: name of the noise table in force. quality: 0-100 of the weakest selfie.
+    """
+
+    template_id: str
+    subject_id: str
+    posterior: IdentityPosterior
+    source: str
+    model: str
+    calibration: str
+    provenance: tuple[Provenance, ...]
+    quality: float
+    created_at: datetime
+
+
+class Decision(StrEnum):
+    """Outcome of a verification."""
+
+    MATCH = "MATCH"
+    NO_MATCH = "NO_MATCH"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonScore:
+    """Log-likelihood ratio (natural logarithm): one person against two. calibration: the noise table it was computed with."""
+
+    llr: float
+    reference_source: str
+    probe_source: str
+    calibration: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationResult:
+    """decision with its reasons (stable codes with a hint for the person), score None when no comparison was possible."""
+
+    decision: Decision
+    score: ComparisonScore | None
+    reasons: tuple[tuple[str, str], ...]
+    policy: str
