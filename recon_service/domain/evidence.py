@@ -20,34 +20,26 @@ from recon_service.domain.pose import HeadPose
 
 @dataclass(frozen=True, slots=True)
 class LandmarkEvidence:
-    """Landmarks seen in an image. information: 1 trusts the landmark model's covariance; 0.05 counts it as a twentieth."""
+    """Landmarks seen in an image.
+
+    information: 1 trusts the landmark model's covariance; 0.05 counts it as a twentieth. rows: the landmarks that take part, or None
+    for every usable one. independent_sd: None for the landmark model's covariance; else the standard deviation in mm at the face of
+    each coordinate of each landmark, taken as independent of each other.
+    """
 
     landmarks: FaceLandmarks
     information: float = 1.0
+    rows: tuple[int, ...] | None = None
+    independent_sd: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.information <= 1e3:
             raise InvalidValue(f"the information weight of landmarks must be positive, not {self.information:g}")
-
-
-@dataclass(frozen=True, slots=True)
-class AnchorEvidence:
-    """A few landmarks lifted by depth: 3D points of the camera frame that hold the face in its own plane.
-
-    rows: (M,) indices of the landmark scheme. points: (M, 3) mm, camera frame. sd: (M,) mm, per axis.
-    """
-
-    scheme: str
-    rows: Array
-    points: Array
-    sd: Array
-
-    def __post_init__(self) -> None:
-        m = len(self.rows)
-        finite(shaped(self.points, "anchor points", m, 3), "anchor points")
-        shaped(self.sd, "anchor standard deviations", m)
-        if m and self.sd.min() <= 0:
-            raise InvalidValue("standard deviations of anchors must be positive")
+        if self.independent_sd is not None and not 0.0 < self.independent_sd < 1e3:
+            raise InvalidValue(f"a landmark standard deviation must be positive, not {self.independent_sd:g}")
+        count = len(self.landmarks.points)
+        if self.rows is not None and not all(0 <= row < count for row in self.rows):
+            raise InvalidValue("a row names a landmark that does not exist")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +57,7 @@ class DepthSurfaceEvidence:
             raise InvalidValue("depth noise and the effective number of points must be positive")
 
 
-Evidence = LandmarkEvidence | AnchorEvidence | DepthSurfaceEvidence
+Evidence = LandmarkEvidence | DepthSurfaceEvidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,83 @@
+"""The built-in model and the landmark observation model: one small file that ships with the code.
+
+``weights/build_builtin.py`` makes it. It holds the canonical model at FaceMesh's 468 landmark positions, and what FaceMesh sees of
+the surface: offset, response to identity and covariances, the latter as a low-rank factor plus a diagonal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from recon_service.canonical_model.space import SPACE
+from recon_service.domain.arrays import AnyArray, Array
+from recon_service.domain.errors import WeightsUnavailable
+from recon_service.domain.landmark_model import LandmarkModel
+from recon_service.domain.morphable_model import LinearPoints, MorphableModel
+
+NAME = "ict-facemesh468-builtin"
+SCHEME = "facemesh468"
+MIN_FACING = 0.15
+
+
+def load_builtin(path: Path) -> MorphableModel:
+    """The 468-vertex model with FaceMesh's triangles. Raises WeightsUnavailable if the file is damaged."""
+    arrays = _read(path)
+    vertices = _vertices(arrays)
+    seen_in_depth = arrays["usable"] & arrays["on_skin"] & (vertices.normals[:, 2] > MIN_FACING)
+    return MorphableModel(
+        name=NAME,
+        space=SPACE,
+        vertices=vertices,
+        triangles=arrays["triangles"].astype(np.int64),
+        surface=np.flatnonzero(seen_in_depth),
+    )
+
+
+def load_landmark_model(path: Path, model: MorphableModel) -> LandmarkModel:
+    """FaceMesh's observation model on ``model`` (built-in or dense). Raises WeightsUnavailable if the file is damaged."""
+    arrays = _read(path)
+    if model.name == NAME:
+        surface = model.vertices
+    else:
+        surface = model.vertices.between(
+            arrays["dense_corners"].astype(np.int64), arrays["dense_barycentric"].astype(np.float64)
+        )
+    apparent = LinearPoints(
+        surface.mean + arrays["offset"],
+        surface.identity + arrays["response"].astype(np.float64),
+        surface.expression,
+        surface.normals,
+    )
+    return LandmarkModel(
+        scheme=SCHEME,
+        points=apparent,
+        usable=arrays["usable"],
+        shared=_covariance(arrays, "shared"),
+        per_image=_covariance(arrays, "per_image"),
+    )
+
+
+def _vertices(arrays: dict[str, AnyArray]) -> LinearPoints:
+    return LinearPoints(
+        arrays["mean"].astype(np.float64),
+        arrays["identity"].astype(np.float64),
+        arrays["expression"].astype(np.float64),
+        arrays["normals"].astype(np.float64),
+    )
+
+
+def _covariance(arrays: dict[str, AnyArray], name: str) -> Array:
+    factor = arrays[f"{name}_factor"].astype(np.float64)
+    return np.asarray(factor @ factor.T + np.diag(arrays[f"{name}_rest"].astype(np.float64)))
+
+
+def _read(path: Path) -> dict[str, AnyArray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError) as fault:
+        raise WeightsUnavailable(
+            "The built-in model cannot be read.", next_step="Restore weights/builtin.npz from the repository."
+        ) from fault

@@ -1,0 +1,71 @@
+"""The linearized least-squares problem of one Gauss-Newton step."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from recon_service.domain.arrays import Array
+from recon_service.domain.errors import FitFailed
+from recon_service.fitting.unknowns import Layout, State
+
+
+class NormalEquations:
+    """Accumulates J'J and J'r of residuals r whose Jacobian with respect to the unknowns is -J, already whitened."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.matrix = np.zeros((layout.size, layout.size))
+        self.vector = np.zeros(layout.size)
+
+    def add(self, columns: NDArray[np.int64], jacobian: Array, residual: Array) -> None:
+        """jacobian: (M, len(columns)) of the prediction, residual: (M,) observed - predicted, both in units of the noise."""
+        self.matrix[np.ix_(columns, columns)] += jacobian.T @ jacobian
+        self.vector[columns] += jacobian.T @ residual
+
+    def add_priors(self, state: State) -> None:
+        """N(0, I) on the identity and on each capture's expression; N(0, sd²) on each unknown log focal."""
+        layout = self._layout
+        diagonal = np.zeros(layout.size)
+        target = np.zeros(layout.size)
+        diagonal[layout.identity] = 1.0
+        target[layout.identity] = -state.identity
+        for g, sd in enumerate(layout.focal_sds):
+            column = layout.identity_modes + g
+            diagonal[column] = 1.0 / sd**2
+            target[column] = -state.log_focals[g] / sd**2
+        for i in range(layout.captures):
+            diagonal[layout.expression(i)] = 1.0
+            target[layout.expression(i)] = -state.expressions[i]
+        self.matrix[np.diag_indices(layout.size)] += diagonal
+        self.vector += target
+
+    def step(self, *, identity_free: bool) -> Array:
+        """The Gauss-Newton step (size,); without the identity when it is held. FitFailed if the system is singular."""
+        free = np.ones(self._layout.size, dtype=bool)
+        if not identity_free:
+            free[self._layout.identity] = False
+        matrix = self.matrix[np.ix_(free, free)]
+        # A tiny ridge, relative to each unknown's own scale, keeps poses that nothing holds from running away.
+        matrix[np.diag_indices(len(matrix))] *= 1 + 1e-6
+        step = np.zeros(self._layout.size)
+        try:
+            step[free] = scipy.linalg.solve(matrix, self.vector[free], assume_a="pos", check_finite=False)
+        except (np.linalg.LinAlgError, ValueError) as fault:
+            raise FitFailed("The evidence does not determine the fit.", next_step="Take the capture again.") from fault
+        if not np.isfinite(step).all():
+            raise FitFailed("The fit diverged.", next_step="Take the capture again.")
+        return step
+
+    def identity_covariance(self) -> Array:
+        """Posterior covariance (K, K) of the identity with all nuisance unknowns integrated out (Laplace approximation:
+        the inverse of the Schur complement of the nuisance block)."""
+        k = self._layout.identity_modes
+        a, b, c = self.matrix[:k, :k], self.matrix[:k, k:], self.matrix[k:, k:]
+        try:
+            precision = a - b @ scipy.linalg.solve(c, b.T, assume_a="pos", check_finite=False)
+            covariance = np.linalg.inv((precision + precision.T) / 2)
+        except (np.linalg.LinAlgError, ValueError) as fault:
+            raise FitFailed("The evidence does not determine the fit.", next_step="Take the capture again.") from fault
+        return np.asarray((covariance + covariance.T) / 2)

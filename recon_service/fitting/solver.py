@@ -1,0 +1,128 @@
+"""Gauss-Newton over one shared identity and the nuisances of every capture; returns the Gaussian posterior of the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recon_service.domain.errors import InvalidValue, ModelMismatch
+from recon_service.domain.evidence import Capture, DepthSurfaceEvidence, LandmarkEvidence
+from recon_service.domain.fit import CaptureFit, Fit
+from recon_service.domain.landmark_model import LandmarkModel
+from recon_service.domain.morphable_model import MorphableModel
+from recon_service.domain.pose import HeadPose
+from recon_service.domain.posterior import IdentityPosterior
+from recon_service.fitting.normal_equations import NormalEquations
+from recon_service.fitting.start import pose_from_landmarks
+from recon_service.fitting.terms.depth_surface import DepthSurfaceTerm
+from recon_service.fitting.terms.landmarks import LandmarkTerm
+from recon_service.fitting.terms.term import Term, TermReport
+from recon_service.fitting.unknowns import Layout, State
+
+MAX_ITERATIONS = 14
+LANDMARK_ITERATIONS = 8
+HELD_ITERATIONS = 3
+"""With depth, the identity is held while the pose is still coming in."""
+CONVERGED_STEP = 1e-3
+"""Largest change of an identity coefficient (standard deviations) at which the fit has arrived."""
+
+
+def fit_identity(
+    model: MorphableModel, captures: Sequence[Capture], *, landmark_model: LandmarkModel | None = None
+) -> Fit:
+    """The identity posterior of the one person on all captures.
+
+    Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal length. The result
+    does not depend on the order of the captures. Raises InvalidValue without captures or without a start, ModelMismatch for
+    landmarks of a scheme that the landmark model does not know, FitFailed when the evidence does not determine the fit.
+    """
+    if not captures:
+        raise InvalidValue("a fit needs at least one capture")
+    layout = Layout.of(model, captures)
+    poses = tuple(_start(capture, landmark_model) for capture in captures)
+    terms = _terms(model, captures, landmark_model, layout, poses)
+    with_depth = any(isinstance(term, DepthSurfaceTerm) for term in terms)
+    state = State(
+        np.zeros(layout.identity_modes),
+        np.zeros(len(layout.focal_sds)),
+        np.zeros((layout.captures, layout.expression_modes)),
+        poses,
+    )
+    for iteration in range(MAX_ITERATIONS if with_depth else LANDMARK_ITERATIONS):
+        equations, _ = _linearize(terms, state, layout, iteration)
+        identity_free = not with_depth or iteration >= HELD_ITERATIONS
+        step = equations.step(identity_free=identity_free)
+        state = state.moved(step, layout)
+        if identity_free and iteration > 5 and np.abs(step[layout.identity]).max() < CONVERGED_STEP:
+            break
+    # Linearized once more where the fit arrived: the covariance and the residuals belong to the returned state.
+    equations, reports = _linearize(terms, state, layout, MAX_ITERATIONS)
+    posterior = IdentityPosterior(model.space, state.identity, equations.identity_covariance())
+    return Fit(posterior, _capture_fits(captures, terms, reports, state, layout))
+
+
+def _start(capture: Capture, landmark_model: LandmarkModel | None) -> HeadPose:
+    if capture.start is not None:
+        return capture.start
+    for evidence in capture.evidence:
+        if isinstance(evidence, LandmarkEvidence):
+            return pose_from_landmarks(evidence.landmarks, capture.camera, _matching(landmark_model, evidence))
+    raise InvalidValue("a capture without landmarks needs a start pose")
+
+
+def _terms(
+    model: MorphableModel,
+    captures: Sequence[Capture],
+    landmark_model: LandmarkModel | None,
+    layout: Layout,
+    poses: Sequence[HeadPose],
+) -> list[Term]:
+    images = sum(any(isinstance(e, LandmarkEvidence) for e in capture.evidence) for capture in captures)
+    terms: list[Term] = []
+    for i, capture in enumerate(captures):
+        for evidence in capture.evidence:
+            match evidence:
+                case LandmarkEvidence():
+                    seen = _matching(landmark_model, evidence)
+                    terms.append(LandmarkTerm(i, capture, evidence, seen, layout, start=poses[i], images=images))
+                case DepthSurfaceEvidence():
+                    terms.append(DepthSurfaceTerm(i, capture, evidence, model, layout))
+    return terms
+
+
+def _matching(landmark_model: LandmarkModel | None, evidence: LandmarkEvidence) -> LandmarkModel:
+    scheme = evidence.landmarks.scheme
+    if landmark_model is None or landmark_model.scheme != scheme:
+        have = "none" if landmark_model is None else landmark_model.scheme
+        raise ModelMismatch(f"landmarks of the scheme {scheme} need its landmark model, there is {have}")
+    return landmark_model
+
+
+def _linearize(
+    terms: Sequence[Term], state: State, layout: Layout, iteration: int
+) -> tuple[NormalEquations, list[TermReport]]:
+    equations = NormalEquations(layout)
+    equations.add_priors(state)
+    return equations, [term.accumulate(state, equations, iteration=iteration) for term in terms]
+
+
+def _capture_fits(
+    captures: Sequence[Capture], terms: Sequence[Term], reports: Sequence[TermReport], state: State, layout: Layout
+) -> tuple[CaptureFit, ...]:
+    fits = []
+    for i, capture in enumerate(captures):
+        own = [report for term, report in zip(terms, reports, strict=True) if term.capture == i]
+        count = sum(report.count for report in own)
+        distances = [report.residual_mm for report in own if report.residual_mm is not None]
+        fits.append(
+            CaptureFit(
+                pose=state.poses[i],
+                expression=state.expressions[i],
+                camera=capture.camera.scaled_focal(state.focal_factor(layout, i)),
+                residual_rms=float(np.sqrt(sum(report.squared for report in own) / max(count, 1))),
+                used_points=sum(report.points for report in own),
+                residual_mm=distances[0] if distances else None,
+            )
+        )
+    return tuple(fits)

@@ -1,0 +1,1 @@
+"""One file per kind of evidence: its residual, and the derivative of its prediction."""

@@ -1,0 +1,114 @@
+"""Landmarks: the residual is the reprojection error in pixels, whitened by the landmark model's covariance.
+
+With X = mean + B_id a + B_ex e (head frame), X_c = R X + t and u = f x/z + c, the derivatives are
+
+    du/da = P R B_id,   du/de = P R B_ex,   du/d(w, t) = P [-skew(R X), I],   du/d(log f) = u - c,
+
+where P = [[f/z, 0, -f x/z²], [0, f/z, -f y/z²]] and w rotates in the camera frame about the head's origin. Robust weights are
+Huber's on the length of a landmark's residual in units of its own standard deviation, before the whitening of the set.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from recon_service.domain.arrays import Array
+from recon_service.domain.evidence import Capture, LandmarkEvidence
+from recon_service.domain.landmark_model import LandmarkModel
+from recon_service.domain.morphable_model import LinearPoints
+from recon_service.domain.pose import HeadPose
+from recon_service.fitting.normal_equations import NormalEquations
+from recon_service.fitting.terms.term import TermReport
+from recon_service.fitting.unknowns import Layout, State
+
+EVERY = 2
+"""Every second usable landmark is enough: neighbors err together."""
+
+NUGGET = 0.1
+"""Added to the diagonal of the correlation matrix: the learned covariance has directions with nearly no noise."""
+
+HUBER = 4.0
+MIN_FACING = 0.25
+"""Cosine between normal and line of sight under which a landmark counts as hidden."""
+
+
+class LandmarkTerm:
+    """Landmarks of one capture. ``images``: how many pictures of the person take part in the fit."""
+
+    def __init__(
+        self,
+        capture_index: int,
+        capture: Capture,
+        evidence: LandmarkEvidence,
+        model: LandmarkModel,
+        layout: Layout,
+        *,
+        start: HeadPose,
+        images: int,
+    ) -> None:
+        self.capture = capture_index
+        self._layout = layout
+        self._columns = layout.columns(capture_index)
+        rows = _visible(model, _chosen(model, evidence), start)
+        self._points: LinearPoints = model.points.take(rows)
+        camera = capture.camera
+        # Distortion is undone once: from here on the camera is an ideal pinhole with its principal point at 0.
+        self._observed = camera.rays(evidence.landmarks.points[rows])[:, :2] * [camera.fx, camera.fy]
+        self._focal = np.array([camera.fx, camera.fy])
+        count = len(rows)
+        if evidence.independent_sd is None:
+            covariance = model.covariance(rows, images=images)
+            self._sd = np.sqrt(np.diag(covariance))
+            correlation = covariance / np.outer(self._sd, self._sd) + NUGGET * np.eye(count)
+            self._whitening = scipy.linalg.solve_triangular(np.linalg.cholesky(correlation), np.eye(count), lower=True)
+        else:
+            self._sd = np.full(count, evidence.independent_sd)
+            self._whitening = np.eye(count)
+        self._whitening *= np.sqrt(evidence.information)
+
+    def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
+        i = self.capture
+        pose = state.poses[i]
+        focal = self._focal * state.focal_factor(self._layout, i)
+        turned = self._points.positions(state.identity, state.expressions[i]) @ pose.rotation.T
+        x, y, z = (turned + pose.translation).T
+        predicted = np.stack([focal[0] * x / z, focal[1] * y / z], axis=1)
+        residual = self._observed - predicted
+
+        n = len(z)
+        projection = np.zeros((n, 2, 3))
+        projection[:, 0, 0], projection[:, 0, 2] = focal[0] / z, -predicted[:, 0] / z
+        projection[:, 1, 1], projection[:, 1, 2] = focal[1] / z, -predicted[:, 1] / z
+        rotated = projection @ pose.rotation
+        parts = [
+            rotated @ self._points.identity,
+            rotated @ self._points.expression,
+            np.cross(turned[:, None, :], projection),
+            projection,
+        ]
+        if self._layout.focal_of[i] is not None:
+            parts.append(predicted[:, :, None])
+        jacobian = np.concatenate(parts, axis=2)
+
+        sd_px = self._sd * focal.mean() / pose.translation[2]
+        length = np.linalg.norm(residual, axis=1) / sd_px
+        weight = np.sqrt(np.minimum(1.0, HUBER / np.maximum(length, 1e-9))) / sd_px
+        white_jacobian = np.concatenate([self._whitening @ (jacobian[:, k] * weight[:, None]) for k in range(2)])
+        white_residual = np.concatenate([self._whitening @ (residual[:, k] * weight) for k in range(2)])
+        equations.add(self._columns, white_jacobian, white_residual)
+        return TermReport(float(white_residual @ white_residual), 2 * n, n)
+
+
+def _chosen(model: LandmarkModel, evidence: LandmarkEvidence) -> Array:
+    if evidence.rows is not None:
+        return np.asarray(evidence.rows, dtype=np.int64)
+    return np.flatnonzero(model.usable)[::EVERY]
+
+
+def _visible(model: LandmarkModel, rows: Array, pose: HeadPose) -> Array:
+    """The rows whose surface faces the camera in this pose."""
+    points = pose.apply(model.points.mean[rows])
+    normals = model.points.normals[rows] @ pose.rotation.T
+    facing = -np.einsum("ni,ni->n", normals, points) / np.linalg.norm(points, axis=1)
+    return rows[facing > MIN_FACING]
