@@ -5,22 +5,26 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from recon_service.domain.arrays import Array
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
+from recon_service.domain.morphable_model import MorphableModel
 from recon_service.rendering.raycast import SurfaceHits, raycast
 from recon_service.rendering.shading import Clay, downsampled, enlarged, lit, sky_visibility
 from recon_service.rendering.views import over, png
 
-FRAME = 1.55
+FRAME = 1.7
 """Height of the picture's part shown, in heights of the face."""
 SUPERSAMPLING = 2
 WIRE_SRGB = np.array([150, 236, 255])
 MIN_EDGE_PX = 7.0
 """A wire is drawn only where the median edge of the mesh is at least this long; denser ones would look like fog."""
-CONTOUR_MM = 6.0
+FADE_MM = (9.0, 22.0)
+"""The overlay is opaque up to the first distance from the surface points, and gone at the second."""
+CONTOUR_MM = 5.0
 """Spacing of the contour lines that a denser mesh gets instead."""
 
 
@@ -30,37 +34,47 @@ def overlay_png(
     camera: PinholeCamera,
     *,
     height: int = 640,
-    opacity: float = 0.72,
-    heights: Array | None = None,
+    opacity: float = 0.82,
+    focus: Array | None = None,
 ) -> bytes:
     """PNG bytes: the face of ``image`` beside the same picture with the mesh over it.
 
     mesh: in the camera frame, millimetres. camera: of the whole image, with the fitted focal length. height: of the result in
-    pixels. opacity: of the clay. heights: (V,) millimetres whose contour lines are drawn on a dense mesh, by default the distance
-    from the nearest point of the mesh along the camera's axis; the mesh's own edges are drawn on a coarse one.
+    pixels. opacity: of the clay. focus: (V,) in [0, 1], how much each vertex belongs to the face proper (``face_focus``): the rest
+    (neck, ears, back of the head) is not drawn. A coarse mesh shows its edges, a dense one contour lines of the distance.
     """
-    left, top, side_w, side_h = _frame(image, camera.project(mesh.vertices))
+    weights = np.ones(len(mesh.vertices)) if focus is None else focus
+    left, top, side_w, side_h = _frame(image, camera.project(mesh.vertices[weights > 0.5]))
     zoom = height / side_h
     crop = camera.cropped(left=left, top=top, width=side_w, height=side_h)
     photograph = _resized(image.pixels[top : top + side_h, left : left + side_w], zoom)
-    view = enlarged(crop, zoom)
-    rgba = clay_with_lines(mesh, view, heights=heights)
+    rgba = clay_with_lines(mesh, enlarged(crop, zoom), focus=weights)
     rgba = rgba[: photograph.shape[0], : photograph.shape[1]]
     gap = np.full((photograph.shape[0], 6, 3), 16, dtype=np.uint8)
     return png(np.concatenate([photograph, gap, over(photograph, rgba, opacity=opacity)], axis=1))
 
 
-def clay_with_lines(mesh: Mesh, camera: PinholeCamera, *, heights: Array | None = None) -> NDArray[np.uint8]:
+def face_focus(model: MorphableModel) -> Array:
+    """(V,) in [0, 1]: 1 on the front of the face, falling to 0 within ``FADE_MM`` beyond the model's surface points."""
+    mean = model.vertices.mean
+    distance, _ = cKDTree(mean[model.surface]).query(mean)
+    # Eyes and lips are no surface points, but they lie within the face: only what is farther away than that fades.
+    return np.asarray(np.clip((FADE_MM[1] - distance) / (FADE_MM[1] - FADE_MM[0]), 0.0, 1.0))
+
+
+def clay_with_lines(mesh: Mesh, camera: PinholeCamera, *, focus: Array) -> NDArray[np.uint8]:
     """The mesh in clay with thin lines on it, (H, W, 4) uint8 sRGB with straight alpha."""
     fine = enlarged(camera, SUPERSAMPLING)
     hits = raycast(mesh, fine)
-    linear = lit(mesh, hits, clay=Clay(), sky=sky_visibility(mesh), camera=fine)
-    rgba = downsampled(linear, hits.mask, SUPERSAMPLING)
-    if _median_edge(mesh, camera) >= MIN_EDGE_PX:
+    coarse = _median_edge(mesh, camera) >= MIN_EDGE_PX
+    linear = lit(mesh, hits, clay=Clay(inside=1.0 if coarse else 0.12), sky=sky_visibility(mesh), camera=fine)
+    alpha = hits.interpolated(focus, mesh.triangles)
+    rgba = downsampled(linear, alpha, SUPERSAMPLING)
+    if coarse:
         strength = _wires(mesh, fine, hits)
     else:
-        levels = mesh.vertices[:, 2] - mesh.vertices[:, 2].min() if heights is None else heights
-        strength = _contours(hits.interpolated(levels, mesh.triangles), hits.mask)
+        distance = hits.interpolated(mesh.vertices[:, 2] - mesh.vertices[:, 2].min(), mesh.triangles)
+        strength = _contours(distance, hits.mask)
     lines = cv2.resize(strength, (camera.width, camera.height), interpolation=cv2.INTER_AREA)[..., None]
     rgba[..., :3] = np.round(rgba[..., :3] * (1 - lines) + WIRE_SRGB * lines)
     return rgba
@@ -86,7 +100,7 @@ def _contours(level: Array, mask: NDArray[np.bool_]) -> Array:
     inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     # Where lines would come closer than a few pixels (the silhouette), they fade out.
     fade = np.clip(1.6 - 4.0 * slope, 0.0, 1.0)
-    return np.where(inside, 0.5 * np.clip(1.4 - away / 1.1, 0.0, 1.0) * fade, 0.0)
+    return np.where(inside, 0.75 * np.clip(1.5 - away / 1.2, 0.0, 1.0) * fade, 0.0)
 
 
 def _median_edge(mesh: Mesh, camera: PinholeCamera) -> float:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array
+from recon_service.domain.arrays import AnyArray, Array
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.mesh import Mesh
 from recon_service.rendering.raycast import SurfaceHits, cast, raycast
@@ -21,7 +21,6 @@ SKY_LIFT_MM = 0.5
 """Sky rays start this far above the surface, lest they meet their own triangle."""
 SKY_STRENGTH = 0.9
 RIM_STRENGTH = 0.12
-INSIDE_SHADE = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,8 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Clay:
-    """The material and its lights. color and ambient: linear RGB. softness: 0 hard Lambert, 1 light wraps around the form."""
+    """The material and its lights. color and ambient: linear RGB. softness: 0 hard Lambert, 1 light wraps around the form.
+    inside: share of the light that reaches surfaces seen from behind (through an eye or between the lips of an open mesh)."""
 
     color: tuple[float, float, float] = (0.58, 0.49, 0.43)
     ambient: tuple[float, float, float] = (0.17, 0.19, 0.24)
@@ -43,6 +43,7 @@ class Clay:
         Light((0.80, -0.10, -0.59), (0.13, 0.17, 0.25)),
     )
     softness: float = 0.10
+    inside: float = 0.12
 
 
 def shade(
@@ -66,7 +67,6 @@ def lit(mesh: Mesh, hits: SurfaceHits, *, clay: Clay, sky: Array, camera: Pinhol
     views = -camera.rays(np.stack([columns, rows], axis=1).astype(np.float64))
     views /= np.linalg.norm(views, axis=1, keepdims=True)
     facing = np.einsum("mc,mc->m", normals[hits.mask], views)
-    # The inside of the open face (seen through an eye or between the lips) is clay too, but little light gets there.
     shaded = normals[hits.mask] * np.where(facing < 0, -1.0, 1.0)[:, None]
     open_sky = hits.interpolated(sky, mesh.triangles)[hits.mask]
     # Ambient light comes mostly from above (camera y points down).
@@ -75,7 +75,7 @@ def lit(mesh: Mesh, hits: SurfaceHits, *, clay: Clay, sky: Array, camera: Pinhol
         wrapped = (shaded @ np.asarray(lamp.direction) + clay.softness) / (1 + clay.softness)
         occlusion = 0.4 + 0.6 * open_sky[:, None]
         light = light + np.maximum(wrapped, 0.0)[:, None] * np.asarray(lamp.color) * occlusion
-    light = light * np.where(facing < 0, INSIDE_SHADE, 1.0)[:, None]
+    light = light * np.where(facing < 0, clay.inside, 1.0)[:, None]
     # A thin bright rim lifts the silhouette off a dark background (Schlick's approximation of Fresnel reflection).
     rim = np.where(facing < 0, 0.0, RIM_STRENGTH * (1 - np.abs(facing)) ** 5)
     out = np.zeros((*hits.mask.shape, 3))
@@ -112,11 +112,15 @@ def enlarged(camera: PinholeCamera, factor: float) -> PinholeCamera:
     )
 
 
-def downsampled(linear: Array, mask: NDArray[np.bool_], factor: int) -> NDArray[np.uint8]:
-    """Linear RGB (H·f, W·f, 3) and its mask as sRGB with alpha, (H, W, 4) uint8: block means, so that edges are soft."""
-    height, width = mask.shape[0] // factor, mask.shape[1] // factor
-    coverage = cv2.resize(mask.astype(np.float64), (width, height), interpolation=cv2.INTER_AREA)
-    color = cv2.resize(np.where(mask[..., None], linear, 0.0), (width, height), interpolation=cv2.INTER_AREA)
+def downsampled(linear: Array, coverage: AnyArray, factor: int) -> NDArray[np.uint8]:
+    """Linear RGB (H·f, W·f, 3) and its coverage (H·f, W·f), 0 to 1 or bool, as sRGB with straight alpha, (H, W, 4) uint8.
+
+    Means over blocks of f x f pixels, so that edges are soft.
+    """
+    size = (coverage.shape[1] // factor, coverage.shape[0] // factor)
+    weighted = linear * coverage[..., None]
+    coverage = cv2.resize(coverage.astype(np.float64), size, interpolation=cv2.INTER_AREA)
+    color = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
     straight = color / np.maximum(coverage, 1e-9)[..., None]
     rgba = np.concatenate([srgb(straight), coverage[..., None]], axis=2)
     return np.asarray(np.round(255 * rgba), dtype=np.uint8)

@@ -12,8 +12,8 @@ from PIL import ImageDraw, ImageFont
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import HeadPose
-from recon_service.rendering.shading import shade, sky_visibility
-from recon_service.rendering.subdivision import fine_enough
+from recon_service.rendering.shading import Clay, shade, sky_visibility
+from recon_service.rendering.subdivision import FINE_TRIANGLES, fine_enough
 
 VIEWS = (("front", 0.0), ("three-quarter", 40.0), ("profile", 88.0))
 """Label and yaw in degrees (toward the subject's left)."""
@@ -30,6 +30,8 @@ def three_views(mesh: Mesh, *, height: int = 560, title: str = "") -> bytes:
 
     title: written in the top left corner.
     """
+    # The lids and lips of a coarse mesh overlap a little: seen from behind they must not turn dark.
+    clay = Clay(inside=1.0) if len(mesh.triangles) < FINE_TRIANGLES else Clay()
     mesh = fine_enough(mesh)
     sky = sky_visibility(mesh)
     center = (mesh.vertices.max(axis=0) + mesh.vertices.min(axis=0)) / 2
@@ -43,7 +45,7 @@ def three_views(mesh: Mesh, *, height: int = 560, title: str = "") -> bytes:
     for label, yaw in VIEWS:
         pose = HeadPose.from_angles(yaw=yaw, pitch=0.0, roll=0.0, translation=np.zeros(3))
         posed = Mesh(pose.apply(mesh.vertices - center) + [0.0, 0.0, DISTANCE_MM], mesh.triangles)
-        panels.append(_labeled(over(backdrop, shade(posed, camera, sky=sky)), label))
+        panels.append(_labeled(over(backdrop, shade(posed, camera, sky=sky, clay=clay)), label))
     sheet = PillowImage.fromarray(np.concatenate(panels, axis=1))
     draw = ImageDraw.Draw(sheet)
     bar = 50.0 * focal / DISTANCE_MM
