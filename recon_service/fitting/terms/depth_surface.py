@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recon_service.domain.arrays import Array
+from recon_service.domain.depth_sampling import depth_at
 from recon_service.domain.evidence import Capture, DepthSurfaceEvidence
 from recon_service.domain.morphable_model import LinearPoints, MorphableModel
 from recon_service.fitting.normal_equations import NormalEquations
@@ -22,8 +22,6 @@ from recon_service.fitting.unknowns import Layout, State
 
 GATES_MM = (25.0, 20.0, 15.0, 12.0, 8.0)
 MIN_FACING = 0.3
-MAX_STEP_MM = 15.0
-"""Depth range of the four pixels around a projected point beyond which they straddle an edge."""
 SETTLING_ITERATIONS = 6
 """Iterations in which the robust scale follows the residuals; afterwards it follows the assumed noise."""
 
@@ -55,7 +53,7 @@ class DepthSurfaceTerm:
         turned = self._points.positions(state.identity, state.expressions[self.capture]) @ pose.rotation.T
         points = turned + pose.translation
         normals = self._points.normals @ pose.rotation.T
-        depth, seen = self._measured(points)
+        depth, seen = depth_at(self._evidence.depth, self._camera, points)
         facing = -np.einsum("ni,ni->n", normals, points) / np.linalg.norm(points, axis=1)
         along = np.einsum("ni,ni->n", normals, points)
         residual = along * (depth / points[:, 2] - 1.0)
@@ -80,19 +78,3 @@ class DepthSurfaceTerm:
         equations.add(self._columns, jacobian, whitened)
         rms = float(np.sqrt((weight * residual**2).sum() / weight.sum()))
         return TermReport(float(whitened @ whitened), len(used), len(used), rms)
-
-    def _measured(self, points: Array) -> tuple[Array, Array]:
-        """Depth (N,) mm interpolated where the points project, and whether all four pixels there are measured and agree."""
-        depth = self._evidence.depth
-        height, width = depth.shape
-        ahead = points[:, 2] > 1.0
-        pixels = self._camera.project(np.where(ahead[:, None], points, [0.0, 0.0, 1.0]))
-        column, row = np.floor(pixels).T
-        seen = ahead & (column >= 0) & (row >= 0) & (column < width - 1) & (row < height - 1)
-        c = np.where(seen, column, 0).astype(np.int64)
-        r = np.where(seen, row, 0).astype(np.int64)
-        fc, fr = pixels[:, 0] - c, pixels[:, 1] - r
-        corners = np.stack([depth[r, c], depth[r, c + 1], depth[r + 1, c], depth[r + 1, c + 1]], axis=1)
-        seen &= (corners > 0).all(axis=1) & (np.ptp(corners, axis=1) < MAX_STEP_MM)
-        weights = np.stack([(1 - fr) * (1 - fc), (1 - fr) * fc, fr * (1 - fc), fr * fc], axis=1)
-        return np.asarray((corners * weights).sum(axis=1)), seen

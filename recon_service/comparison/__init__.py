@@ -1,0 +1,1 @@
+"""Two identity posteriors -> a comparison score -> a decision."""

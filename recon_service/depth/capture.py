@@ -1,0 +1,36 @@
+"""Depth frame -> evidence."""
+
+from __future__ import annotations
+
+from recon_service.depth.cleaning import clean_depth
+from recon_service.depth.depth_only_start import pose_from_depth
+from recon_service.depth.landmark_start import pose_from_lifted
+from recon_service.depth.sensors import noise_of
+from recon_service.domain.depth_frame import DepthFrame
+from recon_service.domain.evidence import Capture, DepthSurfaceEvidence, Evidence, LandmarkEvidence
+from recon_service.domain.faces import FaceLandmarks
+from recon_service.domain.landmark_model import LandmarkModel
+from recon_service.domain.morphable_model import MorphableModel
+
+
+def depth_capture(
+    frame: DepthFrame,
+    *,
+    landmarks: FaceLandmarks | None,
+    model: MorphableModel,
+    landmark_model: LandmarkModel,
+) -> Capture:
+    """The evidence in one depth frame: its cleaned surface, and the landmarks of its aligned image where there are any.
+
+    The fit starts from the landmarks lifted by depth, or from the depth alone. Raises TooLittleDepth or NoFaceInDepth.
+    """
+    depth = clean_depth(frame.depth)
+    noise = noise_of(frame.camera_name)
+    evidence: list[Evidence] = [DepthSurfaceEvidence(depth, noise.sd, noise.effective_points)]
+    start = None
+    if landmarks is not None:
+        start = pose_from_lifted(landmarks, depth, frame.camera, landmark_model)
+        evidence.append(LandmarkEvidence(landmarks))
+    if start is None:
+        start = pose_from_depth(depth, frame.camera, model)
+    return Capture(frame.camera_name, frame.camera, tuple(evidence), start=start)
