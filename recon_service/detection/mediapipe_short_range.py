@@ -4,9 +4,9 @@ Input: the picture padded to a square, 128 x 128 RGB in [-1, 1]. Output: at each
 and size, six keypoints) in pixels of the 128-pixel input, relative to the anchor's center. Anchors: two at each of 16 x 16 cells,
 six at each of 8 x 8.
 
-The network sees faces that take at least about a tenth of the picture, and was trained for two meters at most. So the picture is
-looked at up to three times, each time only if nothing was found before: as it is (as MediaPipe does), with a margin around it
-(a face that fills the frame), and in overlapping tiles (a face far away).
+The network finds faces that take at least about a seventh of the picture. So the picture is looked at several times, each time only
+if nothing was found before: as it is (as MediaPipe does), with a margin around it (a face that fills the frame), and in overlapping
+tiles (a face far away).
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ GRIDS: Final = ((16, 2), (8, 6))
 SCORE_LOGIT_LIMIT: Final = 100.0
 MARGIN: Final = 0.5
 """Second look: this share of the longer side is added around the picture."""
-TILE_SHARE: Final = 0.5
-"""Third look: side of a tile, as a share of the longer side; tiles overlap by half."""
+TILE_SHARES: Final = (1 / 2, 1 / 3)
+"""Last looks: side of a tile, as a share of the longer side; tiles overlap by half or more. They find faces of a fifteenth and of
+a twenty-fifth of the longer side, where the whole picture shows those of a seventh."""
 
 
 class MediaPipeShortRange:
@@ -53,8 +54,9 @@ class MediaPipeShortRange:
         found = self._look(image, [(center, side)])
         if not found:
             found = self._look(image, [(center, side * (1 + 2 * MARGIN))])
-        if not found and side * TILE_SHARE >= INPUT_SIDE:
-            found = self._look(image, _tiles(image.width, image.height, side * TILE_SHARE))
+        for share in TILE_SHARES:
+            if not found and side * share >= INPUT_SIDE:
+                found = self._look(image, _tiles(image.width, image.height, side * share))
         return found
 
     def _look(

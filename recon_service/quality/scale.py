@@ -1,0 +1,58 @@
+"""From a measured value to a score of 0 to 100, and from the score to a verdict: the same four corners for every measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from recon_service.domain.errors import InvalidValue
+from recon_service.domain.quality import QualityMeasure, Verdict
+
+LIMIT_SCORE: Final = 30.0
+GOOD_SCORE: Final = 70.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Piecewise linear: ``worthless`` scores 0, ``limit`` 30, ``good`` 70, ``ideal`` 100; beyond the ends it is flat.
+
+    The four run in one direction, up where more is better and down where less is. Below 30 a picture is rejected, below 70 it is
+    accepted with a warning.
+    """
+
+    worthless: float
+    limit: float
+    good: float
+    ideal: float
+
+    def __post_init__(self) -> None:
+        steps = np.diff([self.worthless, self.limit, self.good, self.ideal])
+        if not ((steps > 0).all() or (steps < 0).all()):
+            raise InvalidValue(
+                f"a quality scale must rise or fall all the way, not {self.worthless:g}, {self.limit:g}, {self.good:g}, "
+                f"{self.ideal:g}",
+                next_step="Check the quality limits in the settings.",
+            )
+
+    def score(self, raw: float) -> float:
+        """0 to 100."""
+        corners = [self.worthless, self.limit, self.good, self.ideal]
+        scores = [0.0, LIMIT_SCORE, GOOD_SCORE, 100.0]
+        if corners[0] > corners[-1]:
+            corners, scores = corners[::-1], scores[::-1]
+        return float(np.interp(raw, corners, scores))
+
+
+def measure(name: str, raw: float, unit: str, score: float, hint: str) -> QualityMeasure:
+    """The measure with the verdict that its score deserves; the hint is kept only where something is to be mended."""
+    if score < LIMIT_SCORE:
+        verdict = Verdict.REJECTED
+    elif score < GOOD_SCORE:
+        verdict = Verdict.WARNING
+    else:
+        verdict = Verdict.GOOD
+    return QualityMeasure(
+        name=name, raw=raw, unit=unit, score=score, verdict=verdict, hint="" if verdict is Verdict.GOOD else hint
+    )
