@@ -25,7 +25,7 @@ __all__ = [
 
 
 def locate(name: str) -> Path:
-    """The verified model file of that name (or manifest path), as the environment variables say where to look.
+    """The verified model file of that name (or manifest path), found as the environment variables say.
 
     Raises
     ------

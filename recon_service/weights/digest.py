@@ -18,8 +18,8 @@ def file_sha256(path: Path) -> str:
 def content_sha256(path: Path) -> str | None:
     """SHA-256 over the names, dtypes, shapes and C-order bytes of an ``.npz``, by ascending name.
 
-    Two files with equal arrays have the same digest whatever zlib compressed them. None where the file is not an ``.npz`` or
-    holds Python objects.
+    Two files with equal arrays have the same digest whatever zlib compressed them. None where the file is not
+    an ``.npz`` or holds Python objects.
     """
     digest = hashlib.sha256()
     try:

@@ -36,8 +36,8 @@ def download(
 ) -> None:
     """Fill `part` up to `size` bytes, from where an earlier try broke off if the server can.
 
-    A server without ranges sends everything again, and the part starts over. Gives up after `attempts` tries in a row that
-    brought no new byte.
+    A server without ranges sends everything again, and the part starts over. Gives up after `attempts` tries
+    in a row that brought no new byte.
 
     Raises
     ------
@@ -93,7 +93,8 @@ def _one_try(client: httpx.Client, url: str, part: Path, *, size: int, report: C
             stream.truncate()
             done = start
             report(done)
-            for chunk in response.iter_bytes(CHUNK):
+            # Chunks as they arrive: gathering them first would lose the last ones when the line breaks.
+            for chunk in response.iter_raw():
                 done += len(chunk)
                 if done > size:
                     raise TransferFailed(f"more than the declared {size:,} bytes")

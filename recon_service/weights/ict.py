@@ -1,8 +1,9 @@
 """The canonical model's file, computed from the OBJ files that ICT-FaceKit publishes.
 
-ICT-FaceKit (Li et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020; MIT) is a folder of meshes with common
-vertices: the neutral mean, and the mean plus each identity mode and each expression. Only the face area is taken; differences to
-the mean are turned from centimeters into millimeters and stored as half floats.
+ICT-FaceKit (Li et al., "Learning Formation of Physically-Based Face Attributes", CVPR 2020; MIT) is a folder
+of meshes with common vertices: the neutral mean, and the mean plus each identity mode and each expression.
+Only the face area is taken; differences to the mean are turned from centimeters into millimeters and stored
+as half floats.
 
 Arrays of the result (N vertices, I identity modes, E expressions):
 
@@ -22,6 +23,7 @@ note       () str               origin and license
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,12 +49,15 @@ WEIGHT_NAME = "ict-face-model"
 # All expressions of the original but PupilDilate_L, which moves nothing in the face area.
 # fmt: off
 EXPRESSIONS = (
-    "PupilDilate_R", "browDown_L", "browDown_R", "browInnerUp_L", "browInnerUp_R", "browOuterUp_L", "browOuterUp_R",
+    "PupilDilate_R",
+    "browDown_L", "browDown_R", "browInnerUp_L", "browInnerUp_R", "browOuterUp_L", "browOuterUp_R",
     "cheekPuff_L", "cheekPuff_R", "cheekRaiser_L", "cheekRaiser_R", "cheekSquint_L", "cheekSquint_R",
     "eyeBlink_L", "eyeBlink_R", "eyeLookDown_L", "eyeLookDown_R", "eyeLookIn_L", "eyeLookIn_R",
-    "eyeLookOut_L", "eyeLookOut_R", "eyeLookUp_L", "eyeLookUp_R", "eyeSquint_L", "eyeSquint_R", "eyeWide_L", "eyeWide_R",
+    "eyeLookOut_L", "eyeLookOut_R", "eyeLookUp_L", "eyeLookUp_R",
+    "eyeSquint_L", "eyeSquint_R", "eyeWide_L", "eyeWide_R",
     "jawForward", "jawLeft", "jawOpen", "jawRight",
-    "mouthClose", "mouthDimple_L", "mouthDimple_R", "mouthFrown_L", "mouthFrown_R", "mouthFunnel", "mouthLeft",
+    "mouthClose", "mouthDimple_L", "mouthDimple_R", "mouthFrown_L", "mouthFrown_R",
+    "mouthFunnel", "mouthLeft",
     "mouthLowerDown_L", "mouthLowerDown_R", "mouthPress_L", "mouthPress_R", "mouthPucker", "mouthRight",
     "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmile_L", "mouthSmile_R",
     "mouthStretch_L", "mouthStretch_R", "mouthUpperUp_L", "mouthUpperUp_R", "noseSneer_L", "noseSneer_R",
@@ -99,7 +104,10 @@ class LocalFolder:
 
 @dataclass(frozen=True)
 class RemoteFolder:
-    """``FaceXModel`` at its web address. A reader that stops early also stops the transfer: a tenth of the bytes suffices."""
+    """``FaceXModel`` at its web address.
+
+    A reader that stops early also stops the transfer: a tenth of the bytes suffices.
+    """
 
     client: httpx.Client
     base_url: str = BASE_URL
@@ -129,7 +137,8 @@ def build_ict_arrays(
 ) -> dict[str, NDArray[Any]]:
     """Compute the arrays listed at the top of this module.
 
-    ``vertices_of`` reads the first vertices of a mesh, (N, 3), in the original's centimeters (default: straight from `folder`);
+    ``vertices_of`` reads the first vertices of a mesh, (N, 3), in the original's centimeters (default:
+    straight from `folder`);
     ``done`` hears how many of the meshes have been read.
 
     Raises
@@ -147,7 +156,7 @@ def build_ict_arrays(
     # A few files at a time hide the round trips of a remote folder.
     with ThreadPoolExecutor(max_workers=4) as pool:
         for index, vertices in enumerate(pool.map(read, layout.modes)):
-            # By way of float32, as in the declared file: rounding twice differs from rounding once in one value.
+            # By way of float32, as in the declared file: one value differs otherwise.
             deltas[index] = ((vertices - mean) * MILLIMETERS_PER_UNIT).astype(np.float32)
             done(index + 1)
     return {
@@ -190,13 +199,13 @@ def read_vertices(lines: Iterable[bytes], count: int, *, name: str) -> NDArray[n
 
 
 def read_triangles(lines: Iterable[bytes], vertices: int) -> NDArray[np.int64]:
-    """Triangles (T, 3), zero-based, of the faces that lie within the first `vertices`, as fans from each face's first corner."""
+    """Zero-based triangles (T, 3) of the faces within the first `vertices`, cut from their first corner."""
     triangles = []
     for line in lines:
         if line.startswith(b"f "):
             corners = [int(corner.split(b"/")[0]) - 1 for corner in line.split()[1:]]
             if max(corners) < vertices:
-                triangles += [(corners[0], *pair) for pair in zip(corners[1:], corners[2:], strict=False)]
+                triangles += [(corners[0], *pair) for pair in itertools.pairwise(corners[1:])]
     return np.asarray(triangles, dtype=np.int64).reshape(-1, 3)
 
 
@@ -214,9 +223,10 @@ def build_ict(
     base_url: str = BASE_URL,
     progress: Progress | None = None,
 ) -> Path:
-    """Compute the canonical model's file into the weights folder, from a local ``FaceXModel`` or from the web.
+    """Compute the canonical model's file into the weights folder, from a checkout or from the web.
 
-    What has been read from the web is kept until the file is complete, so an interrupted build goes on where it stopped.
+    What has been read from the web is kept until the file is complete, so an interrupted build goes on where
+    it stopped.
 
     Raises
     ------
@@ -251,8 +261,8 @@ def build_ict(
         except TransferFailed as error:
             raise DownloadFailed(
                 f"The original's files could not be read: {error}.",
-                next_step="Check the network and run `recon weights build ict` again (it goes on where it stopped), "
-                "or give a checkout of ICT-VGL/ICT-FaceKit with --source.",
+                next_step="Run `recon weights build ict` again: it goes on where it stopped. "
+                "Or give a checkout of ICT-VGL/ICT-FaceKit with --source.",
             ) from error
         except WrongBytes as error:
             cache.clear()

@@ -1,4 +1,4 @@
-"""Landing a file: written beside its place, verified, made durable, then renamed. A wrong file never lands."""
+"""Landing a file: written beside its place, verified, made durable, renamed. A wrong file never lands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def part_path(target: Path) -> Path:
 
 @contextlib.contextmanager
 def locked(target: Path, *, root: Path) -> Iterator[None]:
-    """Hold the lock of one target against other processes; waits. The kernel frees it when its holder dies."""
+    """Hold the lock of one target against other processes; waits. It ends with its holder."""
     folder = root / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
     name = str(target.relative_to(root)).replace(os.sep, "__")
@@ -53,8 +53,8 @@ def room_expected(file: WeightFile, part: Path) -> Iterator[None]:
             raise
         part.unlink(missing_ok=True)
         raise DiskFull(
-            f"{file.name} needs {file.size:,} bytes in {part.parent}, and there is no room ({error.strerror}).",
-            next_step="Free some room, or set RECON_WEIGHTS_DIR to a folder on another disk; then pull again.",
+            f"{file.name} needs {file.size:,} bytes in {part.parent}: no room ({error.strerror}).",
+            next_step="Free some room, or set RECON_WEIGHTS_DIR to a folder on another disk; then try again.",
         ) from error
 
 

@@ -49,7 +49,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Conversion:
-    """The file is derived from another format, and no converter is part of this version: only a mirror has it."""
+    """Derived from another format; no converter is part of this version, so only a mirror has it."""
 
     original: str
 
@@ -64,8 +64,9 @@ Source = PackageMember | Url | Build | Conversion
 class WeightFile:
     """One declared file.
 
-    ``path`` is relative to the weights folder. ``sha256`` and ``size`` (bytes) are those of the file; a computed ``.npz`` also
-    has ``content_sha256``, the digest of its arrays, which does not depend on the compressor.
+    ``path`` is relative to the weights folder. ``sha256`` and ``size`` (bytes) are those of the file; a
+    computed ``.npz`` also has ``content_sha256``, the digest of its arrays, which does not depend on the
+    compressor.
     """
 
     name: str

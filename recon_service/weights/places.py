@@ -1,4 +1,4 @@
-"""Where model files lie: beside the source code, in a folder of the user's choice, or in the user's data folder."""
+"""Where model files lie: beside the source code, in a folder of choice, or in the user's data folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def bundled_directory() -> Path:
-    """The folder with the manifest and the built-in model: ``weights/`` of the checkout, or its copy in the package."""
+    """The folder of the manifest and the built-in model: ``weights/`` of a checkout or its copy."""
     installed = _PACKAGE / "_weights"
     return installed if installed.is_dir() else _PACKAGE.parent / "weights"
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from recon_service.domain.errors import WeightsUnavailable
 from recon_service.weights.download import CHUNK, TransferFailed, download, http_client
-from recon_service.weights.errors import DownloadFailed, WeightsUnavailable
+from recon_service.weights.errors import DownloadFailed
 from recon_service.weights.landing import WrongBytes, land, locked, part_path, room_expected
 from recon_service.weights.manifest import Build, Conversion, PackageMember, Source, Url, WeightFile
 from recon_service.weights.progress import Progress, Silent
@@ -22,7 +23,7 @@ from recon_service.weights.wheel import WheelFolder
 
 @dataclass(frozen=True)
 class PullResult:
-    """What became of one file: `source` says where it came from (empty: it was there), `error` why it is not here."""
+    """What became of a file: `source` says where it came from (empty: it was there), `error` why not."""
 
     file: WeightFile
     source: str = ""
@@ -34,8 +35,9 @@ def pull(
 ) -> list[PullResult]:
     """Bring every file that is not here yet; one result each, in the order asked for.
 
-    Safe against other processes that pull the same files at the same time (one does it, the others find it done) and against
-    being killed at any moment (what is in place is whole; the next pull goes on from the part).
+    Safe against other processes that pull the same files at the same time (one does it, the others find it
+    done) and against being killed at any moment (what is in place is whole; the next pull goes on from the
+    part).
     """
     progress = progress or Silent()
     results: dict[str, PullResult] = {}

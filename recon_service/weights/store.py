@@ -31,7 +31,7 @@ class State(enum.Enum):
 
 @functools.lru_cache(maxsize=256)
 def _digests_match(path: Path, _stamp: tuple[int, int, int], sha256: str, content: str | None) -> bool:
-    # The stamp (inode, size, time of change) is part of the key: an untouched file is hashed once per process.
+    # The stamp (inode, size, time of change) is in the key: an untouched file is hashed once per process.
     return file_sha256(path) == sha256 or (content is not None and content_sha256(path) == content)
 
 

