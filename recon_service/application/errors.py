@@ -1,0 +1,54 @@
+"""Errors of the use cases, beside those of the domain. Each has a stable code that the HTTP door explains under /problems/<code>."""
+
+from __future__ import annotations
+
+from recon_service.domain.errors import CallerError, Conflict, ServiceFault
+
+
+class IdempotencyKeyReused(CallerError):
+    """An Idempotency-Key that was used before with other content."""
+
+    code = "idempotency-key-reused"
+    title = "The Idempotency-Key belongs to another request"
+
+
+class RequestInFlight(Conflict):
+    """A request with the same Idempotency-Key is being served at this moment."""
+
+    code = "request-in-flight"
+    title = "The same request is being served"
+
+
+class PayloadTooLarge(CallerError):
+    """More bytes than the service accepts."""
+
+    code = "payload-too-large"
+    title = "The request is too large"
+
+
+class UnsupportedMedia(CallerError):
+    """A body in a format that the endpoint does not read."""
+
+    code = "unsupported-media-type"
+    title = "The body has the wrong format"
+
+
+class TimeLimitReached(ServiceFault):
+    """The work took longer than the service allows, and was stopped."""
+
+    code = "time-limit"
+    title = "The time limit was reached"
+
+
+class Overloaded(ServiceFault):
+    """No process was free in time."""
+
+    code = "overloaded"
+    title = "The service is busy"
+
+
+class ComputeFault(ServiceFault):
+    """The process that did the work died, twice."""
+
+    code = "compute-fault"
+    title = "The computation broke down"

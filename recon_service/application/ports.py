@@ -1,0 +1,293 @@
+"""What the use cases need from outside, as protocols: database, object store, vault, queue, compute. Adapters fulfill them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from recon_service.application.records import (
+    ApiKey,
+    Claim,
+    DeletionReceipt,
+    EnrollmentOutcome,
+    Erasure,
+    Operation,
+    OperationState,
+    Problem,
+    SealedTemplate,
+    SelfieReport,
+    StoredSelfie,
+    WrappedKey,
+)
+
+if TYPE_CHECKING:  # the API process never loads what these modules need
+    from recon_service.application.visits import KioskVisit, VerificationOutcome
+    from recon_service.domain.template import Template
+
+Progress = Callable[[str, float], None]
+"""Called with the stage's name and the share of the whole that is done, 0 to 1."""
+
+
+class Subjects(Protocol):
+    """Subjects and their data keys."""
+
+    def add(self, key: WrappedKey, *, now: datetime) -> None: ...
+
+    def key(self, subject_id: str, *, lock: bool = False) -> WrappedKey | None:
+        """The subject's data key, None for a subject that does not exist. lock: nobody deletes it before this transaction ends."""
+        ...
+
+    def erase(self, subject_id: str) -> Erasure | None:
+        """Remove every row of the subject, the key first of all. None: there is no such subject."""
+        ...
+
+
+class Operations(Protocol):
+    """The state of every job: the database is the truth, messages only carry ids."""
+
+    def add(self, operation: Operation, selfies: Sequence[StoredSelfie]) -> None: ...
+
+    def get(self, operation_id: str) -> Operation | None: ...
+
+    def claim(self, operation_id: str, *, token: str, now: datetime, stale_before: datetime) -> Claim | None:
+        """Take a queued operation, or a running one whose worker has been silent since ``stale_before``. Atomic; None: not to be had."""
+        ...
+
+    def report(self, claim: Claim, *, stage: str, progress: float, now: datetime) -> bool:
+        """Write progress, which is also the sign of life. False: the claim is no longer ours."""
+        ...
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the claim is still ours; locks the row until the transaction ends."""
+        ...
+
+    def finish(
+        self,
+        claim: Claim,
+        *,
+        state: OperationState,
+        now: datetime,
+        selfies: Sequence[SelfieReport] = (),
+        template_id: str | None = None,
+        problem: Problem | None = None,
+    ) -> None: ...
+
+    def requeue(self, claim: Claim, *, now: datetime) -> None:
+        """Give it back for another attempt."""
+        ...
+
+    def requeue_running(self, *, now: datetime, stale_before: datetime | None) -> int:
+        """Every running operation silent since ``stale_before`` (None: every one) is queued again; how many."""
+        ...
+
+    def queued(self) -> list[str]:
+        """Ids of all queued operations, oldest first."""
+        ...
+
+
+class Selfies(Protocol):
+    """Where the encrypted selfies lie."""
+
+    def of(self, operation_id: str) -> list[StoredSelfie]: ...
+
+    def forget(self, operation_id: str) -> None: ...
+
+    def object_keys(self) -> set[str]:
+        """Every object that a row still speaks of."""
+        ...
+
+
+class Templates(Protocol):
+    """Encrypted templates."""
+
+    def add(self, template: SealedTemplate) -> None:
+        """Raises Conflict when the operation already has one."""
+        ...
+
+    def of_subject(self, subject_id: str) -> list[SealedTemplate]:
+        """Newest first."""
+        ...
+
+    def get(self, subject_id: str, template_id: str) -> SealedTemplate | None: ...
+
+
+class IdempotencyState(StrEnum):
+    """What a reservation of an Idempotency-Key met."""
+
+    NEW = "new"
+    IN_FLIGHT = "in-flight"
+    REPLAY = "replay"
+    OTHER_CONTENT = "other-content"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """state NEW: go on, and complete or release it. REPLAY: the operation that the first request made."""
+
+    state: IdempotencyState
+    operation_id: str | None = None
+
+
+class Idempotency(Protocol):
+    """Which request each Idempotency-Key stands for, per API key."""
+
+    def reserve(self, *, api_key_id: str, key: str, digest: str, subject_id: str, now: datetime) -> Reservation: ...
+
+    def complete(self, *, api_key_id: str, key: str, operation_id: str) -> None: ...
+
+    def release(self, *, api_key_id: str, key: str) -> None: ...
+
+    def release_in_flight(self) -> int:
+        """Drop the reservations that no living process can complete; how many."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """API keys without their secrets."""
+
+    def add(self, key: ApiKey) -> None: ...
+
+    def get(self, key_id: str) -> ApiKey | None: ...
+
+    def all(self) -> list[ApiKey]: ...
+
+    def revoke(self, key_id: str, *, now: datetime) -> bool: ...
+
+
+class Receipts(Protocol):
+    """Receipts of deletions."""
+
+    def add(self, receipt: DeletionReceipt) -> None: ...
+
+    def get(self, receipt_id: str) -> DeletionReceipt | None: ...
+
+
+class Transaction(Protocol):
+    """Everything in the database, within one transaction."""
+
+    @property
+    def subjects(self) -> Subjects: ...
+    @property
+    def operations(self) -> Operations: ...
+    @property
+    def selfies(self) -> Selfies: ...
+    @property
+    def templates(self) -> Templates: ...
+    @property
+    def idempotency(self) -> Idempotency: ...
+    @property
+    def api_keys(self) -> ApiKeys: ...
+    @property
+    def receipts(self) -> Receipts: ...
+
+
+class Database(Protocol):
+    """Transactions: committed when the block ends, rolled back when it raises. Technical failures come out as StorageFault."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """For reading only; does not wait for writers."""
+        ...
+
+    def check(self) -> None:
+        """Raises StorageFault unless the database answers."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Bytes under keys like ``selfies/op_…/0-…``. Keys are made of [a-z0-9_./-], never of what a caller sent."""
+
+    def put(self, key: str, content: bytes) -> None:
+        """Durable when it returns; never half there. Overwrites."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Raises NotFound."""
+        ...
+
+    def delete(self, key: str) -> bool:
+        """False when there was nothing."""
+        ...
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """In lexical order."""
+        ...
+
+    def check(self) -> None:
+        """Raises StorageFault unless a write would succeed."""
+        ...
+
+
+class SubjectCipher(Protocol):
+    """Encryption with one subject's data key. place: table or kind of object, row: its id; both are authenticated."""
+
+    def seal(self, content: bytes, *, place: str, row: str) -> bytes: ...
+
+    def open(self, sealed: bytes, *, place: str, row: str) -> bytes:
+        """Raises StorageFault when the bytes are not those that were sealed for this subject, place and row."""
+        ...
+
+
+class Vault(Protocol):
+    """The master key's work."""
+
+    def new_key(self, subject_id: str) -> WrappedKey: ...
+
+    def cipher(self, key: WrappedKey) -> SubjectCipher:
+        """Raises StorageFault when the key does not unwrap for this subject."""
+        ...
+
+    def digest(self, purpose: str, *parts: bytes) -> str:
+        """Keyed hash, hex; equal parts give equal digests for one purpose only."""
+        ...
+
+
+class TemplateFormat(Protocol):
+    """Templates as bytes and back."""
+
+    def write(self, template: Template) -> bytes: ...
+
+    def read(self, content: bytes) -> Template:
+        """Raises StorageFault for bytes that are not a template."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Publishes ids; the state of the job is in the database."""
+
+    def publish_enrollment(self, operation_id: str, *, batch: bool = False) -> None: ...
+
+
+class Compute(Protocol):
+    """The heavy part of the use cases, wherever it runs."""
+
+    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome: ...
+
+    def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]: ...
+
+    def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome: ...
+
+    def mesh(self, template: Template) -> bytes:
+        """The neutral face as binary glTF."""
+        ...
+
+
+def utc_now() -> datetime:
+    """The clock of the service."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What every use case that keeps something stands on; made once by the composition root."""
+
+    database: Database
+    objects: ObjectStore
+    vault: Vault
+    template_format: TemplateFormat
+    clock: Callable[[], datetime] = utc_now

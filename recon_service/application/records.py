@@ -1,0 +1,184 @@
+"""What the use cases keep and hand around: operations, captures, keys, receipts. Frozen values without any technology."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from recon_service.domain.posterior import IdentityPosterior
+from recon_service.domain.quality import QualityReport
+
+
+def new_id(kind: str) -> str:
+    """A random identifier that says what it names: ``op_…``, ``tpl_…``; 128 bits, so that it cannot be guessed."""
+    return f"{kind}_{secrets.token_hex(16)}"
+
+
+class OperationState(StrEnum):
+    """Where an operation stands. ``rejected`` is a result (no selfie was good enough), ``failed`` is a fault of ours."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED: Final = frozenset({OperationState.SUCCEEDED, OperationState.REJECTED, OperationState.FAILED})
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    ENROLL = "enroll"
+    VERIFY = "verify"
+    OPS = "ops"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something could not be done: a stable code, what happened, what to do."""
+
+    code: str
+    detail: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SelfieReport:
+    """What is said to the person about one selfie. quality None: it could not be read at all, for the reason in ``problem``."""
+
+    accepted: bool
+    quality: QualityReport | None = None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One piece of work that outlives its request. version grows with every change. progress: share done, 0 to 1."""
+
+    operation_id: str
+    subject_id: str
+    state: OperationState
+    consent_id: str
+    keep_selfies: bool
+    created_at: datetime
+    updated_at: datetime
+    stage: str = "queued"
+    progress: float = 0.0
+    attempts: int = 0
+    version: int = 1
+    selfies: tuple[SelfieReport, ...] = ()
+    template_id: str | None = None
+    problem: Problem | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on an operation. Whoever has a newer token owns the operation; an older claim writes nothing any more."""
+
+    operation: Operation
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSelfie:
+    """Where an encrypted selfie lies. ordinal: its place in the request, from 0."""
+
+    operation_id: str
+    ordinal: int
+    object_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A subject's data key, encrypted by the master key named ``master_key_id``. key_id is random: a subject that was deleted and
+    enrolled again has another one."""
+
+    key_id: str
+    subject_id: str
+    master_key_id: str
+    wrapped: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedTemplate:
+    """A template as it is stored: what may be listed in clear, and the encrypted rest."""
+
+    template_id: str
+    subject_id: str
+    operation_id: str
+    model: str
+    source: str
+    calibration: str
+    quality: float
+    created_at: datetime
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key without its secret, of which only the SHA-256 is kept. development: made by the service itself at its first start;
+    honored on the loopback interface only."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[Scope]
+    secret_sha256: bytes = field(repr=False)
+    development: bool
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What a deletion removed from the database, and the objects that must go with it."""
+
+    templates: int
+    operations: int
+    object_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionReceipt:
+    """Proof of a deletion. subject_digest: keyed hash of the subject's id, so that the receipt itself names nobody.
+    authentication: keyed hash over the other fields."""
+
+    receipt_id: str
+    subject_digest: str
+    deleted_at: datetime
+    templates: int
+    operations: int
+    objects: int
+    keys: int
+    authentication: str = ""
+
+    def statement(self) -> tuple[bytes, ...]:
+        """The fields that ``authentication`` covers, in order."""
+        values = (self.receipt_id, self.subject_digest, self.deleted_at.isoformat(), self.templates, self.operations)
+        return tuple(str(value).encode() for value in (*values, self.objects, self.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentOutcome:
+    """What looking at the selfies gave. posterior None: none was good enough."""
+
+    selfies: tuple[SelfieReport, ...]
+    posterior: IdentityPosterior | None
+    source: str = ""
+    backend: str = ""
+    model: str = ""
+    calibration: str = ""
+
+    @property
+    def quality(self) -> float:
+        """0 to 100, of the weakest selfie that was used."""
+        return min((s.quality.score for s in self.selfies if s.accepted and s.quality), default=0.0)

@@ -1,0 +1,81 @@
+"""Subjects: their templates, and their deletion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
+from recon_service.application.ports import Compute, Stores, Transaction
+from recon_service.application.records import DeletionReceipt, SealedTemplate, new_id
+from recon_service.domain.errors import NotFound, StorageFault
+from recon_service.domain.template import Template
+
+
+def list_templates(subject_id: str, *, on: Stores) -> list[SealedTemplate]:
+    """What is stored of the subject, newest first. Raises NotFound for a subject that does not exist."""
+    check_subject_id(subject_id)
+    with on.database.snapshot() as tx:
+        if tx.subjects.key(subject_id) is None:
+            raise no_such_subject()
+        return tx.templates.of_subject(subject_id)
+
+
+def load_template(subject_id: str, template_id: str | None, *, on: Stores) -> Template:
+    """A template decrypted; None: the newest. Raises NotFound, StorageFault."""
+    check_subject_id(subject_id)
+    with on.database.snapshot() as tx:
+        key = tx.subjects.key(subject_id)
+        if key is None:
+            raise no_such_subject()
+        row = _row(subject_id, template_id, tx)
+    content = on.vault.cipher(key).open(row.sealed, place=TEMPLATE_PLACE, row=row.template_id)
+    template = on.template_format.read(content)
+    if (template.template_id, template.subject_id) != (row.template_id, subject_id):
+        raise StorageFault("a stored template does not belong to its row")
+    return template
+
+
+def template_mesh(subject_id: str, template_id: str, *, on: Stores, compute: Compute) -> bytes:
+    """The most probable neutral face of a template as binary glTF; derived anew every time, never stored."""
+    return compute.mesh(load_template(subject_id, template_id, on=on))
+
+
+def delete_subject(subject_id: str, *, on: Stores) -> DeletionReceipt:
+    """Destroy the subject's key, rows and objects. Raises NotFound.
+
+    With the key's row gone, whatever a crash may leave of the objects is unreadable, and the next start removes it.
+    """
+    check_subject_id(subject_id)
+    with on.database.transaction() as tx:
+        erasure = tx.subjects.erase(subject_id)
+        if erasure is None:
+            raise no_such_subject()
+        receipt = DeletionReceipt(
+            receipt_id=new_id("rcpt"),
+            subject_digest=on.vault.digest("subject", subject_id.encode()),
+            deleted_at=on.clock(),
+            templates=erasure.templates,
+            operations=erasure.operations,
+            objects=len(erasure.object_keys),
+            keys=1,
+        )
+        receipt = replace(receipt, authentication=on.vault.digest("receipt", *receipt.statement()))
+        tx.receipts.add(receipt)
+    for key in erasure.object_keys:
+        on.objects.delete(key)
+    return receipt
+
+
+def no_such_subject() -> NotFound:
+    """The same answer for a subject that never was and one that was deleted."""
+    return NotFound("there is no such subject", next_step="Enroll the subject first.")
+
+
+def _row(subject_id: str, template_id: str | None, tx: Transaction) -> SealedTemplate:
+    if template_id is not None:
+        row = tx.templates.get(subject_id, template_id)
+    else:
+        row = next(iter(tx.templates.of_subject(subject_id)), None)
+    if row is None:
+        raise NotFound("the subject has no such template", next_step="Wait for an enrollment of the subject to succeed.")
+    return row

@@ -1,0 +1,111 @@
+"""Subjects with their keys, selfies and templates in SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from recon_service.application.records import Erasure, SealedTemplate, StoredSelfie, WrappedKey
+from recon_service.storage import tables as t
+
+
+class SqlSubjects:
+    """See ``ports.Subjects``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, key: WrappedKey, *, now: datetime) -> None:
+        """Insert the subject and its key."""
+        self._connection.execute(sa.insert(t.subjects).values(subject_id=key.subject_id, created_at=now))
+        self._connection.execute(
+            sa.insert(t.subject_keys).values(
+                subject_id=key.subject_id, key_id=key.key_id, master_key_id=key.master_key_id, wrapped=key.wrapped
+            )
+        )
+
+    def key(self, subject_id: str, *, lock: bool = False) -> WrappedKey | None:
+        """The subject's data key."""
+        query = sa.select(t.subject_keys).where(t.subject_keys.c.subject_id == subject_id)
+        row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
+        return WrappedKey(row.key_id, row.subject_id, row.master_key_id, row.wrapped) if row else None
+
+    def erase(self, subject_id: str) -> Erasure | None:
+        """Remove every row of the subject."""
+        if self.key(subject_id, lock=True) is None:
+            return None
+        c = self._connection
+        c.execute(sa.delete(t.subject_keys).where(t.subject_keys.c.subject_id == subject_id))
+        of_subject = sa.select(t.operations.c.operation_id).where(t.operations.c.subject_id == subject_id)
+        objects = c.scalars(sa.select(t.selfies.c.object_key).where(t.selfies.c.operation_id.in_(of_subject))).all()
+        c.execute(sa.delete(t.selfies).where(t.selfies.c.operation_id.in_(of_subject)))
+        templates = c.execute(sa.delete(t.templates).where(t.templates.c.subject_id == subject_id)).rowcount
+        operations = c.execute(sa.delete(t.operations).where(t.operations.c.subject_id == subject_id)).rowcount
+        c.execute(sa.delete(t.idempotency_records).where(t.idempotency_records.c.subject_id == subject_id))
+        c.execute(sa.delete(t.subjects).where(t.subjects.c.subject_id == subject_id))
+        return Erasure(templates, operations, tuple(objects))
+
+
+class SqlSelfies:
+    """See ``ports.Selfies``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def of(self, operation_id: str) -> list[StoredSelfie]:
+        """In the order of the request."""
+        query = sa.select(t.selfies).where(t.selfies.c.operation_id == operation_id).order_by(t.selfies.c.ordinal)
+        return [StoredSelfie(r.operation_id, r.ordinal, r.object_key) for r in self._connection.execute(query)]
+
+    def forget(self, operation_id: str) -> None:
+        """Drop the rows; the objects are the caller's part."""
+        self._connection.execute(sa.delete(t.selfies).where(t.selfies.c.operation_id == operation_id))
+
+    def object_keys(self) -> set[str]:
+        """Every object that a row speaks of."""
+        return set(self._connection.scalars(sa.select(t.selfies.c.object_key)))
+
+
+class SqlTemplates:
+    """See ``ports.Templates``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, template: SealedTemplate) -> None:
+        """Insert; the unique operation_id raises Conflict through the transaction."""
+        self._connection.execute(
+            sa.insert(t.templates).values(
+                template_id=template.template_id,
+                subject_id=template.subject_id,
+                operation_id=template.operation_id,
+                model=template.model,
+                source=template.source,
+                calibration=template.calibration,
+                quality=template.quality,
+                created_at=template.created_at,
+                sealed=template.sealed,
+            )
+        )
+
+    def of_subject(self, subject_id: str) -> list[SealedTemplate]:
+        """Newest first."""
+        query = (
+            sa.select(t.templates)
+            .where(t.templates.c.subject_id == subject_id)
+            .order_by(t.templates.c.created_at.desc(), t.templates.c.template_id)
+        )
+        return [_template(row) for row in self._connection.execute(query)]
+
+    def get(self, subject_id: str, template_id: str) -> SealedTemplate | None:
+        """Only if it is this subject's."""
+        query = sa.select(t.templates).where(
+            t.templates.c.template_id == template_id, t.templates.c.subject_id == subject_id
+        )
+        row = self._connection.execute(query).one_or_none()
+        return _template(row) if row else None
+
+
+def _template(row: sa.Row[tuple[object, ...]]) -> SealedTemplate:
+    return SealedTemplate(**row._mapping)  # the columns are the fields

@@ -1,0 +1,49 @@
+"""Bringing a database to the schema that this code speaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from recon_service.domain.errors import StorageFault
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD = "0001"
+"""The newest migration. Known here so that a start with a current database need not load Alembic; a test holds it true."""
+
+
+def current_revision(engine: sa.Engine) -> str | None:
+    """The migration that the database stands at, None for an empty one."""
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+
+
+def migrate(engine: sa.Engine) -> None:
+    """Bring the database to HEAD. Raises StorageFault when it is newer than this code."""
+    revision = current_revision(engine)
+    if revision == HEAD:
+        return
+    if revision is not None and revision > HEAD:
+        raise StorageFault(
+            f"the database is at migration {revision}, this version of the service knows {HEAD}",
+            next_step="Start the version that made it, or a newer one.",
+        )
+    from alembic import command
+
+    command.upgrade(alembic_config(engine), "head")
+
+
+def alembic_config(engine: sa.Engine) -> Config:
+    """Alembic's configuration for this engine, without an ini file."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["engine"] = engine
+    return config

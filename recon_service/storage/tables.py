@@ -1,0 +1,154 @@
+"""The SQL tables. What a row says of a person beyond ids and dates is encrypted with the key of that person.
+
+``migrations/`` creates them; a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.types import TypeDecorator
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+SUBJECT_ID = sa.String(64)
+ID = sa.String(64)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC; SQLite, which knows no time zones, keeps it naive."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """To the database."""
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
+        """From the database."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+subjects = sa.Table(
+    "subjects",
+    metadata,
+    sa.Column("subject_id", SUBJECT_ID, primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+subject_keys = sa.Table(
+    "subject_keys",
+    metadata,
+    sa.Column("subject_id", SUBJECT_ID, sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key_id", ID, nullable=False, unique=True),
+    sa.Column("master_key_id", ID, nullable=False),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+)
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("operation_id", ID, primary_key=True),
+    sa.Column(
+        "subject_id", SUBJECT_ID, sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("stage", sa.String(32), nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("consent_id", sa.String(200), nullable=False),
+    sa.Column("keep_selfies", sa.Boolean, nullable=False),
+    sa.Column("claim_token", ID, nullable=True),
+    sa.Column("selfies", sa.JSON, nullable=False),
+    sa.Column("template_id", ID, nullable=True),
+    sa.Column("problem", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime, nullable=True),
+    sa.Index("ix_operations_state_created_at", "state", "created_at"),
+)
+
+selfies = sa.Table(
+    "selfies",
+    metadata,
+    sa.Column(
+        "operation_id", ID, sa.ForeignKey("operations.operation_id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    sa.Column("object_key", sa.String(200), nullable=False, unique=True),
+)
+
+templates = sa.Table(
+    "templates",
+    metadata,
+    sa.Column("template_id", ID, primary_key=True),
+    sa.Column(
+        "subject_id", SUBJECT_ID, sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    # Unique: however often an enrollment runs, it leaves one template.
+    sa.Column(
+        "operation_id",
+        ID,
+        sa.ForeignKey("operations.operation_id", ondelete="CASCADE"),
+        nullable=False,
+        unique=True,
+    ),
+    sa.Column("model", sa.String(100), nullable=False),
+    sa.Column("source", sa.String(100), nullable=False),
+    sa.Column("calibration", sa.String(100), nullable=False),
+    sa.Column("quality", sa.Float, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+idempotency_records = sa.Table(
+    "idempotency_records",
+    metadata,
+    sa.Column("api_key_id", ID, primary_key=True),
+    sa.Column("idempotency_key", sa.String(200), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("subject_id", SUBJECT_ID, nullable=False, index=True),
+    sa.Column("operation_id", ID, nullable=True),  # null: the request is being served
+    sa.Column("created_at", UtcDateTime, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", ID, primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("secret_sha256", sa.LargeBinary, nullable=False),
+    sa.Column("development", sa.Boolean, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime, nullable=True),
+)
+
+deletion_receipts = sa.Table(
+    "deletion_receipts",
+    metadata,
+    sa.Column("receipt_id", ID, primary_key=True),
+    sa.Column("subject_digest", sa.String(64), nullable=False),
+    sa.Column("deleted_at", UtcDateTime, nullable=False),
+    sa.Column("templates", sa.Integer, nullable=False),
+    sa.Column("operations", sa.Integer, nullable=False),
+    sa.Column("objects", sa.Integer, nullable=False),
+    sa.Column("keys", sa.Integer, nullable=False),
+    sa.Column("authentication", sa.String(64), nullable=False),
+)

@@ -1,0 +1,94 @@
+"""A template as bytes, version 1. Little endian; no pickle, nothing in it is ever executed.
+
+    "RTPL"            4 bytes
+    version           uint16, 1
+    length of header  uint32
+    header            UTF-8 JSON: every field of the template but the posterior's numbers; "modes" is K
+    mean              K float64
+    covariance        K (K + 1) / 2 float64, the lower triangle by rows
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from recon_service.domain.errors import CallerError, StorageFault
+from recon_service.domain.posterior import IdentityPosterior
+from recon_service.domain.template import Provenance, Template
+
+MAGIC = b"RTPL"
+VERSION = 1
+_PREFIX = struct.Struct("<4sHI")
+MAX_MODES = 1000
+
+
+class BinaryTemplateFormat:
+    """See ``ports.TemplateFormat``."""
+
+    def write(self, template: Template) -> bytes:
+        """The bytes, equal for equal templates."""
+        posterior = template.posterior
+        header = json.dumps(_header(template), sort_keys=True).encode()
+        lower = posterior.covariance[np.tril_indices(len(posterior.mean))]
+        numbers = np.concatenate([posterior.mean, lower]).astype("<f8").tobytes()
+        return _PREFIX.pack(MAGIC, VERSION, len(header)) + header + numbers
+
+    def read(self, content: bytes) -> Template:
+        """The template. Raises StorageFault for anything that ``write`` did not make."""
+        try:
+            return _read(content)
+        except (ValueError, KeyError, TypeError, struct.error, CallerError) as fault:
+            raise StorageFault("a stored template cannot be read", next_step="Enroll the subject again.") from fault
+
+
+def _read(content: bytes) -> Template:
+    magic, version, length = _PREFIX.unpack_from(content)
+    if magic != MAGIC or version != VERSION:
+        raise ValueError("not a template of version 1")
+    start = _PREFIX.size + length
+    header: dict[str, Any] = json.loads(content[_PREFIX.size : start])
+    modes = int(header["modes"])
+    size = modes + modes * (modes + 1) // 2
+    if not 1 <= modes <= MAX_MODES or len(content) != start + 8 * size:
+        raise ValueError("the length does not fit the number of modes")
+    numbers = np.frombuffer(content, dtype="<f8", count=size, offset=start).astype(np.float64)
+    covariance = np.zeros((modes, modes))
+    covariance[np.tril_indices(modes)] = numbers[modes:]
+    covariance = covariance + np.tril(covariance, -1).T
+    return Template(
+        template_id=str(header["template_id"]),
+        subject_id=str(header["subject_id"]),
+        posterior=IdentityPosterior(str(header["space"]), numbers[:modes].copy(), covariance),
+        source=str(header["source"]),
+        model=str(header["model"]),
+        calibration=str(header["calibration"]),
+        provenance=tuple(_provenance(p) for p in header["provenance"]),
+        quality=float(header["quality"]),
+        created_at=datetime.fromisoformat(header["created_at"]),
+    )
+
+
+def _header(template: Template) -> dict[str, Any]:
+    return {
+        "template_id": template.template_id,
+        "subject_id": template.subject_id,
+        "space": template.posterior.space,
+        "modes": len(template.posterior.mean),
+        "source": template.source,
+        "model": template.model,
+        "calibration": template.calibration,
+        "quality": template.quality,
+        "created_at": template.created_at.isoformat(),
+        "provenance": [
+            {"source": p.source, "backend": p.backend, "captured_at": p.captured_at.isoformat()} for p in template.provenance
+        ],
+    }
+
+
+def _provenance(value: dict[str, str]) -> Provenance:
+    return Provenance(str(value["source"]), str(value["backend"]), datetime.fromisoformat(value["captured_at"]))
