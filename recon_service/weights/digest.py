@@ -23,7 +23,7 @@ def content_sha256(path: Path) -> str | None:
     """
     digest = hashlib.sha256()
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             for name in sorted(arrays.files):
                 array = np.ascontiguousarray(arrays[name])
                 digest.update(f"{name}\n{array.dtype.str}\n{arrays[name].shape}\n".encode())

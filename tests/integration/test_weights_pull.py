@@ -1,4 +1,4 @@
-"""Pulling model files from real HTTP servers, good and bad, and by real processes that are killed or limited."""
+"""Pulling model files from real HTTP servers, good and bad, by processes that are killed or limited."""
 
 from __future__ import annotations
 
@@ -243,7 +243,8 @@ from recon_service.weights.manifest import Manifest, Url, WeightFile
 from recon_service.weights.pull import pull
 from recon_service.weights.store import WeightStore
 file = WeightFile(name="model", path="family/model.bin", title="a model", license="Apache-2.0",
-                  sha256="{hashlib.sha256(BODY).hexdigest()}", size={len(BODY)}, commercial_use=True, sources=(Url(sys.argv[2]),))
+                  sha256="{hashlib.sha256(BODY).hexdigest()}", size={len(BODY)},
+                  commercial_use=True, sources=(Url(sys.argv[2]),))
 (result,) = pull(WeightStore(manifest=Manifest((file,)), directory=Path(sys.argv[1])), [file])
 print(result.error.code if result.error else "from " + (result.source or "here"))
 """
