@@ -1,12 +1,14 @@
-"""Make weights/builtin.npz: the canonical model at FaceMesh's 468 landmark positions, and what FaceMesh sees of it.
+"""Make weights/builtin.npz: the canonical model at FaceMesh's 468 landmark positions, and what FaceMesh
+sees of it.
 
     python weights/build_builtin.py --ict ict_face_model.npz --registration facemesh468_on_ict.npz \
         --observation facemesh_observation_model.npz
 
-The three inputs are declared in weights/manifest.toml. A linear model restricted to points of its surface is linear again, so
-the mean and the modes at the landmarks are computed exactly (the limit of infinitely many samples of the dense model), and the
-coefficients keep their meaning: templates of the built-in and of the dense model can be compared. The covariances of the landmark
-detector (468 x 468 each) are kept as 60 leading directions plus a diagonal; the script prints what that leaves out.
+The three inputs are declared in weights/manifest.toml. A linear model restricted to points of its surface
+is linear again, so the mean and the modes at the landmarks are computed exactly (the limit of infinitely
+many samples of the dense model), and the coefficients keep their meaning: templates of the built-in and of
+the dense model can be compared. The covariances of the landmark detector (468 x 468 each) are kept as 60
+leading directions plus a diagonal; the script prints what that leaves out.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from recon_service.domain.arrays import Array
 
 FACTORS = 60
 ATTRIBUTION = (
-    "Computed from ICT-FaceKit Light (MIT license, (c) USC ICT Vision and Graphics Lab) and the topology of MediaPipe's canonical "
-    "face model (Apache-2.0, (c) Google). The landmark observation model was learned from 640 rendered heads."
+    "Computed from ICT-FaceKit Light (MIT license, (c) USC ICT Vision and Graphics Lab) and the topology "
+    "of MediaPipe's canonical face model (Apache-2.0, (c) Google). The landmark observation model was learned from 640 rendered heads."
 )
 
 
 def low_rank(covariance: Array, name: str) -> tuple[Array, Array]:
-    """factor (N, FACTORS) and rest (N,) with factor @ factor.T + diag(rest) close to the covariance and equal on its diagonal."""
+    """Factor (N, FACTORS) and rest (N,) with factor @ factor.T + diag(rest) close to the covariance and
+    equal on its diagonal.
+    """
     values, vectors = np.linalg.eigh(covariance)
     factor = vectors[:, -FACTORS:] * np.sqrt(np.maximum(values[-FACTORS:], 0.0))
     rest = np.maximum(np.diag(covariance) - (factor**2).sum(axis=1), 1e-6)
@@ -38,7 +42,10 @@ def low_rank(covariance: Array, name: str) -> tuple[Array, Array]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--ict", type=Path, required=True)
     parser.add_argument("--registration", type=Path, required=True)
     parser.add_argument("--observation", type=Path, required=True)
@@ -60,7 +67,9 @@ def main() -> None:
         "identity": points.identity.astype(np.float16),
         "expression": points.expression.astype(np.float16),
         "normals": points.normals.astype(np.float32),
-        "triangles": outward(facemesh_triangles.astype(np.int64), points.mean, points.normals).astype(np.uint16),
+        "triangles": outward(facemesh_triangles.astype(np.int64), points.mean, points.normals).astype(
+            np.uint16
+        ),
         "on_skin": ~rim[corners].all(axis=1),
         "dense_corners": corners.astype(np.uint16),
         "dense_barycentric": barycentric.astype(np.float32),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from recon_service.application.pipeline import FacePipeline
-from recon_service.domain.errors import ImageRejected
+from recon_service.domain.errors import ImageRejected, InvalidValue
 from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.fit import Fit
@@ -61,7 +61,9 @@ class EnrollmentResult:
         return tuple(s for s in self.selfies if s.accepted)
 
 
-def enroll(contents: Sequence[bytes], pipeline: FacePipeline, *, progress: Progress = lambda stage, share: None) -> EnrollmentResult:
+def enroll(
+    contents: Sequence[bytes], pipeline: FacePipeline, *, progress: Progress = lambda stage, share: None
+) -> EnrollmentResult:
     """The identity posterior of the person on these selfies, and what is to be said about each of them.
 
     A selfie that cannot be read or that the quality gate rejects does not stop the others.
@@ -91,7 +93,8 @@ def examine(content: bytes, pipeline: FacePipeline) -> Selfie:
 
 def selfie_capture(selfie: Selfie) -> Capture:
     """The evidence in an accepted selfie."""
-    assert selfie.image is not None and selfie.landmarks is not None  # noqa: S101 - narrowed by ``accepted``
+    if selfie.image is None or selfie.landmarks is None:
+        raise InvalidValue("only an accepted selfie gives evidence")
     return Capture(
         source=selfie.landmarks.scheme,
         camera=selfie.image.camera(),

@@ -1,4 +1,6 @@
-"""Everything that looks at pixels and depth, assembled once per process by the composition root and passed in."""
+"""Everything that looks at pixels and depth, assembled once per process by the composition root and passed
+in.
+"""
 
 from __future__ import annotations
 

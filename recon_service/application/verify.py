@@ -19,14 +19,18 @@ from recon_service.fitting.solver import fit_identity
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a kiosk's visit gave: the fit, or why there is none. faults: code and hint per frame that could not be used."""
+    """What a kiosk's visit gave: the fit, or why there is none. faults: code and hint per frame that could
+    not be used.
+    """
 
     fit: Fit | None
     source: str
     faults: tuple[tuple[str, str], ...] = ()
 
 
-def verify(frames: Sequence[DepthFrame], reference: Template, pipeline: FacePipeline, policy: Policy) -> VerificationResult:
+def verify(
+    frames: Sequence[DepthFrame], reference: Template, pipeline: FacePipeline, policy: Policy
+) -> VerificationResult:
     """Is the person before the depth camera the one of the template?"""
     probe = observe(frames, pipeline)
     score = None

@@ -1,4 +1,6 @@
-"""Reading the canonical morphable model and what a landmark detector sees of it, dense or built-in, into one type."""
+"""Reading the canonical morphable model and what a landmark detector sees of it, dense or built-in, into
+one type.
+"""
 
 from recon_service.canonical_model.builtin import load_builtin, load_landmark_model
 from recon_service.canonical_model.ict import load_ict

@@ -1,7 +1,8 @@
 """The built-in model and the landmark observation model: one small file that ships with the code.
 
-``weights/build_builtin.py`` makes it. It holds the canonical model at FaceMesh's 468 landmark positions, and what FaceMesh sees of
-the surface: offset, response to identity and covariances, the latter as a low-rank factor plus a diagonal.
+``weights/build_builtin.py`` makes it. It holds the canonical model at FaceMesh's 468 landmark positions,
+and what FaceMesh sees of the surface: offset, response to identity and covariances, the latter as a
+low-rank factor plus a diagonal.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def load_builtin(path: Path) -> MorphableModel:
 
 
 def load_landmark_model(path: Path, model: MorphableModel) -> LandmarkModel:
-    """FaceMesh's observation model on ``model`` (built-in or dense). Raises WeightsUnavailable if the file is damaged."""
+    """FaceMesh's observation model on ``model`` (built-in or dense). Raises WeightsUnavailable if the file
+    is damaged.
+    """
     arrays = _read(path)
     if model.name == NAME:
         surface = model.vertices

@@ -30,7 +30,8 @@ def load_ict(path: Path) -> MorphableModel:
             narrow = int(file["narrow_n"])
     except (OSError, ValueError, KeyError) as fault:
         raise WeightsUnavailable(
-            "The dense canonical model cannot be read.", next_step="Run: recon weights pull ict_facekit/ict_face_model.npz"
+            "The dense canonical model cannot be read.",
+            next_step="Run: recon weights pull ict_facekit/ict_face_model.npz",
         ) from fault
     vertices = LinearPoints(
         mean,
@@ -48,8 +49,12 @@ def load_ict(path: Path) -> MorphableModel:
 
 
 def reduced_expressions(basis: Array) -> Array:
-    """Leading directions (E, N, 3) of the expressions (56, N, 3), scaled so that a unit coefficient is one standard deviation
-    when the original coefficients are independent with EXPRESSION_SD (principal components by SVD)."""
+    """Leading directions (E, N, 3) of the expressions (56, N, 3), scaled so that a unit coefficient is one
+    standard deviation when the original coefficients are independent with EXPRESSION_SD (principal
+    components by SVD).
+    """
     flat = basis.reshape(len(basis), -1) * EXPRESSION_SD
     _, scale, directions = np.linalg.svd(flat, full_matrices=False)
-    return np.asarray((scale[:EXPRESSION_MODES, None] * directions[:EXPRESSION_MODES]).reshape(EXPRESSION_MODES, -1, 3))
+    return np.asarray(
+        (scale[:EXPRESSION_MODES, None] * directions[:EXPRESSION_MODES]).reshape(EXPRESSION_MODES, -1, 3)
+    )

@@ -1,7 +1,9 @@
 """The coefficient space that every model file of this package speaks."""
 
 IDENTITY_MODES = 60
-"""Leading modes of ICT-FaceKit Light; 30, 60 or 100 hardly differ in what they tell about a person, 60 leave 0.7 mm unexplained."""
+"""Leading modes of ICT-FaceKit Light; 30, 60 or 100 hardly differ in what they tell about a person, 60
+leave 0.7 mm unexplained.
+"""
 
 EXPRESSION_MODES = 25
 """Leading directions of the 56 expressions: 98.9 % of their variance."""

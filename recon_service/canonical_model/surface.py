@@ -8,13 +8,17 @@ from numpy.typing import NDArray
 from recon_service.domain.arrays import Array
 
 MIN_FACING = 0.15
-"""Smallest z of the outward normal in the head frame: leaves out the inside of lips and lids and the back of the jaw."""
+"""Smallest z of the outward normal in the head frame: leaves out the inside of lips and lids and the back
+of the jaw.
+"""
 
 RIM_RINGS = 2
 """Rings of vertices around the holes of eyes and mouth and along the outer border that are left out."""
 
 
-def spread_points(mean: Array, triangles: NDArray[np.int64], normals: Array, *, narrow: int, count: int) -> NDArray[np.int64]:
+def spread_points(
+    mean: Array, triangles: NDArray[np.int64], normals: Array, *, narrow: int, count: int
+) -> NDArray[np.int64]:
     """Indices of ``count`` vertices chosen by farthest-point sampling, deterministic.
 
     mean, normals: (V, 3). narrow: only the first ``narrow`` vertices (the narrow face) are eligible.
@@ -35,7 +39,9 @@ def spread_points(mean: Array, triangles: NDArray[np.int64], normals: Array, *, 
 
 def near_border(triangles: NDArray[np.int64], vertices: int) -> NDArray[np.bool_]:
     """(V,) True within RIM_RINGS edges of an edge that only one triangle has."""
-    edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
+    edges = np.sort(
+        np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1
+    )
     unique, counts = np.unique(edges, axis=0, return_counts=True)
     near = np.zeros(vertices, dtype=bool)
     near[unique[counts == 1]] = True

@@ -11,9 +11,11 @@ from recon_service.domain.template import ComparisonScore, Decision, Verificatio
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """match_above, no_match_below: log-likelihood ratios (natural logarithm); between them the decision is INCONCLUSIVE.
+    """match_above, no_match_below: log-likelihood ratios (natural logarithm); between them the decision is
+    INCONCLUSIVE.
 
-    The thresholds of a policy are no claim about error rates: such a claim needs a calibration that was measured.
+    The thresholds of a policy are no claim about error rates: such a claim needs a calibration that was
+    measured.
     """
 
     name: str
@@ -26,13 +28,17 @@ class Policy:
 
 
 PROVISIONAL = Policy(name="provisional-1", match_above=4.6, no_match_below=0.0)
-"""A match needs odds of 100 to 1 at even prior odds; provisional until thresholds rest on a measured calibration."""
+"""A match needs odds of 100 to 1 at even prior odds; provisional until thresholds rest on a measured
+calibration.
+"""
 
 
 def decide(
     score: ComparisonScore | None, *, policy: Policy, faults: Sequence[tuple[str, str]] = ()
 ) -> VerificationResult:
-    """The decision for a score; without a score it is INCONCLUSIVE, with the reasons why no comparison was possible."""
+    """The decision for a score; without a score it is INCONCLUSIVE, with the reasons why no comparison was
+    possible.
+    """
     reasons = tuple(faults)
     if score is None:
         return VerificationResult(Decision.INCONCLUSIVE, None, reasons, policy.name)

@@ -20,9 +20,11 @@ def depth_capture(
     model: MorphableModel,
     landmark_model: LandmarkModel,
 ) -> Capture:
-    """The evidence in one depth frame: its cleaned surface, and the landmarks of its aligned image where there are any.
+    """The evidence in one depth frame: its cleaned surface, and the landmarks of its aligned image where
+    there are any.
 
-    The fit starts from the landmarks lifted by depth, or from the depth alone. Raises TooLittleDepth or NoFaceInDepth.
+    The fit starts from the landmarks lifted by depth, or from the depth alone. Raises TooLittleDepth or
+    NoFaceInDepth.
     """
     depth = clean_depth(frame.depth)
     noise = noise_of(frame.camera_name)

@@ -1,7 +1,8 @@
 """A measured depth map -> one whose remaining pixels can be trusted.
 
-Depth cameras invent points between foreground and background (flying pixels) and drop out on hair, edges and mirrors. A pixel
-stays if its neighborhood has no jump and it agrees with its median; the noise is then smoothed over valid neighbors only.
+Depth cameras invent points between foreground and background (flying pixels) and drop out on hair, edges
+and mirrors. A pixel stays if its neighborhood has no jump and it agrees with its median; the noise is then
+smoothed over valid neighbors only.
 """
 
 from __future__ import annotations

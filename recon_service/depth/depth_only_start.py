@@ -1,8 +1,9 @@
 """The head pose from a depth map alone.
 
-In the direction in which a face looks, the tip of the nose is its farthest point. So for each direction of a coarse grid the
-outermost point of the foreground is taken for the nose, the mean face is put there, and the best-fitting few of these guesses are
-refined by rigid point-to-plane alignment; the one that explains the depth map best wins.
+In the direction in which a face looks, the tip of the nose is its farthest point. So for each direction of
+a coarse grid the outermost point of the foreground is taken for the nose, the mean face is put there, and
+the best-fitting few of these guesses are refined by rigid point-to-plane alignment; the one that explains
+the depth map best wins.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ REFINEMENTS = 12
 ALIGNMENT_POINTS = 250
 INLIER_MM = 8.0
 BEHIND_MM = 25.0
-"""A model point so far in front of the measured surface stands in free space: the camera would have seen it."""
+"""A model point so far in front of the measured surface stands in free space: the camera would have seen
+it.
+"""
 MIN_SCORE = 0.35
 MOUTH_MM = -25.0
-"""Height in the head frame below which the face moves with the jaw: left out, so that an open mouth does no harm."""
+"""Height in the head frame below which the face moves with the jaw: left out, so that an open mouth does no
+harm.
+"""
 LARGEST_LAYERS = 3
 
 
@@ -73,7 +78,7 @@ def pose_from_depth(depth: Array, camera: PinholeCamera, model: MorphableModel) 
     if score < MIN_SCORE:
         raise NoFaceInDepth(
             "Nothing in the depth map has the shape and size of a face.",
-            next_step="Stand upright before the camera, 0.4 to 1.2 m away; check the depth scale and the intrinsics.",
+            next_step="Stand upright, 0.4 to 1.2 m away; check the depth scale and the intrinsics.",
         )
     return best
 
@@ -84,7 +89,7 @@ def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:
     if near.sum() < MIN_PIXELS:
         raise TooLittleDepth(
             f"Only {int(near.sum())} pixels lie between {NEAR_MM:g} and {FAR_MM:g} mm.",
-            next_step="Stand 0.4 to 1.2 m before the camera; check that the depth scale turns units into millimetres.",
+            next_step="Stand 0.4 to 1.2 m before the camera; check the depth scale.",
         )
     front = np.percentile(depth[near], 5)
     layer = (near & (depth < front + LAYER_MM)).astype(np.uint8)
@@ -92,7 +97,9 @@ def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:
     areas = stats[:, cv2.CC_STAT_AREA]
     largest = [i for i in 1 + np.argsort(-areas[1:]) if areas[i] >= MIN_PIXELS][:LARGEST_LAYERS]
     if not largest:
-        raise TooLittleDepth("The depth map has no connected foreground.", next_step="Stand closer to the camera.")
+        raise TooLittleDepth(
+            "The depth map has no connected foreground.", next_step="Stand closer to the camera."
+        )
     layers = []
     for label in largest:
         rows, columns = np.nonzero(labels == label)
@@ -103,14 +110,17 @@ def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:
 
 
 def _score(scene: _Scene, mean: Array, normals: Array, pose: HeadPose, scale: float) -> float:
-    """Share of the model's camera-facing points that lie on the measured surface, less those in free space; at most 1."""
+    """Share of the model's camera-facing points that lie on the measured surface, less those in free space;
+    at most 1.
+    """
     points, facing = _placed(mean, normals, pose)
     depth, seen = depth_at(scene.depth, scene.camera, points)
     gap = depth - points[:, 2]
     on = np.where(seen, np.maximum(0.0, 1.0 - (gap / scale) ** 2), 0.0)
     free = seen & (gap > BEHIND_MM)
     visible = facing > 0.2
-    # A turned head shows fewer points; a pose that hides most of the face must not win by the few that remain.
+    # A turned head shows fewer points; a pose that hides most of the face must not win by the few that
+    # remain.
     return float((on[visible].sum() - free[visible].sum()) / max(visible.sum(), 0.7 * len(points)))
 
 

@@ -18,14 +18,18 @@ ROBUST_ROUNDS = 4
 MIN_LANDMARKS = 8
 
 STABLE_ROWS = (
-    33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 61, 291, 0, 17, 152, 105, 334, 55, 285, 117, 346, 10, 151, 9, 8,
+    33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 61, 291, 0, 17,
+    152, 105, 334, 55, 285, 117, 346, 10, 151, 9, 8,
 )  # fmt: skip
-"""FaceMesh landmarks that stay with the bone: eye corners, bridge and tip of the nose, brows, forehead, cheeks, mouth corners, chin."""
+"""FaceMesh landmarks that stay with the bone: eye corners, bridge and tip of the nose, brows, forehead,
+cheeks, mouth corners, chin.
+"""
 
 
 def lift(points: Array, depth: Array, camera: PinholeCamera) -> tuple[Array, Array]:
-    """3D points (M, 3) mm in the camera frame under landmarks (N, 2) pixels, and the rows (M,) where the depth map has a value
-    (the median of the 5 x 5 window)."""
+    """3D points (M, 3) mm in the camera frame under landmarks (N, 2) pixels, and the rows (M,) where the
+    depth map has a value (the median of the 5 x 5 window).
+    """
     height, width = depth.shape
     lifted, rows = [], []
     rays = camera.rays(points)
@@ -43,9 +47,12 @@ def lift(points: Array, depth: Array, camera: PinholeCamera) -> tuple[Array, Arr
     return np.array(lifted).reshape(-1, 3), np.array(rows, dtype=np.int64)
 
 
-def pose_from_lifted(landmarks: FaceLandmarks, depth: Array, camera: PinholeCamera, model: LandmarkModel) -> HeadPose | None:
-    """The rigid pose that carries the mean apparent landmarks onto the lifted ones (robust orthogonal Procrustes), or None when
-    too few landmarks have depth."""
+def pose_from_lifted(
+    landmarks: FaceLandmarks, depth: Array, camera: PinholeCamera, model: LandmarkModel
+) -> HeadPose | None:
+    """The rigid pose that carries the mean apparent landmarks onto the lifted ones (robust orthogonal
+    Procrustes), or None when too few landmarks have depth.
+    """
     stable = np.array(STABLE_ROWS)
     seen, rows = lift(landmarks.points[stable], depth, camera)
     if len(rows) < MIN_LANDMARKS:

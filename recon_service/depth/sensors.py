@@ -9,7 +9,9 @@ GENERIC = "generic"
 
 @dataclass(frozen=True, slots=True)
 class SensorNoise:
-    """sd: standard deviation in mm of a cleaned pixel. effective_points: independent measurements on a whole face."""
+    """sd: standard deviation in mm of a cleaned pixel. effective_points: independent measurements on a
+    whole face.
+    """
 
     sd: float
     effective_points: float

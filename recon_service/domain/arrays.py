@@ -23,13 +23,17 @@ def frozen(array: AnyArray) -> AnyArray:
 def finite(array: AnyArray, name: str) -> AnyArray:
     """The array itself, or InvalidValue if it holds NaN or infinity."""
     if not np.isfinite(array).all():
-        raise InvalidValue(f"{name} holds values that are not finite", next_step="Remove NaN and infinite values.")
+        raise InvalidValue(
+            f"{name} holds values that are not finite", next_step="Remove NaN and infinite values."
+        )
     return array
 
 
 def shaped(array: AnyArray, name: str, *shape: int | None) -> AnyArray:
     """The array itself, or InvalidValue if its shape is not ``shape`` (None: any length)."""
-    fits = array.ndim == len(shape) and all(want is None or have == want for have, want in zip(array.shape, shape, strict=True))
+    fits = array.ndim == len(shape) and all(
+        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
+    )
     if not fits:
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         raise InvalidValue(f"{name} has the shape {array.shape}, wanted ({wanted})")

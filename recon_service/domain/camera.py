@@ -17,8 +17,9 @@ UNDISTORT_ITERATIONS = 20
 class PinholeCamera:
     """Intrinsics of one camera.
 
-    width, height: image size in pixels. fx, fy: focal lengths in pixels. cx, cy: principal point in pixels, the center of the
-    top-left pixel is (0, 0). distortion: (k1, k2, p1, p2, k3) of the Brown-Conrady model, as OpenCV orders them.
+    width, height: image size in pixels. fx, fy: focal lengths in pixels. cx, cy: principal point in pixels,
+    the center of the top-left pixel is (0, 0). distortion: (k1, k2, p1, p2, k3) of the Brown-Conrady model,
+    as OpenCV orders them.
 
     Raises InvalidValue for values that no camera has.
     """
@@ -34,14 +35,18 @@ class PinholeCamera:
     def __post_init__(self) -> None:
         if not (1 <= self.width <= 65535 and 1 <= self.height <= 65535):
             raise InvalidValue(
-                f"camera size {self.width}x{self.height} is out of range", next_step="Send the size in pixels, 1 to 65535."
+                f"camera size {self.width}x{self.height} is out of range",
+                next_step="Send the size in pixels, 1 to 65535.",
             )
         numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
         if not all(np.isfinite(v) for v in numbers):
-            raise InvalidValue("camera intrinsics must be finite numbers", next_step="Check fx, fy, cx, cy and distortion.")
+            raise InvalidValue(
+                "camera intrinsics must be finite numbers", next_step="Check fx, fy, cx, cy and distortion."
+            )
         if not (1.0 <= self.fx <= MAX_FOCAL_PX and 1.0 <= self.fy <= MAX_FOCAL_PX):
             raise InvalidValue(
-                f"focal lengths ({self.fx:g}, {self.fy:g}) px are out of range", next_step="Send fx and fy in pixels."
+                f"focal lengths ({self.fx:g}, {self.fy:g}) px are out of range",
+                next_step="Send fx and fy in pixels.",
             )
         if not (-self.width <= self.cx <= 2 * self.width and -self.height <= self.cy <= 2 * self.height):
             raise InvalidValue(
@@ -49,7 +54,9 @@ class PinholeCamera:
                 next_step="Send cx and cy in pixels of this image; subtract the offset of a crop.",
             )
         if any(abs(v) > 10 for v in self.distortion):
-            raise InvalidValue("distortion coefficients beyond 10 are not plausible", next_step="Order: k1, k2, p1, p2, k3.")
+            raise InvalidValue(
+                "distortion coefficients beyond 10 are not plausible", next_step="Order: k1, k2, p1, p2, k3."
+            )
 
     def project(self, points: Array) -> Array:
         """Pixels (N, 2) of points (N, 3) in the camera frame, in front of the camera (z > 0)."""

@@ -19,9 +19,9 @@ MAX_DEPTH_MM = 65_535.0
 class DepthFrame:
     """A depth map with its camera.
 
-    depth: (H, W) float64, millimetres along z (not along the ray), 0 where nothing was measured. camera: intrinsics of the depth
-    map. camera_name: key of the camera's noise parameters. image: color or infrared picture aligned with the depth map, pixel by
-    pixel, or None.
+    depth: (H, W) float64, millimetres along z (not along the ray), 0 where nothing was measured. camera:
+    intrinsics of the depth map. camera_name: key of the camera's noise parameters. image: color or infrared
+    picture aligned with the depth map, pixel by pixel, or None.
     """
 
     depth: Array
@@ -31,7 +31,9 @@ class DepthFrame:
 
     def __post_init__(self) -> None:
         if self.depth.ndim != 2:
-            raise DepthRejected(f"a depth map has two dimensions, not {self.depth.ndim}", next_step="Send one frame.")
+            raise DepthRejected(
+                f"a depth map has two dimensions, not {self.depth.ndim}", next_step="Send one frame."
+            )
         if self.depth.shape != (self.camera.height, self.camera.width):
             raise DepthRejected(
                 f"the depth map is {self.depth.shape[1]}x{self.depth.shape[0]}, "
@@ -46,7 +48,7 @@ class DepthFrame:
         if not np.isfinite(self.depth).all() or self.depth.min() < 0 or self.depth.max() > MAX_DEPTH_MM:
             raise DepthRejected(
                 "depth values must lie between 0 and 65535 mm",
-                next_step="Send 0 where nothing was measured, and the depth scale that turns units into millimetres.",
+                next_step="Send 0 where nothing was measured, and the depth scale in millimetres per unit.",
             )
 
     @classmethod
@@ -63,7 +65,7 @@ class DepthFrame:
         if not (np.isfinite(millimetres_per_unit) and 1e-4 <= millimetres_per_unit <= 1e4):
             raise DepthRejected(
                 f"a depth scale of {millimetres_per_unit:g} mm per unit is not plausible",
-                next_step="Send millimetres per unit: 1 for millimetres, 1000 for meters, 0.1 for 100-µm units.",
+                next_step="Send millimetres per unit: 1 for millimetres, 1000 for meters.",
             )
         if depth.dtype.kind not in "uif":
             raise DepthRejected(f"depth values of type {depth.dtype} are not numbers")

@@ -9,11 +9,13 @@ The two sentences of the service, and the errors that stand on them::
          |             |                            |                       |
       DepthRejected  DepthRejected               FitFailed            ModelMismatch
 
-``ReconError`` is the root. ``CallerError``: the request cannot be served as it stands, repeating it unchanged does not
-help. ``ServiceFault``: the request was fine, we are not. A non-match or a rejected selfie is no error but a result.
+``ReconError`` is the root. ``CallerError``: the request cannot be served as it stands, repeating it
+unchanged does not help. ``ServiceFault``: the request was fine, we are not. A non-match or a rejected
+selfie is no error but a result.
 
-Each class has a stable ``code`` (part of the public interface) and a ``title``; each instance has a ``detail`` (what happened
-here; never anything biometric) and a ``next_step`` (what the reader can do about it). HTTP statuses are mapped in ``api/``.
+Each class has a stable ``code`` (part of the public interface) and a ``title``; each instance has a
+``detail`` (what happened here; never anything biometric) and a ``next_step`` (what the reader can do about
+it). HTTP statuses are mapped in ``api/``.
 """
 
 from __future__ import annotations

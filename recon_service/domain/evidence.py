@@ -1,8 +1,9 @@
 """Evidence about an identity: what was observed, with its uncertainty, ready for the solver.
 
-A capture is one moment of one camera: everything seen in it shares one head pose and one expression. The solver takes any number
-of captures with any mix of evidence. New kinds of evidence (surface matches between images, points of a reconstructed mesh) are
-new value types here and new terms in ``fitting/terms``; nothing else changes.
+A capture is one moment of one camera: everything seen in it shares one head pose and one expression. The
+solver takes any number of captures with any mix of evidence. New kinds of evidence (surface matches between
+images, points of a reconstructed mesh) are new value types here and new terms in ``fitting/terms``; nothing
+else changes.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from recon_service.domain.pose import HeadPose
 class LandmarkEvidence:
     """Landmarks seen in an image.
 
-    information: 1 trusts the landmark model's covariance; 0.05 counts it as a twentieth. rows: the landmarks that take part, or None
-    for every usable one. independent_sd: None for the landmark model's covariance; else the standard deviation in mm at the face of
-    each coordinate of each landmark, taken as independent of each other.
+    information: 1 trusts the landmark model's covariance; 0.05 counts it as a twentieth. rows: the
+    landmarks that take part, or None for every usable one. independent_sd: None for the landmark model's
+    covariance; else the standard deviation in mm at the face of each coordinate of each landmark, taken as
+    independent of each other.
     """
 
     landmarks: FaceLandmarks
@@ -34,7 +36,9 @@ class LandmarkEvidence:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.information <= 1e3:
-            raise InvalidValue(f"the information weight of landmarks must be positive, not {self.information:g}")
+            raise InvalidValue(
+                f"the information weight of landmarks must be positive, not {self.information:g}"
+            )
         if self.independent_sd is not None and not 0.0 < self.independent_sd < 1e3:
             raise InvalidValue(f"a landmark standard deviation must be positive, not {self.independent_sd:g}")
         count = len(self.landmarks.points)
@@ -44,8 +48,10 @@ class LandmarkEvidence:
 
 @dataclass(frozen=True, slots=True)
 class DepthSurfaceEvidence:
-    """A cleaned depth map. depth: (H, W) mm, 0 where nothing trustworthy was measured. sd: noise per pixel in mm at the face.
-    effective_points: how many independent measurements the noise leaves (neighbors are correlated)."""
+    """A cleaned depth map. depth: (H, W) mm, 0 where nothing trustworthy was measured. sd: noise per pixel
+    in mm at the face. effective_points: how many independent measurements the noise leaves (neighbors are
+    correlated).
+    """
 
     depth: Array
     sd: float
@@ -64,8 +70,9 @@ Evidence = LandmarkEvidence | DepthSurfaceEvidence
 class Capture:
     """One moment of one camera.
 
-    source: what made it, the key of its noise inflation ("facemesh", "kinect2", …). camera: intrinsics. log_focal_sd: standard
-    deviation of log(true focal / camera.fx), 0 when calibrated. start: initial head pose, or None when the landmarks give it.
+    source: what made it, the key of its noise inflation ("facemesh", "kinect2", …). camera: intrinsics.
+    log_focal_sd: standard deviation of log(true focal / camera.fx), 0 when calibrated. start: initial head
+    pose, or None when the landmarks give it.
     """
 
     source: str

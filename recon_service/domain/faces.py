@@ -14,8 +14,9 @@ from recon_service.domain.errors import InvalidValue
 class DetectedFace:
     """One face.
 
-    box: (left, top, right, bottom), may reach beyond the image. score: 0 to 1. keypoints: (M, 2) float64 of the detector's own
-    scheme (MediaPipe short range: right eye, left eye, nose tip, mouth center, right ear, left ear; right is the subject's).
+    box: (left, top, right, bottom), may reach beyond the image. score: 0 to 1. keypoints: (M, 2) float64 of
+    the detector's own scheme (MediaPipe short range: right eye, left eye, nose tip, mouth center, right
+    ear, left ear; right is the subject's).
     """
 
     box: tuple[float, float, float, float]
@@ -25,7 +26,9 @@ class DetectedFace:
     def __post_init__(self) -> None:
         left, top, right, bottom = self.box
         if not (right > left and bottom > top):
-            raise InvalidValue(f"a face box must have a positive size, not {right - left:g} x {bottom - top:g}")
+            raise InvalidValue(
+                f"a face box must have a positive size, not {right - left:g} x {bottom - top:g}"
+            )
         if not 0.0 <= self.score <= 1.0:
             raise InvalidValue(f"a detection score lies between 0 and 1, not {self.score:g}")
         finite(shaped(self.keypoints, "keypoints", None, 2), "keypoints")
@@ -43,8 +46,9 @@ class DetectedFace:
 class FaceLandmarks:
     """Landmarks of one face by one landmark detector.
 
-    scheme: the meaning of the rows, "facemesh468" or "ibug68". points: (N, 2) float64 pixels. depth: (N,) float64, relative depth
-    in pixels toward the background, or None. presence: 0 to 1 (saturates near 1: no measure of quality).
+    scheme: the meaning of the rows, "facemesh468" or "ibug68". points: (N, 2) float64 pixels. depth: (N,)
+    float64, relative depth in pixels toward the background, or None. presence: 0 to 1 (saturates near 1: no
+    measure of quality).
     """
 
     scheme: str

@@ -16,8 +16,9 @@ from recon_service.domain.posterior import IdentityPosterior
 class CaptureFit:
     """The nuisance unknowns of one capture after the fit.
 
-    pose: head to camera. expression: (E,). camera: with the fitted focal length. residual_rms: in units of the assumed noise (1 is
-    as expected). used_points: landmarks and depth points that took part. residual_mm: robust rms of the depth surface, or None.
+    pose: head to camera. expression: (E,). camera: with the fitted focal length. residual_rms: in units of
+    the assumed noise (1 is as expected). used_points: landmarks and depth points that took part.
+    residual_mm: robust rms of the depth surface, or None.
     """
 
     pose: HeadPose

@@ -13,7 +13,9 @@ from recon_service.domain.errors import InvalidValue
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 TYPICAL_PHONE_FOCAL_35MM = 28.0
-"""35-mm equivalent of a phone's camera where the file does not tell: front cameras lie between 22 and 32 mm."""
+"""35-mm equivalent of a phone's camera where the file does not tell: front cameras lie between 22 and 32
+mm.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,15 @@ class Image:
     focal_35mm: float | None = None
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.size == 0:
-            raise InvalidValue(f"image pixels must be (H, W, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}")
+        if (
+            self.pixels.dtype != np.uint8
+            or self.pixels.ndim != 3
+            or self.pixels.shape[2] != 3
+            or self.pixels.size == 0
+        ):
+            raise InvalidValue(
+                f"image pixels must be (H, W, 3) uint8, not {self.pixels.shape} {self.pixels.dtype}"
+            )
         if self.focal_35mm is not None and not 5.0 <= self.focal_35mm <= 2000.0:
             raise InvalidValue(f"a 35-mm equivalent focal length of {self.focal_35mm:g} mm is not plausible")
 
@@ -41,7 +50,9 @@ class Image:
         return int(self.pixels.shape[1])
 
     def camera(self) -> PinholeCamera:
-        """The camera by the file's statement, or a typical phone's; principal point at the center of the image."""
+        """The camera by the file's statement, or a typical phone's; principal point at the center of the
+        image.
+        """
         focal = self.focal_35mm or TYPICAL_PHONE_FOCAL_35MM
         focal_px = focal / FULL_FRAME_DIAGONAL_MM * math.hypot(self.width, self.height)
         return PinholeCamera(

@@ -4,9 +4,10 @@ A landmark of a person with identity a and expression e is seen at
 
     proj(mean + offset + (B_id + response) a + B_ex e) + noise,
 
-where offset and response are the detector's systematic errors (it pulls every face toward the average), and the noise has a part
-that is constant for the person (covariance ``shared``) and a part of its own in every image (``per_image``), both in mm² at the
-face and the same for x and y. n images of one person see n·shared + per_image each. Learned from rendered heads; the file says how.
+where offset and response are the detector's systematic errors (it pulls every face toward the average), and
+the noise has a part that is constant for the person (covariance ``shared``) and a part of its own in every
+image (``per_image``), both in mm² at the face and the same for x and y. n images of one person see n·shared
++ per_image each. Learned from rendered heads; the file says how.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from recon_service.domain.morphable_model import LinearPoints
 class LandmarkModel:
     """Observation model of one landmark scheme on one morphable model.
 
-    scheme: as in FaceLandmarks. points: the N apparent points, with offset and response folded in. usable: (N,) bool.
-    shared, per_image: (N, N) mm².
+    scheme: as in FaceLandmarks. points: the N apparent points, with offset and response folded in. usable:
+    (N,) bool. shared, per_image: (N, N) mm².
     """
 
     scheme: str
@@ -41,6 +42,8 @@ class LandmarkModel:
         finite(shaped(self.per_image, "per-image covariance", n, n), "per-image covariance")
 
     def covariance(self, rows: NDArray[np.int64], *, images: int) -> Array:
-        """Covariance (M, M) in mm² of the chosen landmarks when ``images`` pictures of the person are fitted together."""
+        """Covariance (M, M) in mm² of the chosen landmarks when ``images`` pictures of the person are
+        fitted together.
+        """
         block = np.ix_(rows, rows)
         return np.asarray(images * self.shared[block] + self.per_image[block])

@@ -21,11 +21,15 @@ class Mesh:
     def __post_init__(self) -> None:
         finite(shaped(self.vertices, "vertices", None, 3), "vertices")
         shaped(self.triangles, "triangles", None, 3)
-        if len(self.triangles) and not (0 <= self.triangles.min() and self.triangles.max() < len(self.vertices)):
+        if len(self.triangles) and not (
+            self.triangles.min() >= 0 and self.triangles.max() < len(self.vertices)
+        ):
             raise InvalidValue("a triangle names a vertex that does not exist")
 
     def vertex_normals(self) -> Array:
-        """Unit normals (V, 3), the area-weighted mean of the adjacent triangles'; zero where no triangle meets the vertex."""
+        """Unit normals (V, 3), the area-weighted mean of the adjacent triangles'; zero where no triangle
+        meets the vertex.
+        """
         corners = self.vertices[self.triangles]
         faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         normals = np.zeros_like(self.vertices)

@@ -1,8 +1,9 @@
 """The canonical morphable model: a face is mean + identity basis · a + expression basis · e.
 
-Memory layout and scaling, once for the whole service: bases are (N, 3, K), so that ``basis @ coefficients`` gives (N, 3); a
-coefficient of 1 is one standard deviation of the population the model was learned from, so that the prior of the identity is
-N(0, I); expression directions are scaled to a unit prior too. Millimetres, head frame.
+Memory layout and scaling, once for the whole service: bases are (N, 3, K), so that ``basis @ coefficients``
+gives (N, 3); a coefficient of 1 is one standard deviation of the population the model was learned from, so
+that the prior of the identity is N(0, I); expression directions are scaled to a unit prior too.
+Millimetres, head frame.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array, AnyArray, finite, shaped
+from recon_service.domain.arrays import AnyArray, Array, finite, shaped
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.mesh import Mesh
 
@@ -21,7 +22,8 @@ from recon_service.domain.mesh import Mesh
 class LinearPoints:
     """N points that move linearly with the coefficients.
 
-    mean: (N, 3) mm. identity: (N, 3, K). expression: (N, 3, E). normals: (N, 3) unit outward normals of the mean shape.
+    mean: (N, 3) mm. identity: (N, 3, K). expression: (N, 3, E). normals: (N, 3) unit outward normals of the
+    mean shape.
     """
 
     mean: Array
@@ -67,9 +69,10 @@ class LinearPoints:
 class MorphableModel:
     """A morphable model of the face.
 
-    name: which file it came from. space: the meaning of the identity coefficients; posteriors of two models are comparable only
-    if their spaces are the same string (the built-in and the dense model share one). vertices: its V points. triangles: (F, 3).
-    surface: indices of the vertices that depth evidence looks at (visible skin, evenly spread, no eyes or inner mouth).
+    name: which file it came from. space: the meaning of the identity coefficients; posteriors of two models
+    are comparable only if their spaces are the same string (the built-in and the dense model share one).
+    vertices: its V points. triangles: (F, 3). surface: indices of the vertices that depth evidence looks at
+    (visible skin, evenly spread, no eyes or inner mouth).
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""Rotations and rigid poses: head frame (x subject's left, y up, z out of the face) to camera frame (x right, y down, z forward)."""
+"""Rotations and rigid poses: head frame (x subject's left, y up, z out of the face) to camera frame (x
+right, y down, z forward).
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,19 @@ def rotation_from_vector(vector: Array) -> Array:
     angle = float(np.linalg.norm(vector))
     k = skew(vector)
     if angle < 1e-8:
-        return np.eye(3) + k + 0.5 * k @ k
-    return np.eye(3) + np.sin(angle) / angle * k + (1 - np.cos(angle)) / angle**2 * k @ k
+        return np.asarray(np.eye(3) + k + 0.5 * k @ k)
+    return np.asarray(np.eye(3) + np.sin(angle) / angle * k + (1 - np.cos(angle)) / angle**2 * k @ k)
 
 
 def skew(v: Array) -> Array:
-    """Cross-product matrix: skew(v) @ w = v x w."""
+    """The cross-product matrix of v (3,): multiplied with w it gives v x w."""
     return np.array([[0.0, -v[2], v[1]], [v[2], 0.0, -v[0]], [-v[1], v[0], 0.0]])
 
 
 def nearest_rotation(matrix: Array) -> Array:
-    """The rotation closest to a (3, 3) matrix in the Frobenius norm (polar decomposition by SVD, determinant +1)."""
+    """The rotation closest to a (3, 3) matrix in the Frobenius norm (polar decomposition by SVD,
+    determinant +1).
+    """
     u, _, vt = np.linalg.svd(matrix)
     return np.asarray(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt)
 
@@ -43,13 +47,18 @@ class HeadPose:
     def __post_init__(self) -> None:
         finite(shaped(self.rotation, "rotation", 3, 3), "rotation")
         finite(shaped(self.translation, "translation", 3), "translation")
-        if np.abs(self.rotation @ self.rotation.T - np.eye(3)).max() > 1e-6 or np.linalg.det(self.rotation) < 0:
+        if (
+            np.abs(self.rotation @ self.rotation.T - np.eye(3)).max() > 1e-6
+            or np.linalg.det(self.rotation) < 0
+        ):
             raise InvalidValue("a head pose needs a proper rotation (orthonormal, determinant +1)")
 
     @classmethod
     def from_angles(cls, *, yaw: float, pitch: float, roll: float, translation: Array) -> HeadPose:
-        """Pose from degrees: positive yaw turns the head to the subject's left, positive pitch lifts the chin, positive roll
-        tilts the head toward the subject's right shoulder. Applied roll first, then pitch, then yaw."""
+        """Pose from degrees: positive yaw turns the head to the subject's left, positive pitch lifts the
+        chin, positive roll tilts the head toward the subject's right shoulder. Applied roll first, then
+        pitch, then yaw.
+        """
         y, p, r = np.deg2rad([yaw, pitch, roll])
         head = (
             rotation_from_vector(np.array([0.0, y, 0.0]))
@@ -72,4 +81,7 @@ class HeadPose:
 
     def moved(self, rotation_vector: Array, translation: Array) -> HeadPose:
         """The pose after a small motion in the camera frame about the head's origin: exp(w) R, t + dt."""
-        return HeadPose(nearest_rotation(rotation_from_vector(rotation_vector) @ self.rotation), self.translation + translation)
+        return HeadPose(
+            nearest_rotation(rotation_from_vector(rotation_vector) @ self.rotation),
+            self.translation + translation,
+        )

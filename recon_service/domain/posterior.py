@@ -1,4 +1,6 @@
-"""The identity of a person: a Gaussian posterior over the identity coefficients of the canonical model, prior N(0, I)."""
+"""The identity of a person: a Gaussian posterior over the identity coefficients of the canonical model,
+prior N(0, I).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from recon_service.domain.errors import InvalidValue, ModelMismatch
 class IdentityPosterior:
     """Mean (K,) and covariance (K, K) of the identity coefficients, and the coefficient space they belong to.
 
-    The covariance is symmetric and positive definite; the prior N(0, I) is part of it. InvalidValue otherwise.
+    The covariance is symmetric and positive definite; the prior N(0, I) is part of it. InvalidValue
+    otherwise.
     """
 
     space: str
@@ -25,7 +28,9 @@ class IdentityPosterior:
         k = len(self.mean)
         finite(shaped(self.mean, "posterior mean", k), "posterior mean")
         finite(shaped(self.covariance, "posterior covariance", k, k), "posterior covariance")
-        if np.abs(self.covariance - self.covariance.T).max() > 1e-6 * max(1.0, float(np.abs(self.covariance).max())):
+        if np.abs(self.covariance - self.covariance.T).max() > 1e-6 * max(
+            1.0, float(np.abs(self.covariance).max())
+        ):
             raise InvalidValue("a posterior covariance must be symmetric")
         try:
             np.linalg.cholesky(self.covariance)
@@ -39,14 +44,18 @@ class IdentityPosterior:
 
     @classmethod
     def from_evidence(cls, space: str, information: Array, score: Array) -> IdentityPosterior:
-        """The posterior that an evidence's information matrix (K, K) and vector (K,) give on top of the prior."""
+        """The posterior that an evidence's information matrix (K, K) and vector (K,) give on top of the
+        prior.
+        """
         precision = information + np.eye(len(score))
         covariance = np.linalg.inv((precision + precision.T) / 2)
         covariance = (covariance + covariance.T) / 2
         return cls(space, covariance @ score, covariance)
 
     def evidence(self) -> tuple[Array, Array]:
-        """What was observed, without the prior: information matrix (K, K), positive semidefinite, and vector (K,)."""
+        """What was observed, without the prior: information matrix (K, K), positive semidefinite, and
+        vector (K,).
+        """
         precision = np.linalg.inv(self.covariance)
         precision = (precision + precision.T) / 2
         values, vectors = np.linalg.eigh(precision - np.eye(len(self.mean)))
@@ -54,13 +63,17 @@ class IdentityPosterior:
         return np.asarray(information), np.asarray(precision @ self.mean)
 
     def fused_with(self, other: IdentityPosterior) -> IdentityPosterior:
-        """The posterior of both observations, if they are independent given the identity: their information adds up."""
+        """The posterior of both observations, if they are independent given the identity: their information
+        adds up.
+        """
         self.require_same_space(other)
         (information, vector), (more, more_vector) = self.evidence(), other.evidence()
         return IdentityPosterior.from_evidence(self.space, information + more, vector + more_vector)
 
     def inflated(self, factor: float) -> IdentityPosterior:
-        """The posterior if the noise variance of everything observed were ``factor`` times what was assumed."""
+        """The posterior if the noise variance of everything observed were ``factor`` times what was
+        assumed.
+        """
         if not (np.isfinite(factor) and factor > 0):
             raise InvalidValue(f"noise inflation must be positive, not {factor:g}")
         information, vector = self.evidence()
@@ -70,6 +83,7 @@ class IdentityPosterior:
         """ModelMismatch, with both names, unless the two speak of the same coefficients."""
         if self.space != other.space or len(self.mean) != len(other.mean):
             raise ModelMismatch(
-                f"coefficients of {self.space} ({len(self.mean)}) cannot be compared with {other.space} ({len(other.mean)})",
+                f"coefficients of {self.space} ({len(self.mean)}) cannot be compared "
+                f"with {other.space} ({len(other.mean)})",
                 next_step="Re-enroll with the model that the probe uses.",
             )

@@ -18,8 +18,9 @@ class Verdict(StrEnum):
 class QualityMeasure:
     """One measure of one image.
 
-    name: stable identifier ("face_count", "face_size", "sharpness", "exposure", "yaw", "pitch", "roll", …). raw: the measured
-    value in ``unit``. score: 0 (useless) to 100 (ideal). hint: what the person can do, empty when good.
+    name: stable identifier ("face_count", "face_size", "sharpness", "exposure", "yaw", "pitch", "roll", …).
+    raw: the measured value in ``unit``. score: 0 (useless) to 100 (ideal). hint: what the person can do,
+    empty when good.
     """
 
     name: str
@@ -43,7 +44,9 @@ class QualityReport:
     @property
     def reasons(self) -> tuple[QualityMeasure, ...]:
         """The measures that reject, worst first."""
-        return tuple(sorted((m for m in self.measures if m.verdict is Verdict.REJECTED), key=lambda m: m.score))
+        return tuple(
+            sorted((m for m in self.measures if m.verdict is Verdict.REJECTED), key=lambda m: m.score)
+        )
 
     @property
     def score(self) -> float:

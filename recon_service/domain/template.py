@@ -1,4 +1,6 @@
-"""What is kept of an enrollment, and what a comparison says. ISO/IEC 2382-37: reference, probe, comparison score."""
+"""What is kept of an enrollment, and what a comparison says. ISO/IEC 2382-37: reference, probe, comparison
+score.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,9 @@ class Provenance:
 class Template:
     """The biometric reference of one subject.
 
-    template_id: unique. source: key of the noise table ("facemesh468", "kinect2", …). model: name of the morphable model it was
-    fitted with. calibration: name of the noise table in force. quality: 0-100 of the weakest selfie.
+    template_id: unique. source: key of the noise table ("facemesh468", "kinect2", …). model: name of the
+    morphable model it was fitted with. calibration: name of the noise table in force. quality: 0-100 of the
+    weakest selfie.
     """
 
     template_id: str
@@ -47,7 +50,9 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ComparisonScore:
-    """Log-likelihood ratio (natural logarithm): one person against two. calibration: the noise table it was computed with."""
+    """Log-likelihood ratio (natural logarithm): one person against two. calibration: the noise table it was
+    computed with.
+    """
 
     llr: float
     reference_source: str
@@ -57,7 +62,9 @@ class ComparisonScore:
 
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
-    """decision with its reasons (stable codes with a hint for the person), score None when no comparison was possible."""
+    """decision with its reasons (stable codes with a hint for the person), score None when no comparison
+    was possible.
+    """
 
     decision: Decision
     score: ComparisonScore | None

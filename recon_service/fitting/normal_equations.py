@@ -12,7 +12,9 @@ from recon_service.fitting.unknowns import Layout, State
 
 
 class NormalEquations:
-    """Accumulates J'J and J'r of residuals r whose Jacobian with respect to the unknowns is -J, already whitened."""
+    """Accumulates J'J and J'r of residuals r whose Jacobian with respect to the unknowns is -J, already
+    whitened.
+    """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -20,7 +22,9 @@ class NormalEquations:
         self.vector = np.zeros(layout.size)
 
     def add(self, columns: NDArray[np.int64], jacobian: Array, residual: Array) -> None:
-        """jacobian: (M, len(columns)) of the prediction, residual: (M,) observed - predicted, both in units of the noise."""
+        """jacobian: (M, len(columns)) of the prediction, residual: (M,) observed - predicted, both in units
+        of the noise.
+        """
         self.matrix[np.ix_(columns, columns)] += jacobian.T @ jacobian
         self.vector[columns] += jacobian.T @ residual
 
@@ -42,30 +46,38 @@ class NormalEquations:
         self.vector += target
 
     def step(self, *, identity_free: bool) -> Array:
-        """The Gauss-Newton step (size,); without the identity when it is held. FitFailed if the system is singular."""
+        """The Gauss-Newton step (size,); without the identity when it is held. FitFailed if the system is
+        singular.
+        """
         free = np.ones(self._layout.size, dtype=bool)
         if not identity_free:
             free[self._layout.identity] = False
         matrix = self.matrix[np.ix_(free, free)]
-        # A tiny ridge, relative to each unknown's own scale, keeps poses that nothing holds from running away.
+        # A tiny ridge, relative to each unknown's own scale, keeps poses that nothing holds from running
+        # away.
         matrix[np.diag_indices(len(matrix))] *= 1 + 1e-6
         step = np.zeros(self._layout.size)
         try:
             step[free] = scipy.linalg.solve(matrix, self.vector[free], assume_a="pos", check_finite=False)
         except (np.linalg.LinAlgError, ValueError) as fault:
-            raise FitFailed("The evidence does not determine the fit.", next_step="Take the capture again.") from fault
+            raise FitFailed(
+                "The evidence does not determine the fit.", next_step="Take the capture again."
+            ) from fault
         if not np.isfinite(step).all():
             raise FitFailed("The fit diverged.", next_step="Take the capture again.")
         return step
 
     def identity_covariance(self) -> Array:
-        """Posterior covariance (K, K) of the identity with all nuisance unknowns integrated out (Laplace approximation:
-        the inverse of the Schur complement of the nuisance block)."""
+        """Posterior covariance (K, K) of the identity with all nuisance unknowns integrated out (Laplace
+        approximation: the inverse of the Schur complement of the nuisance block).
+        """
         k = self._layout.identity_modes
         a, b, c = self.matrix[:k, :k], self.matrix[:k, k:], self.matrix[k:, k:]
         try:
             precision = a - b @ scipy.linalg.solve(c, b.T, assume_a="pos", check_finite=False)
             covariance = np.linalg.inv((precision + precision.T) / 2)
         except (np.linalg.LinAlgError, ValueError) as fault:
-            raise FitFailed("The evidence does not determine the fit.", next_step="Take the capture again.") from fault
+            raise FitFailed(
+                "The evidence does not determine the fit.", next_step="Take the capture again."
+            ) from fault
         return np.asarray((covariance + covariance.T) / 2)

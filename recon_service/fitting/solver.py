@@ -1,4 +1,6 @@
-"""Gauss-Newton over one shared identity and the nuisances of every capture; returns the Gaussian posterior of the identity."""
+"""Gauss-Newton over one shared identity and the nuisances of every capture; returns the Gaussian posterior
+of the identity.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,10 @@ def fit_identity(
 ) -> Fit:
     """The identity posterior of the one person on all captures.
 
-    Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal length. The result
-    does not depend on the order of the captures. Raises InvalidValue without captures or without a start, ModelMismatch for
-    landmarks of a scheme that the landmark model does not know, FitFailed when the evidence does not determine the fit.
+    Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal
+    length. The result does not depend on the order of the captures. Raises InvalidValue without captures or
+    without a start, ModelMismatch for landmarks of a scheme that the landmark model does not know,
+    FitFailed when the evidence does not determine the fit.
     """
     if not captures:
         raise InvalidValue("a fit needs at least one capture")
@@ -56,7 +59,8 @@ def fit_identity(
         state = state.moved(step, layout)
         if identity_free and iteration > 5 and np.abs(step[layout.identity]).max() < CONVERGED_STEP:
             break
-    # Linearized once more where the fit arrived: the covariance and the residuals belong to the returned state.
+    # Linearized once more where the fit arrived: the covariance and the residuals belong to the returned
+    # state.
     equations, reports = _linearize(terms, state, layout, MAX_ITERATIONS)
     posterior = IdentityPosterior(model.space, state.identity, equations.identity_covariance())
     return Fit(posterior, _capture_fits(captures, terms, reports, state, layout))
@@ -67,7 +71,9 @@ def _start(capture: Capture, landmark_model: LandmarkModel | None) -> HeadPose:
         return capture.start
     for evidence in capture.evidence:
         if isinstance(evidence, LandmarkEvidence):
-            return pose_from_landmarks(evidence.landmarks, capture.camera, _matching(landmark_model, evidence))
+            return pose_from_landmarks(
+                evidence.landmarks, capture.camera, _matching(landmark_model, evidence)
+            )
     raise InvalidValue("a capture without landmarks needs a start pose")
 
 
@@ -85,7 +91,9 @@ def _terms(
             match evidence:
                 case LandmarkEvidence():
                     seen = _matching(landmark_model, evidence)
-                    terms.append(LandmarkTerm(i, capture, evidence, seen, layout, start=poses[i], images=images))
+                    terms.append(
+                        LandmarkTerm(i, capture, evidence, seen, layout, start=poses[i], images=images)
+                    )
                 case DepthSurfaceEvidence():
                     terms.append(DepthSurfaceTerm(i, capture, evidence, model, layout))
     return terms
@@ -108,7 +116,11 @@ def _linearize(
 
 
 def _capture_fits(
-    captures: Sequence[Capture], terms: Sequence[Term], reports: Sequence[TermReport], state: State, layout: Layout
+    captures: Sequence[Capture],
+    terms: Sequence[Term],
+    reports: Sequence[TermReport],
+    state: State,
+    layout: Layout,
 ) -> tuple[CaptureFit, ...]:
     fits = []
     for i, capture in enumerate(captures):

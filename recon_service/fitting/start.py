@@ -13,7 +13,9 @@ from recon_service.domain.pose import HeadPose, nearest_rotation, rotation_from_
 
 
 def pose_from_landmarks(landmarks: FaceLandmarks, camera: PinholeCamera, model: LandmarkModel) -> HeadPose:
-    """Perspective-n-point with the mean apparent landmarks (SQPnP, then Levenberg-Marquardt on the reprojection error)."""
+    """Perspective-n-point with the mean apparent landmarks (SQPnP, then Levenberg-Marquardt on the
+    reprojection error).
+    """
     rows = np.flatnonzero(model.usable)
     shape = np.ascontiguousarray(model.points.mean[rows])
     rays = np.ascontiguousarray(camera.rays(landmarks.points[rows])[:, :2])
@@ -22,5 +24,8 @@ def pose_from_landmarks(landmarks: FaceLandmarks, camera: PinholeCamera, model: 
     if found:
         rotation, translation = cv2.solvePnPRefineLM(shape, rays, identity, None, rotation, translation)
     if not found or not np.isfinite(translation).all() or translation[2, 0] <= 0:
-        raise FitFailed("The landmarks fit no head pose.", next_step="Take the picture again, facing the camera.")
-    return HeadPose(nearest_rotation(rotation_from_vector(rotation[:, 0])), translation[:, 0].copy())
+        raise FitFailed(
+            "The landmarks fit no head pose.", next_step="Take the picture again, facing the camera."
+        )
+    turn, shift = rotation[:, 0].astype(np.float64), translation[:, 0].astype(np.float64)
+    return HeadPose(nearest_rotation(rotation_from_vector(turn)), shift)

@@ -1,6 +1,7 @@
 """The unknowns of a fit, and where each stands in the vector of the normal equations.
 
-    [ identity a (K) | log focal per camera (G) | capture 0: expression (E), rotation (3), translation (3) | capture 1: … ]
+[ identity a (K) | log focal per camera (G) | capture 0: expression (E), rotation (3), translation (3) |
+capture 1: … ]
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ POSE_UNKNOWNS = 6
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns of every unknown. focal_of: for each capture the column of its log focal, or None where the focal is known."""
+    """Columns of every unknown. focal_of: for each capture the column of its log focal, or None where the
+    focal is known.
+    """
 
     identity_modes: int
     expression_modes: int
@@ -32,7 +35,9 @@ class Layout:
 
     @classmethod
     def of(cls, model: MorphableModel, captures: Sequence[Capture]) -> Layout:
-        """Captures whose cameras have the same stated intrinsics share one unknown focal length: one phone took them."""
+        """Captures whose cameras have the same stated intrinsics share one unknown focal length: one phone
+        took them.
+        """
         groups: dict[tuple[PinholeCamera, float], int] = {}
         focal_of: list[int | None] = []
         for capture in captures:
@@ -74,7 +79,9 @@ class Layout:
         return slice(start, start + POSE_UNKNOWNS)
 
     def columns(self, capture: int) -> NDArray[np.int64]:
-        """Columns of a capture's Jacobian in the order identity, expression, pose, and the log focal last where it is unknown."""
+        """Columns of a capture's Jacobian in the order identity, expression, pose, and the log focal last
+        where it is unknown.
+        """
         parts = [self.identity, self.expression(capture), self.pose(capture)]
         columns = np.concatenate([np.arange(p.start, p.stop) for p in parts])
         focal = self.focal_of[capture]
@@ -83,7 +90,9 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Current values. identity: (K,). expressions: (captures, E). log_focals: (G,), 0 is the stated focal length."""
+    """Current values. identity: (K,). expressions: (captures, E). log_focals: (G,), 0 is the stated focal
+    length.
+    """
 
     identity: Array
     log_focals: Array
@@ -104,4 +113,6 @@ class State:
             motion = step[layout.pose(i)]
             poses.append(pose.moved(motion[:3], motion[3:]))
         focals = slice(layout.identity_modes, layout.identity_modes + len(layout.focal_sds))
-        return State(self.identity + step[layout.identity], self.log_focals + step[focals], expressions, tuple(poses))
+        return State(
+            self.identity + step[layout.identity], self.log_focals + step[focals], expressions, tuple(poses)
+        )

@@ -1,12 +1,15 @@
-"""A depth map: the residual is the distance in mm from a model point to the measured surface along the model's normal.
+"""A depth map: the residual is the distance in mm from a model point to the measured surface along the
+model's normal.
 
-Projective association: a model point X_c projects to a pixel; P is the measured point on the same line of sight, and
-r = n · (P - X_c). With the model's mean normals n_h (head frame, n = R n_h) the derivatives of the prediction n · X_c are
+Projective association: a model point X_c projects to a pixel; P is the measured point on the same line of
+sight, and r = n · (P - X_c). With the model's mean normals n_h (head frame, n = R n_h) the derivatives of
+the prediction n · X_c are
 
     d/da = n_h · B_id,   d/de = n_h · B_ex,   d/d(w, t) = [R X x n, n],
 
-so the shape part of the Jacobian is constant and computed once. Cauchy weights; the gate narrows from 25 to 8 mm. Neighboring
-pixels err together: the information of all points is scaled to the effective number of independent ones.
+so the shape part of the Jacobian is constant and computed once. Cauchy weights; the gate narrows from 25 to
+8 mm. Neighboring pixels err together: the information of all points is scaled to the effective number of
+independent ones.
 """
 
 from __future__ import annotations
@@ -30,7 +33,12 @@ class DepthSurfaceTerm:
     """The depth map of one capture."""
 
     def __init__(
-        self, capture_index: int, capture: Capture, evidence: DepthSurfaceEvidence, model: MorphableModel, layout: Layout
+        self,
+        capture_index: int,
+        capture: Capture,
+        evidence: DepthSurfaceEvidence,
+        model: MorphableModel,
+        layout: Layout,
     ) -> None:
         self.capture = capture_index
         self._layout = layout
@@ -67,7 +75,8 @@ class DepthSurfaceTerm:
         spread = 1.4826 * float(np.median(np.abs(residual)))
         scale = max(3.0 * sd, 2.0 * spread) if iteration < SETTLING_ITERATIONS else 2.5 * sd
         weight = facing / (1.0 + (residual / scale) ** 2)
-        # Each point counts effective_points / all points of the model; half a face in view has half the information.
+        # Each point counts effective_points / all points of the model; half a face in view has half the
+        # information.
         share = min(1.0, self._evidence.effective_points / len(self._points))
         root = np.sqrt(weight * share) / sd
         jacobian = np.concatenate(

@@ -4,16 +4,17 @@ With X = mean + B_id a + B_ex e (head frame), X_c = R X + t and u = f x/z + c, t
 
     du/da = P R B_id,   du/de = P R B_ex,   du/d(w, t) = P [-skew(R X), I],   du/d(log f) = u - c,
 
-where P = [[f/z, 0, -f x/z²], [0, f/z, -f y/z²]] and w rotates in the camera frame about the head's origin. Robust weights are
-Huber's on the length of a landmark's residual in units of its own standard deviation, before the whitening of the set.
+where P = [[f/z, 0, -f x/z²], [0, f/z, -f y/z²]] and w rotates in the camera frame about the head's origin.
+Robust weights are Huber's on the length of a landmark's residual in units of its own standard deviation,
+before the whitening of the set.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array
 from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import LinearPoints
@@ -22,11 +23,15 @@ from recon_service.fitting.normal_equations import NormalEquations
 from recon_service.fitting.terms.term import TermReport
 from recon_service.fitting.unknowns import Layout, State
 
+Rows = NDArray[np.int64]
+
 EVERY = 2
 """Every second usable landmark is enough: neighbors err together."""
 
 NUGGET = 0.1
-"""Added to the diagonal of the correlation matrix: the learned covariance has directions with nearly no noise."""
+"""Added to the diagonal of the correlation matrix: the learned covariance has directions with nearly no
+noise.
+"""
 
 HUBER = 4.0
 MIN_FACING = 0.25
@@ -53,7 +58,8 @@ class LandmarkTerm:
         rows = _visible(model, _chosen(model, evidence), start)
         self._points: LinearPoints = model.points.take(rows)
         camera = capture.camera
-        # Distortion is undone once: from here on the camera is an ideal pinhole with its principal point at 0.
+        # Distortion is undone once: from here on the camera is an ideal pinhole with its principal point at
+        # 0.
         self._observed = camera.rays(evidence.landmarks.points[rows])[:, :2] * [camera.fx, camera.fy]
         self._focal = np.array([camera.fx, camera.fy])
         count = len(rows)
@@ -61,7 +67,9 @@ class LandmarkTerm:
             covariance = model.covariance(rows, images=images)
             self._sd = np.sqrt(np.diag(covariance))
             correlation = covariance / np.outer(self._sd, self._sd) + NUGGET * np.eye(count)
-            self._whitening = scipy.linalg.solve_triangular(np.linalg.cholesky(correlation), np.eye(count), lower=True)
+            self._whitening = scipy.linalg.solve_triangular(
+                np.linalg.cholesky(correlation), np.eye(count), lower=True
+            )
         else:
             self._sd = np.full(count, evidence.independent_sd)
             self._whitening = np.eye(count)
@@ -94,21 +102,23 @@ class LandmarkTerm:
         sd_px = self._sd * focal.mean() / pose.translation[2]
         length = np.linalg.norm(residual, axis=1) / sd_px
         weight = np.sqrt(np.minimum(1.0, HUBER / np.maximum(length, 1e-9))) / sd_px
-        white_jacobian = np.concatenate([self._whitening @ (jacobian[:, k] * weight[:, None]) for k in range(2)])
+        white_jacobian = np.concatenate(
+            [self._whitening @ (jacobian[:, k] * weight[:, None]) for k in range(2)]
+        )
         white_residual = np.concatenate([self._whitening @ (residual[:, k] * weight) for k in range(2)])
         equations.add(self._columns, white_jacobian, white_residual)
         return TermReport(float(white_residual @ white_residual), 2 * n, n)
 
 
-def _chosen(model: LandmarkModel, evidence: LandmarkEvidence) -> Array:
+def _chosen(model: LandmarkModel, evidence: LandmarkEvidence) -> Rows:
     if evidence.rows is not None:
         return np.asarray(evidence.rows, dtype=np.int64)
-    return np.flatnonzero(model.usable)[::EVERY]
+    return np.asarray(np.flatnonzero(model.usable)[::EVERY], dtype=np.int64)
 
 
-def _visible(model: LandmarkModel, rows: Array, pose: HeadPose) -> Array:
+def _visible(model: LandmarkModel, rows: Rows, pose: HeadPose) -> Rows:
     """The rows whose surface faces the camera in this pose."""
     points = pose.apply(model.points.mean[rows])
     normals = model.points.normals[rows] @ pose.rotation.T
     facing = -np.einsum("ni,ni->n", normals, points) / np.linalg.norm(points, axis=1)
-    return rows[facing > MIN_FACING]
+    return np.asarray(rows[facing > MIN_FACING])

@@ -12,7 +12,8 @@ from recon_service.fitting.unknowns import State
 @dataclass(frozen=True, slots=True)
 class TermReport:
     """squared: sum of squared whitened residuals. count: their number. points: how many points took part.
-    residual_mm: robust rms in mm where the residual is a distance, else None."""
+    residual_mm: robust rms in mm where the residual is a distance, else None.
+    """
 
     squared: float
     count: int
@@ -26,5 +27,7 @@ class Term(Protocol):
     capture: int
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
-        """Add this evidence, linearized at ``state``, to the equations. ``iteration`` counts from 0: gates narrow with it."""
+        """Add this evidence, linearized at ``state``, to the equations. ``iteration`` counts from 0: gates
+        narrow with it.
+        """
         ...
