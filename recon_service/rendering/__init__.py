@@ -1,4 +1,6 @@
-"""Pictures and files of meshes: ray casting, clay shading, overlays on selfies, three views, GLB, PLY and OBJ."""
+"""Pictures and files of meshes: ray casting, clay shading, overlays on selfies, three views, GLB, PLY and
+OBJ.
+"""
 
 from __future__ import annotations
 

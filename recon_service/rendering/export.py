@@ -21,13 +21,13 @@ CLAY_RGBA: Final = (206, 190, 177, 255)
 def mesh_bytes(mesh: Mesh, kind: str, *, name: str = "face") -> bytes:
     """The file of ``mesh`` (head frame: x to the subject's left, y up, z out of the face; millimetres).
 
-    - ``"glb"``: glTF 2.0 binary, **meters** and y up, front toward +z, as the glTF specification demands; matte clay material,
-      drawn from both sides because the face is an open surface.
+    - ``"glb"``: glTF 2.0 binary, **meters** and y up, front toward +z, as the glTF specification demands;
+      matte clay material, drawn from both sides because the face is an open surface.
     - ``"ply"``: binary little-endian, **millimetres**.
     - ``"obj"``: text, **millimetres**, one object called ``name``.
 
-    Vertices keep their number and order, so that the file's vertex i is the model's; unit normals are included. Raises
-    InvalidValue for another kind.
+    Vertices keep their number and order, so that the file's vertex i is the model's; unit normals are
+    included. Raises InvalidValue for another kind.
     """
     if kind not in MESH_FORMATS:
         raise InvalidValue(
@@ -35,11 +35,17 @@ def mesh_bytes(mesh: Mesh, kind: str, *, name: str = "face") -> bytes:
         )
     scale = 1e-3 if kind == "glb" else 1.0
     shape = trimesh.Trimesh(
-        mesh.vertices * scale, mesh.triangles, vertex_normals=mesh.vertex_normals(), process=False, validate=False
+        mesh.vertices * scale,
+        mesh.triangles,
+        vertex_normals=mesh.vertex_normals(),
+        process=False,
+        validate=False,
     )
     if kind == "glb":
         base = [channel / 255 for channel in CLAY_RGBA]
-        clay = PBRMaterial(name="clay", baseColorFactor=base, metallicFactor=0.0, roughnessFactor=0.85, doubleSided=True)
+        clay = PBRMaterial(
+            name="clay", baseColorFactor=base, metallicFactor=0.0, roughnessFactor=0.85, doubleSided=True
+        )
         shape.visual = TextureVisuals(material=clay)
         scene = trimesh.Scene()
         scene.add_geometry(shape, node_name=name, geom_name=name)
@@ -48,4 +54,3 @@ def mesh_bytes(mesh: Mesh, kind: str, *, name: str = "face") -> bytes:
         return cast(bytes, shape.export(file_type="ply", vertex_normal=True, encoding="binary_little_endian"))
     text = export_obj(shape, include_normals=True, include_color=False, header=None)
     return f"# units: millimetres\no {name}\n{text}".encode()
-

@@ -1,4 +1,6 @@
-"""The fitted mesh laid over the selfie it came from: the picture that shows at a glance whether a fit is right."""
+"""The fitted mesh laid over the selfie it came from: the picture that shows at a glance whether a fit is
+right.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ FRAME = 1.7
 SUPERSAMPLING = 2
 WIRE_SRGB = np.array([150, 236, 255])
 MIN_EDGE_PX = 7.0
-"""A wire is drawn only where the median edge of the mesh is at least this long; denser ones would look like fog."""
+"""A wire is drawn only where the median edge of the mesh is at least this long; denser ones would look like
+fog."""
 FADE_MM = (9.0, 22.0)
 """The overlay is opaque up to the first distance from the surface points, and gone at the second."""
 CONTOUR_MM = 5.0
@@ -39,9 +42,10 @@ def overlay_png(
 ) -> bytes:
     """PNG bytes: the face of ``image`` beside the same picture with the mesh over it.
 
-    mesh: in the camera frame, millimetres. camera: of the whole image, with the fitted focal length. height: of the result in
-    pixels. opacity: of the clay. focus: (V,) in [0, 1], how much each vertex belongs to the face proper (``face_focus``): the rest
-    (neck, ears, back of the head) is not drawn. A coarse mesh shows its edges, a dense one contour lines of the distance.
+    mesh: in the camera frame, millimetres. camera: of the whole image, with the fitted focal length. height:
+    of the result in pixels. opacity: of the clay. focus: (V,) in [0, 1], how much each vertex belongs to the
+    face proper (``face_focus``): the rest (neck, ears, back of the head) is not drawn. A coarse mesh shows
+    its edges, a dense one contour lines of the distance.
     """
     weights = np.ones(len(mesh.vertices)) if focus is None else focus
     left, top, side_w, side_h = _frame(image, camera.project(mesh.vertices[weights > 0.5]))
@@ -55,10 +59,13 @@ def overlay_png(
 
 
 def face_focus(model: MorphableModel) -> Array:
-    """(V,) in [0, 1]: 1 on the front of the face, falling to 0 within ``FADE_MM`` beyond the model's surface points."""
+    """(V,) in [0, 1]: 1 on the front of the face, falling to 0 within ``FADE_MM`` beyond the model's surface
+    points.
+    """
     mean = model.vertices.mean
     distance, _ = cKDTree(mean[model.surface]).query(mean)
-    # Eyes and lips are no surface points, but they lie within the face: only what is farther away than that fades.
+    # Eyes and lips are no surface points, but they lie within the face: only what is farther away than that
+    # fades.
     return np.asarray(np.clip((FADE_MM[1] - distance) / (FADE_MM[1] - FADE_MM[0]), 0.0, 1.0))
 
 
@@ -81,7 +88,9 @@ def clay_with_lines(mesh: Mesh, camera: PinholeCamera, *, focus: Array) -> NDArr
 
 
 def _wires(mesh: Mesh, camera: PinholeCamera, hits: SurfaceHits) -> Array:
-    """Strength (H, W) of the edges: the distance to an edge is the barycentric weight times the triangle's height, in pixels."""
+    """Strength (H, W) of the edges: the distance to an edge is the barycentric weight times the triangle's
+    height, in pixels.
+    """
     pixels = camera.project(mesh.vertices)[mesh.triangles]
     edges = np.roll(pixels, -2, axis=1) - np.roll(pixels, -1, axis=1)  # the edge opposite each corner
     double_area = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
@@ -93,7 +102,9 @@ def _wires(mesh: Mesh, camera: PinholeCamera, hits: SurfaceHits) -> Array:
 
 
 def _contours(level: Array, mask: NDArray[np.bool_]) -> Array:
-    """Strength (H, W) of lines at equal steps of ``level``, of the same width in pixels wherever the surface leans."""
+    """Strength (H, W) of lines at equal steps of ``level``, of the same width in pixels wherever the surface
+    leans.
+    """
     step = level / CONTOUR_MM
     slope = np.hypot(*np.gradient(step))
     away = np.abs(step - np.round(step)) / np.maximum(slope, 1e-6)
@@ -109,7 +120,9 @@ def _median_edge(mesh: Mesh, camera: PinholeCamera) -> float:
 
 
 def _frame(image: Image, pixels: Array) -> tuple[int, int, int, int]:
-    """(left, top, width, height) of the part of the image to show: the face with some surroundings, 4:5, inside the image."""
+    """(left, top, width, height) of the part of the image to show: the face with some surroundings, 4:5,
+    inside the image.
+    """
     low, high = pixels.min(axis=0), pixels.max(axis=0)
     tall = FRAME * max(high[1] - low[1], (high[0] - low[0]) / 0.8)
     tall = min(tall, image.height, image.width / 0.8)

@@ -1,4 +1,6 @@
-"""Clay shading: a matte surface under a warm key light, a cool fill light and an ambient sky, darker where it is hidden from it."""
+"""Clay shading: a matte surface under a warm key light, a cool fill light and an ambient sky, darker where it
+is hidden from it.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,10 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Clay:
-    """The material and its lights. color and ambient: linear RGB. softness: 0 hard Lambert, 1 light wraps around the form.
-    inside: share of the light that reaches surfaces seen from behind (through an eye or between the lips of an open mesh)."""
+    """The material and its lights. color and ambient: linear RGB. softness: 0 hard Lambert, 1 light wraps
+    around the form. inside: share of the light that reaches surfaces seen from behind (through an eye or
+    between the lips of an open mesh).
+    """
 
     color: tuple[float, float, float] = (0.58, 0.49, 0.43)
     ambient: tuple[float, float, float] = (0.17, 0.19, 0.24)
@@ -47,15 +51,23 @@ class Clay:
 
 
 def shade(
-    mesh: Mesh, camera: PinholeCamera, *, clay: Clay | None = None, sky: Array | None = None, supersampling: int = 3
+    mesh: Mesh,
+    camera: PinholeCamera,
+    *,
+    clay: Clay | None = None,
+    sky: Array | None = None,
+    supersampling: int = 3,
 ) -> NDArray[np.uint8]:
-    """The mesh (camera frame) as ``camera`` sees it: (H, W, 4) uint8 sRGB with straight alpha, edges antialiased.
+    """The mesh (camera frame) as ``camera`` sees it: (H, W, 4) uint8 sRGB with straight alpha, edges
+    antialiased.
 
     sky: (V,) share of the sky that each vertex sees, from ``sky_visibility``; computed here when None.
     """
     fine = enlarged(camera, supersampling)
     hits = raycast(mesh, fine)
-    linear = lit(mesh, hits, clay=clay or Clay(), sky=sky_visibility(mesh) if sky is None else sky, camera=fine)
+    linear = lit(
+        mesh, hits, clay=clay or Clay(), sky=sky_visibility(mesh) if sky is None else sky, camera=fine
+    )
     return downsampled(linear, hits.mask, supersampling)
 
 
@@ -76,7 +88,8 @@ def lit(mesh: Mesh, hits: SurfaceHits, *, clay: Clay, sky: Array, camera: Pinhol
         occlusion = 0.4 + 0.6 * open_sky[:, None]
         light = light + np.maximum(wrapped, 0.0)[:, None] * np.asarray(lamp.color) * occlusion
     light = light * np.where(facing < 0, clay.inside, 1.0)[:, None]
-    # A thin bright rim lifts the silhouette off a dark background (Schlick's approximation of Fresnel reflection).
+    # A thin bright rim lifts the silhouette off a dark background (Schlick's approximation of Fresnel
+    # reflection).
     rim = np.where(facing < 0, 0.0, RIM_STRENGTH * (1 - np.abs(facing)) ** 5)
     out = np.zeros((*hits.mask.shape, 3))
     out[hits.mask] = np.asarray(clay.color) * light + rim[:, None]
@@ -84,7 +97,9 @@ def lit(mesh: Mesh, hits: SurfaceHits, *, clay: Clay, sky: Array, camera: Pinhol
 
 
 def sky_visibility(mesh: Mesh) -> Array:
-    """(V,) in [0, 1]: how much of the half-space above each vertex is free within ``SKY_REACH_MM`` (ambient occlusion)."""
+    """(V,) in [0, 1]: how much of the half-space above each vertex is free within ``SKY_REACH_MM`` (ambient
+    occlusion).
+    """
     normals = mesh.vertex_normals()
     directions = _sphere(SKY_RAYS)
     dirs = np.repeat(directions[None], len(normals), axis=0)
@@ -92,7 +107,9 @@ def sky_visibility(mesh: Mesh) -> Array:
     dirs = dirs * np.where(cosines < 0, -1.0, 1.0)[..., None]
     starts = np.repeat((mesh.vertices + SKY_LIFT_MM * normals)[:, None], SKY_RAYS, axis=1)
     triangle, _, distance, _ = cast(mesh, dirs.reshape(-1, 3), origins=starts.reshape(-1, 3))
-    near = np.where(triangle >= 0, np.clip(1 - distance / SKY_REACH_MM, 0.0, 1.0), 0.0).reshape(len(normals), SKY_RAYS)
+    near = np.where(triangle >= 0, np.clip(1 - distance / SKY_REACH_MM, 0.0, 1.0), 0.0).reshape(
+        len(normals), SKY_RAYS
+    )
     weights = np.abs(cosines)
     hidden = (near * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)
     return np.asarray(1 - SKY_STRENGTH * hidden)
@@ -113,7 +130,8 @@ def enlarged(camera: PinholeCamera, factor: float) -> PinholeCamera:
 
 
 def downsampled(linear: Array, coverage: AnyArray, factor: int) -> NDArray[np.uint8]:
-    """Linear RGB (H·f, W·f, 3) and its coverage (H·f, W·f), 0 to 1 or bool, as sRGB with straight alpha, (H, W, 4) uint8.
+    """Linear RGB (H·f, W·f, 3) and its coverage (H·f, W·f), 0 to 1 or bool, as sRGB with straight alpha, (H,
+    W, 4) uint8.
 
     Means over blocks of f x f pixels, so that edges are soft.
     """
@@ -127,9 +145,11 @@ def downsampled(linear: Array, coverage: AnyArray, factor: int) -> NDArray[np.ui
 
 
 def srgb(linear: Array) -> Array:
-    """Linear light in [0, 1] to sRGB in [0, 1] (IEC 61966-2-1); values beyond 1 are rolled off softly first."""
+    """Linear light in [0, 1] to sRGB in [0, 1] (IEC 61966-2-1); values near and beyond 1 roll off."""
     soft = np.where(linear > 0.8, 0.8 + 0.2 * np.tanh((linear - 0.8) / 0.2), np.maximum(linear, 0.0))
-    return np.asarray(np.where(soft <= 0.0031308, 12.92 * soft, 1.055 * np.maximum(soft, 1e-9) ** (1 / 2.4) - 0.055))
+    return np.asarray(
+        np.where(soft <= 0.0031308, 12.92 * soft, 1.055 * np.maximum(soft, 1e-9) ** (1 / 2.4) - 0.055)
+    )
 
 
 def _sphere(count: int) -> Array:

@@ -16,8 +16,9 @@ FINE_TRIANGLES: Final = 8000
 def subdivided(mesh: Mesh, *, times: int = 1) -> Mesh:
     """Each triangle split in four, ``times`` times, by Loop's scheme: the surface tends to a smooth limit.
 
-    Loop's scheme approximates: it rounds off the coarse vertices by a few tenths of a millimetre on a face of 468 vertices (the
-    tip of the nose most). Fine for pictures and for simulated ground truth (the subdivided mesh *is* the truth), not for measuring.
+    Loop's scheme approximates: it rounds off the coarse vertices by a few tenths of a millimetre on a face of
+    468 vertices (the tip of the nose most). Fine for pictures and for simulated ground truth (the subdivided
+    mesh *is* the truth), not for measuring.
     """
     vertices, triangles = mesh.vertices, mesh.triangles
     for _ in range(times):

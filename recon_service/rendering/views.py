@@ -44,7 +44,7 @@ def three_views(mesh: Mesh, *, height: int = 560, title: str = "") -> bytes:
     panels = []
     for label, yaw in VIEWS:
         pose = HeadPose.from_angles(yaw=yaw, pitch=0.0, roll=0.0, translation=np.zeros(3))
-        posed = Mesh(pose.apply(mesh.vertices - center) + [0.0, 0.0, DISTANCE_MM], mesh.triangles)
+        posed = Mesh(pose.apply(mesh.vertices - center) + np.array([0.0, 0.0, DISTANCE_MM]), mesh.triangles)
         panels.append(_labeled(over(backdrop, shade(posed, camera, sky=sky, clay=clay)), label))
     sheet = PillowImage.fromarray(np.concatenate(panels, axis=1))
     draw = ImageDraw.Draw(sheet)
@@ -59,7 +59,9 @@ def three_views(mesh: Mesh, *, height: int = 560, title: str = "") -> bytes:
     return png(np.asarray(sheet))
 
 
-def over(background: NDArray[np.uint8], rgba: NDArray[np.uint8], *, opacity: float = 1.0) -> NDArray[np.uint8]:
+def over(
+    background: NDArray[np.uint8], rgba: NDArray[np.uint8], *, opacity: float = 1.0
+) -> NDArray[np.uint8]:
     """``rgba`` (H, W, 4), straight alpha, laid over ``background`` (H, W, 3)."""
     alpha = rgba[..., 3:].astype(np.float64) / 255 * opacity
     return np.asarray(np.round(background * (1 - alpha) + rgba[..., :3] * alpha), dtype=np.uint8)
@@ -68,7 +70,9 @@ def over(background: NDArray[np.uint8], rgba: NDArray[np.uint8], *, opacity: flo
 def vertical_gradient(width: int, height: int) -> NDArray[np.uint8]:
     """A dark studio backdrop (H, W, 3), lighter at the top."""
     ramp = np.linspace(0.0, 1.0, height)[:, None, None]
-    return np.asarray(np.round(np.broadcast_to(TOP * (1 - ramp) + BOTTOM * ramp, (height, width, 3))), dtype=np.uint8)
+    return np.asarray(
+        np.round(np.broadcast_to(TOP * (1 - ramp) + BOTTOM * ramp, (height, width, 3))), dtype=np.uint8
+    )
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
