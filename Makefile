@@ -33,7 +33,7 @@ lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: setup ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Fixtures shared by every test: where the mirror of model files and the recorded cases are, and how Hypothesis runs."""
+"""Shared by every test: where the mirror and the recorded cases are, and how Hypothesis runs."""
 
 from __future__ import annotations
 
@@ -35,5 +35,7 @@ def cases(weights_mirror: Path) -> Path:
     """The recorded captures, in the folder `cases` beside the mirror."""
     folder = weights_mirror.resolve().parent / "cases"
     if not folder.is_dir():
-        pytest.skip("there is no folder 'cases' beside RECON_WEIGHTS_MIRROR: this test needs the recorded captures")
+        pytest.skip(
+            "there is no folder 'cases' beside RECON_WEIGHTS_MIRROR: this test needs the recorded captures"
+        )
     return folder

