@@ -55,12 +55,17 @@ def pull(
                         allowed.append(file)
                     except WeightsUnavailable as error:
                         results[file.name] = PullResult(file, error=error)
+                    except OSError as error:
+                        results[file.name] = PullResult(file, error=_cannot_write(file, store, error))
                 for file in allowed:
                     try:
                         results[file.name] = PullResult(file, source=transfer.bring(file))
                     except WeightsUnavailable as error:
                         progress.end(file.name, error.title)
                         results[file.name] = PullResult(file, error=error)
+                    except OSError as error:
+                        progress.end(file.name, DownloadFailed.title)
+                        results[file.name] = PullResult(file, error=_cannot_write(file, store, error))
     return [results[file.name] for file in files]
 
 
@@ -162,6 +167,13 @@ class _Transfer:
             # The part may have been another source's, or an altered one: once more from the first byte.
             download(self.client, source.url, part, size=file.size, report=report)
             land(file, part, target)
+
+
+def _cannot_write(file: WeightFile, store: WeightStore, error: OSError) -> DownloadFailed:
+    return DownloadFailed(
+        f"{file.name} cannot be written to {store.directory}: {error.strerror}.",
+        next_step="Set RECON_WEIGHTS_DIR to a folder that you may write to.",
+    )
 
 
 def _next_step(file: WeightFile) -> str:

@@ -8,6 +8,7 @@ wheel of the release, and the running Python may be newer than the release knows
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -106,6 +107,8 @@ class WheelFolder:
             log.seek(0)
             said = [line for line in log.read().splitlines() if line.strip()]
         wheels = sorted(folder.glob("*.whl"))
+        if any(os.strerror(errno.ENOSPC) in line for line in said):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if process.returncode or not wheels:
             raise TransferFailed(f"pip download {source.requirement} failed: {_reason(said)}")
         shutil.rmtree(scratch, ignore_errors=True)

@@ -234,6 +234,13 @@ def test_noncommercial_files_are_refused_until_allowed(tmp_path: Path, server: S
         store.locate("model")
 
 
+def test_a_folder_that_cannot_be_written_is_a_typed_error(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "weights").write_text("a file, not a folder")
+    error = pull_one(store_of(tmp_path / "weights", declare(Url(server.url)))).error
+    assert isinstance(error, DownloadFailed)
+    assert "RECON_WEIGHTS_DIR" in error.next_step
+
+
 # ---- real processes
 
 PULL_ONE = f"""
