@@ -62,7 +62,7 @@ class RichProgress:
         """Start the bar of a file, or start it again for another source."""
         if name in self._tasks:
             self._bars.remove_task(self._tasks[name])
-        self._tasks[name] = self._bars.add_task(f"{name} ({source[:40]})", total=total)
+        self._tasks[name] = self._bars.add_task(name, total=total)
 
     def at(self, name: str, done: int) -> None:
         """Move the bar."""
