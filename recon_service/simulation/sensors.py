@@ -50,7 +50,7 @@ class Stereo:
 
         sigma_z = z² s / (f b)
 
-    (standard error propagation; e.g. Gallup et al., Variable Baseline/Resolution Stereo, CVPR 2008, eq. 2).
+    (standard error propagation; e.g. Gallup et al., Variable Baseline/Resolution Stereo, CVPR 2008).
 
     baseline_mm: b. disparity_sd: s of the matching noise in pixels, correlated over ``correlation_px`` (the
     matching window); drift_sd, drift_px: a smooth matching bias and its extent. disparity_step: quantum of
@@ -90,7 +90,7 @@ class StructuredLight:
     grazing angles.
 
     The axial noise is z² s / (f b) as in stereo; the angular term is that of Nguyen, Izadi and Lovell,
-    Modeling Kinect Sensor Noise (3DIMPVT 2012), eq. 4: sigma_angle = 0.0001 m · θ² / (√z (π/2 − θ)²) with z
+    Modeling Kinect Sensor Noise (3DIMPVT 2012): sigma_angle = 0.0001 m · θ² / (√z (π/2 − θ)²) with z
     in meters, θ the angle between ray and normal.
     """
 
