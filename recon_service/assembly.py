@@ -1,0 +1,65 @@
+"""Put the face pipeline together from the model files that are there: the part of the composition root that touches no storage."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+
+import cv2
+
+from recon_service.application.pipeline import FacePipeline
+from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
+from recon_service.comparison.noise import load_noise_table
+from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
+from recon_service.domain.morphable_model import MorphableModel
+from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
+from recon_service.weights import WeightsMissing, bundled_directory, locate
+
+BUILTIN = "builtin.npz"
+LANDMARK_PASSES = 2
+"""The second crop follows the first landmarks: on infrared faces it took the error rate of one depth frame
+from 6.7 to 5.5 % (benchmarks/kinect_depth.py)."""
+
+
+class ModelChoice(StrEnum):
+    """Which canonical model is used: the dense one where it is there, or one of the two for certain."""
+
+    AUTO = "auto"
+    BUILTIN = "builtin"
+    DENSE = "dense"
+
+
+def build_pipeline(choice: ModelChoice = ModelChoice.AUTO) -> FacePipeline:
+    """Load detector, landmarker and models, verified against the manifest.
+
+    Raises WeightsUnavailable, naming the command that mends it.
+    """
+    model = load_model(choice)
+    return FacePipeline(
+        detector=MediaPipeShortRange(locate("face-detection-short-range")),
+        landmarker=FaceMeshLandmarker(locate("face-landmark"), passes=LANDMARK_PASSES),
+        model=model,
+        landmark_model=load_landmark_model(bundled_directory() / BUILTIN, model),
+        noise=load_noise_table(),
+    )
+
+
+def load_model(choice: ModelChoice = ModelChoice.AUTO) -> MorphableModel:
+    """The canonical model. AUTO falls back to the built-in model only when the dense file is missing, never when it is altered."""
+    if choice is not ModelChoice.BUILTIN:
+        try:
+            return load_ict(locate("ict-face-model"))
+        except WeightsMissing:
+            if choice is ModelChoice.DENSE:
+                raise
+    return load_builtin(bundled_directory() / BUILTIN)
+
+
+def use_one_thread() -> None:
+    """For worker processes: parallelism comes from processes, and small matrices gain nothing from threads.
+
+    Call it before numpy is first imported in a child, that is, from the parent's environment.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    cv2.setNumThreads(1)
