@@ -17,5 +17,5 @@ class FaceDetector(Protocol):
         ...
 
     def detect(self, image: Image) -> tuple[DetectedFace, ...]:
-        """All faces in ``image``, highest score first; none is an empty tuple, not an error. Never changes the image."""
+        """All faces in ``image``, highest score first; none is an empty tuple, not an error."""
         ...

@@ -1,12 +1,12 @@
 """MediaPipe's short-range face detector (BlazeFace), run by OpenCV's engine.
 
-Input: the picture padded to a square, 128 x 128 RGB in [-1, 1]. Output: at each of 896 anchors a score and 16 numbers (box center
-and size, six keypoints) in pixels of the 128-pixel input, relative to the anchor's center. Anchors: two at each of 16 x 16 cells,
-six at each of 8 x 8.
+Input: the picture padded to a square, 128 x 128 RGB in [-1, 1]. Output: at each of 896 anchors a score and 16
+numbers (box center and size, six keypoints) in pixels of the 128-pixel input, relative to the anchor's
+center. Anchors: two at each of 16 x 16 cells, six at each of 8 x 8.
 
-The network finds faces that take at least about a seventh of the picture. So the picture is looked at several times, each time only
-if nothing was found before: as it is (as MediaPipe does), with a margin around it (a face that fills the frame), and in overlapping
-tiles (a face far away).
+The network finds faces that take at least about a seventh of the picture. So the picture is looked at several
+times, each time only if nothing was found before: as it is (as MediaPipe does), with a margin around it (a
+face that fills the frame), and in overlapping tiles (a face far away).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.detection.suppression import weighted_suppression
+from recon_service.detection.suppression import overlap_with_each, weighted_suppression
 from recon_service.domain.arrays import Array
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
@@ -31,14 +31,22 @@ SCORE_LOGIT_LIMIT: Final = 100.0
 MARGIN: Final = 0.5
 """Second look: this share of the longer side is added around the picture."""
 TILE_SHARES: Final = (1 / 2, 1 / 3)
-"""Last looks: side of a tile, as a share of the longer side; tiles overlap by half or more. They find faces of a fifteenth and of
-a twenty-fifth of the longer side, where the whole picture shows those of a seventh."""
+"""Last looks: side of a tile, as a share of the longer side; tiles overlap by half or more. They find faces
+of a fifteenth and of a twenty-fifth of the longer side, where the whole picture shows those of a seventh.
+"""
+
+SMALL_SHARE: Final = 1 / 6
+"""A face of less than this share of the square that it was found in has a rough box only: it is looked at
+again, closer.
+"""
+CLOSE_UP: Final = 3.0
+"""Side of that closer square over the side of the face."""
 
 
 class MediaPipeShortRange:
     """The detector; one network behind a lock, because OpenCV's networks are not re-entrant."""
 
-    name: Final = "mediapipe-short-range"
+    name: str = "mediapipe-short-range"
 
     def __init__(self, weights: Path, *, min_score: float = 0.5, min_overlap: float = 0.3) -> None:
         self._net = cv2.dnn.readNetFromTFLite(str(weights), cv2.dnn.ENGINE_CLASSIC)
@@ -49,15 +57,30 @@ class MediaPipeShortRange:
 
     def detect(self, image: Image) -> tuple[DetectedFace, ...]:
         """Faces in ``image``, highest score first, each with its six keypoints."""
-        side = float(max(image.width, image.height))
-        center = (image.width / 2, image.height / 2)
-        found = self._look(image, [(center, side)])
+        width, height, longer = image.width, image.height, float(max(image.width, image.height))
+        side = longer
+        found = self._look(image, [((width / 2, height / 2), side)])
         if not found:
-            found = self._look(image, [(center, side * (1 + 2 * MARGIN))])
+            side = longer * (1 + 2 * MARGIN)
+            found = self._look(image, [((width / 2, height / 2), side)])
         for share in TILE_SHARES:
-            if not found and side * share >= INPUT_SIDE:
-                found = self._look(image, _tiles(image.width, image.height, side * share))
-        return found
+            if not found and longer * share >= INPUT_SIDE:
+                side = longer * share
+                found = self._look(image, _tiles(width, height, side))
+        closer = [self._look_closer(image, face, side) for face in found]
+        return tuple(sorted(closer, key=lambda face: -face.score))
+
+    def _look_closer(self, image: Image, face: DetectedFace, side: float) -> DetectedFace:
+        """The face as seen in a square of its own, where it was only a few pixels of a square of ``side``."""
+        size = max(face.width, face.height)
+        if size >= SMALL_SHARE * side:
+            return face
+        left, top, right, bottom = face.box
+        again = self._look(image, [(((left + right) / 2, (top + bottom) / 2), CLOSE_UP * size)])
+        if not again:
+            return face
+        overlaps = overlap_with_each(np.array(face.box), np.array([other.box for other in again]))
+        return again[int(np.argmax(overlaps))] if overlaps.max() > self._min_overlap else face
 
     def _look(
         self, image: Image, squares: list[tuple[tuple[float, float], float]]
@@ -67,7 +90,8 @@ class MediaPipeShortRange:
         scores: list[Array] = []
         for center, side in squares:
             rows, score = self._run(_sample(image.pixels, center, side))
-            # The image's coordinates count from the corner of the square, as the network's do from the corner of its input.
+            # The image's coordinates count from the corner of the square, as the network's do from the corner
+            # of its input.
             rows = rows * side + np.tile([center[0] - side / 2, center[1] - side / 2], rows.shape[1] // 2)
             seen.append(rows)
             scores.append(score)
@@ -83,7 +107,10 @@ class MediaPipeShortRange:
         )
 
     def _run(self, square: NDArray[np.uint8]) -> tuple[Array, Array]:
-        """Candidates above the threshold: rows (N, 16) of box corners and keypoints, 0 to 1 over the square; scores (N,)."""
+        """Candidates above the threshold.
+
+        Rows (N, 16) of box corners and keypoints, 0 to 1 over the square; scores (N,).
+        """
         blob = cv2.dnn.blobFromImage(square, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5))
         with self._lock:
             self._net.setInput(blob)
@@ -114,17 +141,19 @@ def _anchors() -> Array:
 def _sample(pixels: NDArray[np.uint8], center: tuple[float, float], side: float) -> NDArray[np.uint8]:
     """The square around ``center`` at the network's size, black beyond the picture.
 
-    Bilinear without smoothing and corner on corner, as MediaPipe's CPU path samples: the network's keypoints are regressed from it.
+    Bilinear without smoothing and corner on corner, as MediaPipe's CPU path samples: the network's keypoints
+    are regressed from it.
     """
     step = side / INPUT_SIDE
     to_image = np.array([[step, 0.0, center[0] - side / 2], [0.0, step, center[1] - side / 2]])
-    return cv2.warpAffine(
+    square = cv2.warpAffine(
         pixels,
         to_image,
         (INPUT_SIDE, INPUT_SIDE),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
     )
+    return np.asarray(square, dtype=np.uint8)
 
 
 def _tiles(width: int, height: int, side: float) -> list[tuple[tuple[float, float], float]]:

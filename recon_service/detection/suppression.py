@@ -22,9 +22,9 @@ def weighted_suppression(
 ) -> list[tuple[Array, float]]:
     """Groups of overlapping detections, each averaged with its scores as weights; highest score first.
 
-    boxes: (N, 4). rows: (N, M), what is averaged (the box and its keypoints). scores: (N,). Each group is what overlaps its
-    highest detection by more than ``min_overlap``; it keeps that detection's score. Averaging rather than picking makes the box
-    steadier than the grid of anchors is.
+    boxes: (N, 4). rows: (N, M), what is averaged (the box and its keypoints). scores: (N,). Each group is
+    what overlaps its highest detection by more than ``min_overlap``; it keeps that detection's score.
+    Averaging rather than picking makes the box steadier than the grid of anchors is.
     """
     order = np.argsort(-scores, kind="stable")
     merged: list[tuple[Array, float]] = []

@@ -1,7 +1,8 @@
 """Bytes of an image file to an upright RGB image: JPEG, PNG, WebP and HEIC, one file per format.
 
-The order is: size in bytes, format by its first bytes, header (dimensions, depth, animation) by code of our own, limits, and only
-then a decoder. Whatever the bytes are, the result is an ``Image`` or an ``ImageRejected``.
+The order is: size in bytes, format by its first bytes, header (dimensions, depth, animation) by code of our
+own, limits, and only then a decoder. Whatever the bytes are, the result is an ``Image`` or an
+``ImageRejected``.
 """
 
 from __future__ import annotations

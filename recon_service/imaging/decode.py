@@ -19,8 +19,9 @@ DEFAULT_LIMITS = ImageLimits()
 def decode_image(content: bytes, *, limits: ImageLimits = DEFAULT_LIMITS) -> Image:
     """The picture in ``content``, upright and at most ``limits.target_side`` pixels long.
 
-    The colors are taken as sRGB: an embedded profile is not applied (16 ms for a phone's picture, and neither landmarks nor shape
-    depend on it). Raises one of the subclasses of ImageRejected in ``imaging/rejections.py``, and nothing else.
+    The colors are taken as sRGB: an embedded profile is not applied (16 ms for a phone's picture, and neither
+    landmarks nor shape depend on it). Raises one of the subclasses of ImageRejected in
+    ``imaging/rejections.py``, and nothing else.
     """
     limits.check_bytes(len(content))
     kind = sniff(content)
@@ -29,7 +30,8 @@ def decode_image(content: bytes, *, limits: ImageLimits = DEFAULT_LIMITS) -> Ima
     pixels = _shrunk(_decode(content, kind, header, limits.target_side), limits.target_side)
     facts = read_exif(header.exif)
     return Image(
-        pixels=pixels if header.upright else turn_upright(pixels, facts.orientation), focal_35mm=facts.focal_35mm
+        pixels=pixels if header.upright else turn_upright(pixels, facts.orientation),
+        focal_35mm=facts.focal_35mm,
     )
 
 

@@ -1,6 +1,7 @@
 """The two things that EXIF data tell us: how the camera was held, and its focal length.
 
-Read by a small parser of our own that looks at exactly two directories: it cannot loop, warn or fail on damaged data.
+Read by a small parser of our own that looks at exactly two directories: it cannot loop, warn or fail on
+damaged data.
 """
 
 from __future__ import annotations
@@ -25,21 +26,27 @@ PLAUSIBLE_FOCAL_35MM: Final = (10.0, 300.0)
 
 @dataclass(frozen=True, slots=True)
 class CameraFacts:
-    """orientation: 1 to 8 as EXIF counts, 1 where unknown. focal_35mm: 35-mm equivalent focal length, or None."""
+    """orientation: 1 to 8 as EXIF counts, 1 where unknown. focal_35mm: 35-mm equivalent focal length, or
+    None.
+    """
 
     orientation: int = 1
     focal_35mm: float | None = None
 
 
 def read_exif(block: bytes) -> CameraFacts:
-    """Facts from an EXIF block, with or without its "Exif" prefix; damaged or missing data give the defaults."""
+    """Facts from an EXIF block, with or without its prefix; damaged or missing data give the defaults."""
     tiff = block.removeprefix(b"Exif\x00\x00")
     order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(tiff[:4])
     if order is None or len(tiff) < 8:
         return CameraFacts()
     main = _directory(tiff, struct.unpack_from(order + "I", tiff, 4)[0], order)
     orientation = main.get(ORIENTATION, 1)
-    focal = _directory(tiff, main[EXIF_DIRECTORY], order).get(FOCAL_LENGTH_35MM, 0) if EXIF_DIRECTORY in main else 0
+    focal = (
+        _directory(tiff, main[EXIF_DIRECTORY], order).get(FOCAL_LENGTH_35MM, 0)
+        if EXIF_DIRECTORY in main
+        else 0
+    )
     low, high = PLAUSIBLE_FOCAL_35MM
     return CameraFacts(
         orientation=orientation if 1 <= orientation <= 8 else 1,
@@ -48,7 +55,9 @@ def read_exif(block: bytes) -> CameraFacts:
 
 
 def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """The picture as it was seen; ``orientation`` says where the stored rows and columns begin (EXIF 2.3, tag 274)."""
+    """The picture as it was seen; ``orientation`` says where the stored rows and columns begin (EXIF 2.3, tag
+    274).
+    """
     turned: MatLike = pixels
     if orientation >= 5:
         turned = cv2.transpose(turned)  # 5 to 8 store columns as rows
@@ -60,7 +69,9 @@ def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint
 
 
 def _directory(tiff: bytes, offset: int, order: str) -> dict[int, int]:
-    """First values of the SHORT and LONG entries of the directory at ``offset``; what lies outside the block is left out."""
+    """First values of the SHORT and LONG entries of the directory at ``offset``; what lies outside the block
+    is left out.
+    """
     if offset + 2 > len(tiff):
         return {}
     (count,) = struct.unpack_from(order + "H", tiff, offset)
@@ -68,5 +79,7 @@ def _directory(tiff: bytes, offset: int, order: str) -> dict[int, int]:
     for at in range(offset + 2, min(offset + 2 + 12 * count, len(tiff) - 11), 12):
         tag, kind, number = struct.unpack_from(order + "HHI", tiff, at)
         if number == 1 and kind in (SHORT, LONG):
-            entries.setdefault(tag, struct.unpack_from(order + ("H" if kind == SHORT else "I"), tiff, at + 8)[0])
+            entries.setdefault(
+                tag, struct.unpack_from(order + ("H" if kind == SHORT else "I"), tiff, at + 8)[0]
+            )
     return entries

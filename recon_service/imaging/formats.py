@@ -61,7 +61,9 @@ def sniff(content: bytes) -> ImageFormat:
 
 
 def _sniff_iso_media(head: bytes) -> ImageFormat:
-    """HEIC among the formats that share its container; the generic brand mif1 counts unless AVIF is named beside it."""
+    """HEIC among the formats that share its container; the generic brand mif1 counts unless AVIF is named
+    beside it.
+    """
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))}
     if brands & AVIF_BRANDS:
@@ -73,5 +75,6 @@ def _sniff_iso_media(head: bytes) -> ImageFormat:
 
 def _refused(name: str) -> UnsupportedFormat:
     return UnsupportedFormat(
-        f"The file is of the kind {name}, which is not accepted.", next_step=f"Send a {ACCEPTED_FORMATS} picture."
+        f"The file is of the kind {name}, which is not accepted.",
+        next_step=f"Send a {ACCEPTED_FORMATS} picture.",
     )

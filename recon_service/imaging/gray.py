@@ -18,8 +18,9 @@ HIGH_PERCENTILE: Final = 99.0
 def image_from_gray(gray: NDArray[Any], *, focal_35mm: float | None = None, infrared: bool = True) -> Image:
     """An RGB image of ``gray``: (H, W) uint8 or uint16, any range.
 
-    The 1st to the 99th percentile is stretched to 0 to 255. ``infrared``: the square root is taken in between, because an active
-    infrared camera's values are linear in light and fall with the square of the distance, where a photograph's are gamma coded.
+    The 1st to the 99th percentile is stretched to 0 to 255. ``infrared``: the square root is taken in
+    between, because an active infrared camera's values are linear in light and fall with the square of the
+    distance, where a photograph's are gamma coded.
 
     Raises InvalidValue for another shape or dtype, and for a picture without any contrast.
     """
@@ -34,4 +35,7 @@ def image_from_gray(gray: NDArray[Any], *, focal_35mm: float | None = None, infr
     levels = np.arange(np.iinfo(gray.dtype).max + 1, dtype=np.float64)
     share = np.clip((levels - low) / (high - low), 0.0, 1.0)
     curve = np.round(255 * (np.sqrt(share) if infrared else share)).astype(np.uint8)
-    return Image(pixels=np.asarray(cv2.cvtColor(curve[gray], cv2.COLOR_GRAY2RGB), dtype=np.uint8), focal_35mm=focal_35mm)
+    return Image(
+        pixels=np.asarray(cv2.cvtColor(curve[gray], cv2.COLOR_GRAY2RGB), dtype=np.uint8),
+        focal_35mm=focal_35mm,
+    )

@@ -1,4 +1,6 @@
-"""HEIC: the container's boxes, then libheif. It turns the picture upright itself; ten-bit pictures come out with eight."""
+"""HEIC: the container's boxes, then libheif. It turns the picture upright itself; ten-bit pictures come out
+with eight.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,10 @@ def read_header(content: bytes) -> Header:
     try:
         picture = _primary(content)
         width, height = picture.size
-        exif = bytes(picture.info.get("exif") or b"")
+        exif = picture.info.get("exif")
     except Exception as fault:
         raise corrupt("The HEIC file has a damaged header.") from fault
-    return Header(width=width, height=height, exif=exif, upright=True)
+    return Header(width=width, height=height, exif=exif if isinstance(exif, bytes) else b"", upright=True)
 
 
 def decode(content: bytes, header: Header) -> NDArray[np.uint8]:

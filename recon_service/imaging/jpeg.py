@@ -1,4 +1,6 @@
-"""JPEG: a walk over the markers, then libjpeg through OpenCV (half the time of Pillow for an array, same pixels)."""
+"""JPEG: a walk over the markers, then libjpeg through OpenCV (half the time of Pillow for an array, same
+pixels).
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ END_OF_IMAGE: Final = 0xD9
 APP1: Final = 0xE1
 STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-MAX_SCANS: Final = 100
-"""A progressive file has about ten; each costs a pass over the whole picture, so a file of thousands is an attack."""
+MAX_SCANS: Final = 40
+"""A progressive file has about ten; each costs a pass over the whole picture, so a file of thousands is an
+attack.
+"""
 REDUCED: Final = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -29,7 +33,9 @@ REDUCED: Final = {
 
 
 def read_header(content: bytes) -> Header:
-    """Walk all markers up to the end of the (first) picture; what follows it, as phones' depth or gain maps, is ignored."""
+    """Walk all markers up to the end of the (first) picture; what follows it, as phones' depth or gain maps,
+    is ignored.
+    """
     at, scans, exif = 2, 0, b""
     frame: tuple[int, int] | None = None
     while True:
@@ -60,7 +66,9 @@ def read_header(content: bytes) -> Header:
 
 
 def decode(content: bytes, header: Header, *, target_side: int) -> NDArray[np.uint8]:
-    """RGB as stored. libjpeg shrinks by 2, 4 or 8 while it decodes, as far as three quarters of ``target_side`` remain."""
+    """RGB as stored. libjpeg shrinks by 2, 4 or 8 while it decodes, as far as three quarters of
+    ``target_side`` remain.
+    """
     longest = max(header.width, header.height)
     shrink = next((k for k in (8, 4, 2) if longest > target_side and longest / k >= 0.75 * target_side), 1)
     flags = REDUCED[shrink] | cv2.IMREAD_IGNORE_ORIENTATION
@@ -98,9 +106,12 @@ def _frame_size(segment: bytes) -> tuple[int, int]:
         raise corrupt("The JPEG file has a damaged frame header.")
     bits, components = segment[0], segment[5]
     if bits != 8:
-        raise UnsupportedBitDepth(f"The JPEG file has {bits} bits per channel.", next_step="Save it with 8 bits per channel.")
+        raise UnsupportedBitDepth(
+            f"The JPEG file has {bits} bits per channel.", next_step="Save it with 8 bits per channel."
+        )
     if components not in (1, 3):
         raise UnsupportedColor(
-            f"The JPEG file has {components} color channels (CMYK has 4).", next_step="Save it as an RGB picture."
+            f"The JPEG file has {components} color channels (CMYK has 4).",
+            next_step="Save it as an RGB picture.",
         )
     return int.from_bytes(segment[3:5], "big"), int.from_bytes(segment[1:3], "big")

@@ -12,9 +12,9 @@ from recon_service.imaging.rejections import BadAspect, EmptyImage, TooManyBytes
 class ImageLimits:
     """The limits; the defaults pass every phone's camera.
 
-    max_bytes: of the file. max_pixels: width times height as the header states them. max_aspect: longer side over shorter side.
-    min_side: of the shorter side, pixels. target_side: larger pictures are shrunk so that their longer side has at most this many
-    pixels (the landmark network sees 192).
+    max_bytes: of the file. max_pixels: width times height as the header states them. max_aspect: longer side
+    over shorter side. min_side: of the shorter side, pixels. target_side: larger pictures are shrunk so that
+    their longer side has at most this many pixels (the landmark network sees 192).
     """
 
     max_bytes: int = 20_000_000
@@ -44,7 +44,9 @@ class ImageLimits:
     def check_size(self, width: int, height: int) -> None:
         """Raise EmptyImage, TooManyPixels, BadAspect or TooSmall for a picture of this size."""
         if width < 1 or height < 1:
-            raise EmptyImage(f"The picture is {width} x {height} pixels.", next_step="Take the picture again.")
+            raise EmptyImage(
+                f"The picture is {width} x {height} pixels.", next_step="Take the picture again."
+            )
         if width * height > self.max_pixels:
             raise TooManyPixels(
                 f"The picture is {width} x {height} pixels, the limit is {self.max_pixels:,} in all.",

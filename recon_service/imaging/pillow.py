@@ -14,7 +14,9 @@ from recon_service.imaging.rejections import UnsupportedColor, corrupt
 
 RGB_MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX"})
 BACKDROP: Final = (128, 128, 128)
-"""Behind transparent pixels (a cut-out portrait): middle gray makes no strong edge with either light or dark skin or hair."""
+"""Behind transparent pixels (a cut-out portrait): middle gray makes no strong edge with either light or dark
+skin or hair.
+"""
 
 
 def decode_with_pillow(content: bytes, header: Header, *, plugin: str) -> NDArray[np.uint8]:
@@ -27,7 +29,8 @@ def decode_with_pillow(content: bytes, header: Header, *, plugin: str) -> NDArra
     except UnsupportedColor:
         raise
     except Exception as fault:
-        # Decoders answer damaged files with errors of many kinds (OSError, SyntaxError, ValueError, struct.error, …).
+        # Decoders answer damaged files with errors of many kinds (OSError, SyntaxError, ValueError,
+        # struct.error, …).
         raise corrupt(f"The {plugin} picture cannot be decoded.") from fault
     raise corrupt(f"The {plugin} picture has another size than its header says.")
 
@@ -36,7 +39,8 @@ def rgb_of(picture: PillowImage.Image) -> NDArray[np.uint8]:
     """(H, W, 3) uint8: gray repeated, palettes looked up, transparency laid over middle gray."""
     if picture.mode not in RGB_MODES:
         raise UnsupportedColor(
-            f"The picture has the color mode {picture.mode}.", next_step="Save it as an RGB picture with 8 bits per channel."
+            f"The picture has the color mode {picture.mode}.",
+            next_step="Save it as an RGB picture with 8 bits per channel.",
         )
     if picture.mode != "RGB" and picture.has_transparency_data:
         layer = picture.convert("RGBA")

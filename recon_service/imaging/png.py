@@ -23,7 +23,9 @@ def read_header(content: bytes) -> Header:
         raise corrupt("The PNG file does not begin with a header.")
     width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
     if content[24] == 16:
-        raise UnsupportedBitDepth("The PNG file has 16 bits per channel.", next_step="Save it with 8 bits per channel.")
+        raise UnsupportedBitDepth(
+            "The PNG file has 16 bits per channel.", next_step="Save it with 8 bits per channel."
+        )
     at, exif, has_pixels = 33, b"", False
     for _ in range(MAX_CHUNKS):
         kind, length = content[at + 4 : at + 8], int.from_bytes(content[at : at + 4], "big")

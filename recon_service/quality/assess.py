@@ -27,7 +27,8 @@ def assess(
     *,
     limits: QualityLimits = DEFAULT_LIMITS,
 ) -> QualityReport:
-    """What is to be said about a picture whose ``faces`` (best first) and ``landmarks`` (of the first face) were found.
+    """What is to be said about a picture whose ``faces`` (best first) and ``landmarks`` (of the first face)
+    were found.
 
     Without a face there is only the measure that says so; without landmarks only those that need none.
     """

@@ -14,7 +14,10 @@ WHITE_LUMA: Final = 251.0
 
 
 def exposure(patch: Array, *, limits: QualityLimits) -> QualityMeasure:
-    """raw: mean luma of the face, 0 to 255. The score is the worst of four: too dark, too bright, share of black, share of white."""
+    """raw: mean luma of the face, 0 to 255.
+
+    The score is the worst of four: too dark, too bright, share of black, share of white.
+    """
     raw = float(patch.mean())
     clipped = Scale(1.0, limits.max_clipped, limits.good_clipped, 0.0)
     dark = min(
@@ -22,7 +25,9 @@ def exposure(patch: Array, *, limits: QualityLimits) -> QualityMeasure:
         clipped.score(float((patch <= BLACK_LUMA).mean())),
     )
     bright = min(
-        Scale(255.0, limits.max_brightness, limits.good_max_brightness, limits.good_max_brightness - 20).score(raw),
+        Scale(
+            255.0, limits.max_brightness, limits.good_max_brightness, limits.good_max_brightness - 20
+        ).score(raw),
         clipped.score(float((patch >= WHITE_LUMA).mean())),
     )
     hint = (

@@ -17,11 +17,13 @@ MAX_FORESHORTENING: float = 0.5
 def face_size(landmarks: FaceLandmarks, *, limits: QualityLimits) -> QualityMeasure:
     """raw: pixels between the eyes' centers, as if the face were seen from the front.
 
-    A turned head brings the eyes together in the picture without being farther away: the distance is divided by the cosine of the
-    yaw (at most doubled).
+    A turned head brings the eyes together in the picture without being farther away: the distance is divided
+    by the cosine of the yaw (at most doubled).
     """
     right, left = eye_centers(landmarks)
     yaw = np.radians(head_angles(landmarks).yaw_deg)
     raw = float(np.linalg.norm(left - right)) / max(float(np.cos(yaw)), MAX_FORESHORTENING)
-    scale = Scale(0.0, limits.min_eye_distance_px, limits.good_eye_distance_px, 2 * limits.good_eye_distance_px)
+    scale = Scale(
+        0.0, limits.min_eye_distance_px, limits.good_eye_distance_px, 2 * limits.good_eye_distance_px
+    )
     return measure("face_size", raw, "pixels", scale.score(raw), "Come closer to the camera.")

@@ -13,7 +13,9 @@ from recon_service.domain.faces import FaceLandmarks
 RIGHT_EYE_CORNERS: Final = (33, 133)
 LEFT_EYE_CORNERS: Final = (263, 362)
 MIRRORED_PAIRS: Final = ((33, 263), (133, 362), (234, 454), (127, 356), (61, 291), (58, 288))
-"""(right, left) points of the eyes, temples, mouth and jaw: their differences run along the head's left-right axis."""
+"""(right, left) points of the eyes, temples, mouth and jaw: their differences run along the head's left-right
+axis.
+"""
 TOP_OF_FACE: Final = 10
 CHIN: Final = 152
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from recon_service.domain.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """Where a picture begins to be refused (min, max) and where it is as it should be (good). Defaults: enrollment by selfies.
+    """Where a picture begins to be refused (min, max) and where it is as it should be (good). Defaults:
+    enrollment by selfies.
 
-    eye_distance: pixels between the centers of the eyes. sharpness: see ``quality/sharpness.py``. brightness: mean luma of the face,
-    0 to 255, kept wide because skin is of every shade. clipped: share of the face's pixels at the end of the range. yaw, pitch,
-    roll: degrees to either side; yaw is generous because several views carry the shape. in_frame: share of the landmarks inside
-    the picture. second_face: height of another face over the height of the main one. presence: the landmark network's own.
+    eye_distance: pixels between the centers of the eyes. sharpness: see ``quality/sharpness.py``. brightness:
+    mean luma of the face, 0 to 255, kept wide because skin is of every shade. clipped: share of the face's
+    pixels at the end of the range. yaw, pitch, roll: degrees to either side; yaw is generous because several
+    views carry the shape. in_frame: share of the landmarks inside the picture. second_face: height of another
+    face over the height of the main one. presence: the landmark network's own.
     """
 
     min_eye_distance_px: float = 30.0
@@ -42,7 +45,14 @@ class QualityLimits:
         pairs = {
             "eye_distance": (0, self.min_eye_distance_px, self.good_eye_distance_px),
             "sharpness": (0, self.min_sharpness, self.good_sharpness),
-            "brightness": (0, self.min_brightness, self.good_brightness, self.good_max_brightness, self.max_brightness, 255),
+            "brightness": (
+                0,
+                self.min_brightness,
+                self.good_brightness,
+                self.good_max_brightness,
+                self.max_brightness,
+                255,
+            ),
             "clipped": (0, self.good_clipped, self.max_clipped, 1),
             "yaw": (0, self.good_yaw_deg, self.max_yaw_deg, 90),
             "pitch": (0, self.good_pitch_deg, self.max_pitch_deg, 90),
@@ -52,7 +62,7 @@ class QualityLimits:
             "presence": (0, self.min_presence, 1),
         }
         for name, values in pairs.items():
-            if any(not low < high for low, high in zip(values, values[1:], strict=False)):
+            if any(not low < high for low, high in pairwise(values)):
                 raise InvalidValue(
                     f"the quality limits of {name} are out of order or out of range",
                     next_step="Check the quality limits in the settings.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,13 +13,20 @@ from recon_service.quality.facemesh_points import CHIN, MIRRORED_PAIRS, TOP_OF_F
 from recon_service.quality.limits import QualityLimits
 from recon_service.quality.scale import Scale, measure
 
+YAW_RESPONSE: Final = 0.82
+"""The network flattens the face: degrees of yaw in its depth per degree of the head. Measured on 11 people
+(396 frames up to 30 degrees) against the rotation of their landmarks in a depth camera's frame: 0.64 to 0.90,
+correlation 0.99. Pitch: 0.85 to 1.27.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class HeadAngles:
     """Degrees, zero for a head that looks straight at the camera.
 
-    yaw_deg: positive when the person turned to their own left. pitch_deg: positive when the person looks up. roll_deg: positive
-    when the head leans to the person's own right shoulder, which is counterclockwise in the picture.
+    yaw_deg: positive when the person turned to their own left. pitch_deg: positive when the person looks up.
+    roll_deg: positive when the head leans to the person's own right shoulder, which is counterclockwise in
+    the picture.
     """
 
     yaw_deg: float
@@ -29,11 +37,13 @@ class HeadAngles:
 def head_angles(landmarks: FaceLandmarks) -> HeadAngles:
     """The angles in closed form from the network's own depth.
 
-    The head's x axis is the sum of the differences of mirrored pairs, its y axis runs from the chin to the top of the face, made
-    orthogonal to x. The rotation is read as roll (in the picture) after yaw after pitch, so that turning the picture changes the
-    roll alone, and mirroring it changes the signs of yaw and roll.
+    The head's x axis is the sum of the differences of mirrored pairs, its y axis runs from the chin to the
+    top of the face, made orthogonal to x. The rotation is read as roll (in the picture) after yaw after
+    pitch, so that turning the picture changes the roll alone, and mirroring it changes the signs of yaw and
+    roll.
     """
-    # To a right-handed frame in which a frontal head is the identity: x to the subject's left, y up, z toward the viewer.
+    # To a right-handed frame in which a frontal head is the identity: x to the subject's left, y up, z toward
+    # the viewer.
     points = spatial_points(landmarks) * [1.0, -1.0, -1.0]
     right, left = np.array(MIRRORED_PAIRS).T
     x = (points[left] - points[right]).sum(axis=0)
@@ -43,7 +53,7 @@ def head_angles(landmarks: FaceLandmarks) -> HeadAngles:
     y = y / max(float(np.linalg.norm(y)), 1e-9)
     z = np.cross(x, y)
     return HeadAngles(
-        yaw_deg=float(np.degrees(np.arcsin(np.clip(-x[2], -1.0, 1.0)))),
+        yaw_deg=float(np.degrees(np.arcsin(np.clip(-x[2], -1.0, 1.0)))) / YAW_RESPONSE,
         pitch_deg=float(np.degrees(-np.arctan2(y[2], z[2]))),
         roll_deg=float(np.degrees(np.arctan2(x[1], x[0]))),
     )
@@ -64,7 +74,11 @@ def pitch(angles: HeadAngles, *, limits: QualityLimits) -> QualityMeasure:
 def roll(angles: HeadAngles, *, limits: QualityLimits) -> QualityMeasure:
     """raw: degrees, positive to the person's own right shoulder."""
     return _angle(
-        "roll", angles.roll_deg, limits.good_roll_deg, limits.max_roll_deg, "Hold your head and the phone upright."
+        "roll",
+        angles.roll_deg,
+        limits.good_roll_deg,
+        limits.max_roll_deg,
+        "Hold your head and the phone upright.",
     )
 
 

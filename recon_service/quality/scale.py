@@ -1,4 +1,6 @@
-"""From a measured value to a score of 0 to 100, and from the score to a verdict: the same four corners for every measure."""
+"""From a measured value to a score of 0 to 100, and from the score to a verdict: the same four corners for
+every measure.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ GOOD_SCORE: Final = 70.0
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Piecewise linear: ``worthless`` scores 0, ``limit`` 30, ``good`` 70, ``ideal`` 100; beyond the ends it is flat.
+    """Piecewise linear: ``worthless`` scores 0, ``limit`` 30, ``good`` 70, ``ideal`` 100; beyond the ends it
+    is flat.
 
-    The four run in one direction, up where more is better and down where less is. Below 30 a picture is rejected, below 70 it is
-    accepted with a warning.
+    The four run in one direction, up where more is better and down where less is. Below 30 a picture is
+    rejected, below 70 it is accepted with a warning.
     """
 
     worthless: float
@@ -31,8 +34,8 @@ class Scale:
         steps = np.diff([self.worthless, self.limit, self.good, self.ideal])
         if not ((steps > 0).all() or (steps < 0).all()):
             raise InvalidValue(
-                f"a quality scale must rise or fall all the way, not {self.worthless:g}, {self.limit:g}, {self.good:g}, "
-                f"{self.ideal:g}",
+                "a quality scale must rise or fall all the way, "
+                f"not {self.worthless:g}, {self.limit:g}, {self.good:g}, {self.ideal:g}",
                 next_step="Check the quality limits in the settings.",
             )
 
@@ -46,7 +49,9 @@ class Scale:
 
 
 def measure(name: str, raw: float, unit: str, score: float, hint: str) -> QualityMeasure:
-    """The measure with the verdict that its score deserves; the hint is kept only where something is to be mended."""
+    """The measure with the verdict that its score deserves; the hint is kept only where something is to be
+    mended.
+    """
     if score < LIMIT_SCORE:
         verdict = Verdict.REJECTED
     elif score < GOOD_SCORE:
@@ -54,5 +59,10 @@ def measure(name: str, raw: float, unit: str, score: float, hint: str) -> Qualit
     else:
         verdict = Verdict.GOOD
     return QualityMeasure(
-        name=name, raw=raw, unit=unit, score=score, verdict=verdict, hint="" if verdict is Verdict.GOOD else hint
+        name=name,
+        raw=raw,
+        unit=unit,
+        score=score,
+        verdict=verdict,
+        hint="" if verdict is Verdict.GOOD else hint,
     )

@@ -17,14 +17,20 @@ COARSE_SIGMA: Final = 4.0
 
 
 def sharpness(patch: Array, *, limits: QualityLimits) -> QualityMeasure:
-    """raw: fine detail over all detail: SD of what a blur of 1 pixel takes away over SD of what a blur of 4 takes away.
+    """raw: fine detail over all detail: SD of what a blur of 1 pixel takes away over SD of what a blur of 4
+    takes away.
 
-    Measured on the patch of fixed size, so the size of the face does not matter; as a ratio, so light and contrast do not either.
+    Measured on the patch of fixed size, so the size of the face does not matter; as a ratio, so light and
+    contrast do not either.
     """
     fine = float(np.std(patch - cv2.GaussianBlur(patch, (0, 0), FINE_SIGMA)))
     coarse = float(np.std(patch - cv2.GaussianBlur(patch, (0, 0), COARSE_SIGMA)))
     raw = fine / coarse if coarse > 1e-6 else 0.0
     scale = Scale(0.0, limits.min_sharpness, limits.good_sharpness, 1.5 * limits.good_sharpness)
     return measure(
-        "sharpness", raw, "ratio", scale.score(raw), "Hold the phone still, wipe the lens, and tap on your face to focus."
+        "sharpness",
+        raw,
+        "ratio",
+        scale.score(raw),
+        "Hold the phone still, wipe the lens, and tap on your face to focus.",
     )

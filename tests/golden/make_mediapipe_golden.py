@@ -1,13 +1,15 @@
-"""Makes the golden landmarks with the real MediaPipe. Run by hand, in an environment of its own (MediaPipe wants numpy 1)::
+"""Makes the golden landmarks with the real MediaPipe. Run by hand, in an environment of its own (MediaPipe
+wants numpy 1)::
 
     python3 -m venv /tmp/mediapipe
     /tmp/mediapipe/bin/pip install mediapipe==0.10.21 scikit-image matplotlib
     /tmp/mediapipe/bin/python tests/golden/make_mediapipe_golden.py
 
-It writes ``mediapipe_facemesh_{astronaut,grace_hopper}.npz`` beside itself. Each holds ``landmarks`` (468, 3) float32: x and y in
-pixels of the portrait, z scaled as x; ``box`` (4,) and ``keypoints`` (6, 2) of the short-range detector in pixels; ``score``;
-``version`` of MediaPipe; ``image_sha256`` of the portrait's decoded pixels. FaceMesh runs in its static mode (detection, region,
-landmarks; no tracking, no refinement of eyes and lips).
+It writes ``mediapipe_facemesh_{astronaut,grace_hopper}.npz`` beside itself. Each holds ``landmarks`` (468, 3)
+float32: x and y in pixels of the portrait, z scaled as x; ``box`` (4,) and ``keypoints`` (6, 2) of the
+short-range detector in pixels; ``score``; ``version`` of MediaPipe; ``image_sha256`` of the portrait's
+decoded pixels. FaceMesh runs in its static mode (detection, region, landmarks; no tracking, no refinement of
+eyes and lips).
 """
 
 from __future__ import annotations
@@ -26,11 +28,16 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        portraits = {"astronaut": skimage.data.astronaut(), "grace_hopper": np.asarray(Image.open(file).convert("RGB"))}
+        portraits = {
+            "astronaut": skimage.data.astronaut(),
+            "grace_hopper": np.asarray(Image.open(file).convert("RGB")),
+        }
     for name, pixels in portraits.items():
         height, width = pixels.shape[:2]
         size = np.array([width, height], np.float64)
-        with mediapipe.solutions.face_detection.FaceDetection(model_selection=0, min_detection_confidence=0.5) as detector:
+        with mediapipe.solutions.face_detection.FaceDetection(
+            model_selection=0, min_detection_confidence=0.5
+        ) as detector:
             detection = detector.process(pixels).detections[0]
         box = detection.location_data.relative_bounding_box
         low = np.array([box.xmin, box.ymin]) * size
