@@ -16,9 +16,11 @@ from rich.table import Table
 
 from recon_service.application.enroll import EnrollmentResult, Stage, enroll
 from recon_service.application.pipeline import FacePipeline
+from recon_service.bootstrap import build_pipeline
 from recon_service.domain.errors import ReconError
 from recon_service.domain.quality import Verdict
 from recon_service.rendering.fit_files import REPORT, fit_files
+from recon_service.settings import Settings
 
 NOTHING_ACCEPTED = 1
 FAULT = 3
@@ -43,7 +45,7 @@ def command(
     console = Console(stderr=True)
     try:
         with _bar(console) as bar:
-            result, written = run(images, out, pipeline(), bar)
+            result, written = run(images, out, build_pipeline(Settings.from_environment()), bar)
     except ReconError as error:
         console.print(f"{error.title} [{error.code}]", style="red", highlight=False, markup=False)
         console.print(str(error), highlight=False, markup=False)
@@ -79,7 +81,7 @@ def run(
 
 
 def unique_names(images: Sequence[Path]) -> list[str]:
-    """The files' names without suffix, told apart by a number where they are the same or would hide ``face``."""
+    """The files' names without suffix, told apart by a number where they are the same or taken."""
     names: list[str] = []
     for path in images:
         name, number = path.stem, 2
@@ -148,26 +150,3 @@ def _hints(image: dict[str, Any]) -> list[str]:
         if m["verdict"] != Verdict.GOOD
     ]
     return lines
-
-
-def pipeline() -> FacePipeline:
-    """The parts that look at pixels, as the environment asks for them."""
-    from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
-    from recon_service.comparison import noise
-    from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
-    from recon_service.domain.errors import WeightsUnavailable
-    from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
-    from recon_service.weights import bundled_directory, locate
-
-    builtin = bundled_directory() / "builtin.npz"
-    try:
-        model = load_ict(locate("ict-face-model"))
-    except WeightsUnavailable:
-        model = load_builtin(builtin)
-    return FacePipeline(
-        detector=MediaPipeShortRange(locate("face-detection-short-range")),
-        landmarker=FaceMeshLandmarker(locate("face-landmark")),
-        model=model,
-        landmark_model=load_landmark_model(builtin, model),
-        noise=noise.load_noise_table(Path(noise.__file__).with_name("noise.toml")),
-    )

@@ -22,11 +22,12 @@ REPORT = "report.json"
 def fit_files(
     result: EnrollmentResult, names: Sequence[str], model: MorphableModel
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield (file name, content) of everything to be kept of ``result``, one at a time so that progress shows.
+    """Yield (file name, content) of everything to be kept of ``result``, one at a time so that progress
+    shows.
 
-    names: one per selfie, unique. Per accepted selfie ``NAME-overlay.png`` and ``NAME.glb`` (with the expression
-    of that selfie); once per person ``face.glb``, ``face.ply``, ``face.obj`` (neutral) and ``face-views.png``;
-    always ``report.json``.
+    names: one per selfie, unique. Per accepted selfie ``NAME-overlay.png`` and ``NAME.glb`` (with the
+    expression of that selfie); once per person ``face.glb``, ``face.ply``, ``face.obj`` (neutral) and
+    ``face-views.png``; always ``report.json``.
     """
     yield REPORT, json.dumps(report(result, names, model), indent=2).encode()
     if result.fit is None:
