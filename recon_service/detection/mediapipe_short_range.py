@@ -31,14 +31,13 @@ SCORE_LOGIT_LIMIT: Final = 100.0
 MARGIN: Final = 0.5
 """Second look: this share of the longer side is added around the picture."""
 TILE_SHARES: Final = (1 / 2, 1 / 3)
-"""Last looks: side of a tile, as a share of the longer side; tiles overlap by half or more. They find faces
-of a fifteenth and of a twenty-fifth of the longer side, where the whole picture shows those of a seventh.
+"""Last looks: side of a tile, as a share of the longer side; tiles overlap by half or more.
+
+They find faces of a fifteenth and a twenty-fifth of the longer side, the whole picture those of a seventh.
 """
 
 SMALL_SHARE: Final = 1 / 6
-"""A face of less than this share of the square that it was found in has a rough box only: it is looked at
-again, closer.
-"""
+"""A face of less than this share of the square that it was found in has a rough box: look again, closer."""
 CLOSE_UP: Final = 3.0
 """Side of that closer square over the side of the face."""
 

@@ -26,9 +26,7 @@ PLAUSIBLE_FOCAL_35MM: Final = (10.0, 300.0)
 
 @dataclass(frozen=True, slots=True)
 class CameraFacts:
-    """orientation: 1 to 8 as EXIF counts, 1 where unknown. focal_35mm: 35-mm equivalent focal length, or
-    None.
-    """
+    """orientation: 1 to 8, as EXIF counts; 1 where unknown. focal_35mm: 35-mm equivalent, or None."""
 
     orientation: int = 1
     focal_35mm: float | None = None
@@ -55,8 +53,9 @@ def read_exif(block: bytes) -> CameraFacts:
 
 
 def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """The picture as it was seen; ``orientation`` says where the stored rows and columns begin (EXIF 2.3, tag
-    274).
+    """The picture as it was seen.
+
+    ``orientation`` says where the stored first row and column belong (EXIF 2.3, tag 274).
     """
     turned: MatLike = pixels
     if orientation >= 5:
@@ -69,9 +68,7 @@ def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint
 
 
 def _directory(tiff: bytes, offset: int, order: str) -> dict[int, int]:
-    """First values of the SHORT and LONG entries of the directory at ``offset``; what lies outside the block
-    is left out.
-    """
+    """The single SHORT and LONG values in the directory at ``offset``, as far as the block holds them."""
     if offset + 2 > len(tiff):
         return {}
     (count,) = struct.unpack_from(order + "H", tiff, offset)

@@ -61,9 +61,7 @@ def sniff(content: bytes) -> ImageFormat:
 
 
 def _sniff_iso_media(head: bytes) -> ImageFormat:
-    """HEIC among the formats that share its container; the generic brand mif1 counts unless AVIF is named
-    beside it.
-    """
+    """HEIC among the formats that share its container (the generic brand mif1, unless AVIF is named too)."""
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))}
     if brands & AVIF_BRANDS:

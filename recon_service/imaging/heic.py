@@ -1,5 +1,6 @@
-"""HEIC: the container's boxes, then libheif. It turns the picture upright itself; ten-bit pictures come out
-with eight.
+"""HEIC: the container's boxes, then libheif.
+
+It turns the picture upright itself, and ten-bit pictures come out with eight.
 """
 
 from __future__ import annotations

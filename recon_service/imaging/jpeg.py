@@ -1,6 +1,4 @@
-"""JPEG: a walk over the markers, then libjpeg through OpenCV (half the time of Pillow for an array, same
-pixels).
-"""
+"""JPEG: a walk over the markers, then libjpeg through OpenCV (the pixels of Pillow in half its time)."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ APP1: Final = 0xE1
 STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 MAX_SCANS: Final = 40
-"""A progressive file has about ten; each costs a pass over the whole picture, so a file of thousands is an
-attack.
-"""
+"""A progressive file has about ten. Each costs a pass over the whole picture: thousands are an attack."""
 REDUCED: Final = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -33,8 +29,9 @@ REDUCED: Final = {
 
 
 def read_header(content: bytes) -> Header:
-    """Walk all markers up to the end of the (first) picture; what follows it, as phones' depth or gain maps,
-    is ignored.
+    """Walk all markers up to the end of the first picture.
+
+    What follows it is ignored: phones add depth and gain maps as further pictures.
     """
     at, scans, exif = 2, 0, b""
     frame: tuple[int, int] | None = None
@@ -66,8 +63,9 @@ def read_header(content: bytes) -> Header:
 
 
 def decode(content: bytes, header: Header, *, target_side: int) -> NDArray[np.uint8]:
-    """RGB as stored. libjpeg shrinks by 2, 4 or 8 while it decodes, as far as three quarters of
-    ``target_side`` remain.
+    """RGB as stored.
+
+    libjpeg shrinks by 2, 4 or 8 while it decodes, as far as three quarters of ``target_side`` remain.
     """
     longest = max(header.width, header.height)
     shrink = next((k for k in (8, 4, 2) if longest > target_side and longest / k >= 0.75 * target_side), 1)

@@ -14,9 +14,7 @@ from recon_service.imaging.rejections import UnsupportedColor, corrupt
 
 RGB_MODES: Final = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX"})
 BACKDROP: Final = (128, 128, 128)
-"""Behind transparent pixels (a cut-out portrait): middle gray makes no strong edge with either light or dark
-skin or hair.
-"""
+"""Behind transparent pixels (a cut-out portrait): no strong edge with either light or dark skin or hair."""
 
 
 def decode_with_pillow(content: bytes, header: Header, *, plugin: str) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ def face_patch(image: Image, landmarks: FaceLandmarks) -> Array:
     middle, along = (right + left) / 2, left - right
     step = max(float(np.linalg.norm(along)), 1.0) / EYE_DISTANCE
     # Blur before shrinking: without it the fine texture of a large face would alias and pass for sharpness.
-    reach = int(np.ceil(step * (WIDTH + HEIGHT)))
+    reach = int(np.ceil(step * np.hypot(WIDTH / 2, HEIGHT - EYE_LINE))) + 2
     x, y = (round(float(v)) for v in middle)
     x0, y0 = max(x - reach, 0), max(y - reach, 0)
     part = image.pixels[y0 : max(y + reach, y0 + 1), x0 : max(x + reach, x0 + 1)]

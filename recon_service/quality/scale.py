@@ -1,6 +1,4 @@
-"""From a measured value to a score of 0 to 100, and from the score to a verdict: the same four corners for
-every measure.
-"""
+"""From a measured value to a score of 0 to 100 and a verdict: the same four corners for every measure."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ GOOD_SCORE: Final = 70.0
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Piecewise linear: ``worthless`` scores 0, ``limit`` 30, ``good`` 70, ``ideal`` 100; beyond the ends it
-    is flat.
+    """Piecewise linear: ``worthless`` scores 0, ``limit`` 30, ``good`` 70, ``ideal`` 100; flat beyond.
 
     The four run in one direction, up where more is better and down where less is. Below 30 a picture is
     rejected, below 70 it is accepted with a warning.
@@ -49,9 +46,7 @@ class Scale:
 
 
 def measure(name: str, raw: float, unit: str, score: float, hint: str) -> QualityMeasure:
-    """The measure with the verdict that its score deserves; the hint is kept only where something is to be
-    mended.
-    """
+    """The measure with the verdict that its score deserves; the hint only where something is to be mended."""
     if score < LIMIT_SCORE:
         verdict = Verdict.REJECTED
     elif score < GOOD_SCORE:
