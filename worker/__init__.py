@@ -1,1 +1,1 @@
-"""The Celery application and its thin tasks."""
+"""The worker: Celery application, thin tasks, and the child processes that do the heavy work."""

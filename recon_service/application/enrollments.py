@@ -140,7 +140,9 @@ def _open_request(request: EnrollmentRequest, on: Stores) -> tuple[str | None, W
                     next_step="Make a new key for every new enrollment; repeat a request unchanged.",
                 )
             if reservation.state is IdempotencyState.IN_FLIGHT:
-                raise RequestInFlight("the same request is still being served", next_step="Repeat it in a second.")
+                raise RequestInFlight(
+                    "the same request is still being served", next_step="Repeat it in a second."
+                )
             earlier = reservation.operation_id
         key = tx.subjects.key(request.subject_id)
         if key is None:
@@ -159,7 +161,9 @@ def _store_selfies(
 ) -> None:
     cipher = on.vault.cipher(key)
     for ordinal, content in enumerate(selfies):
-        selfie = StoredSelfie(operation_id, ordinal, f"{SELFIE_PLACE}/{operation_id}/{ordinal}-{secrets.token_hex(8)}")
+        selfie = StoredSelfie(
+            operation_id, ordinal, f"{SELFIE_PLACE}/{operation_id}/{ordinal}-{secrets.token_hex(8)}"
+        )
         stored.append(selfie)
         on.objects.put(selfie.object_key, cipher.seal(content, place=SELFIE_PLACE, row=selfie.object_key))
 
@@ -180,7 +184,9 @@ def _record(
     with on.database.transaction() as tx:
         current = tx.subjects.key(request.subject_id, lock=True)
         if current is None or current.key_id != key.key_id:
-            raise Conflict("the subject was deleted while the request was served", next_step="Send the request again.")
+            raise Conflict(
+                "the subject was deleted while the request was served", next_step="Send the request again."
+            )
         tx.operations.add(operation, stored)
         if request.idempotency_key is not None:
             tx.idempotency.complete(
@@ -232,11 +238,15 @@ def get_operation_or_none(operation_id: str, on: Stores) -> Operation | None:
 def _claim(operation_id: str, on: Stores, policy: JobPolicy) -> Claim | None:
     now = on.clock()
     with on.database.transaction() as tx:
-        claim = tx.operations.claim(operation_id, token=new_id("claim"), now=now, stale_before=now - policy.silence)
+        claim = tx.operations.claim(
+            operation_id, token=new_id("claim"), now=now, stale_before=now - policy.silence
+        )
         if claim is None or claim.operation.attempts <= policy.attempts:
             return claim
         # Its workers died so often that it is more likely the cause than the victim.
-        _end_as_failed(claim, Problem("worker-lost", "The workers that took this enrollment did not survive it."), tx, on)
+        _end_as_failed(
+            claim, Problem("worker-lost", "The workers that took this enrollment did not survive it."), tx, on
+        )
         objects = _forget_selfies(claim.operation, tx)
     _delete_objects(objects, on)
     return None

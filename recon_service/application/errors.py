@@ -52,3 +52,10 @@ class ComputeFault(ServiceFault):
 
     code = "compute-fault"
     title = "The computation broke down"
+
+
+class UploadTooSlow(CallerError):
+    """The request did not arrive within the time that the service waits for it."""
+
+    code = "upload-too-slow"
+    title = "The request came too slowly"

@@ -45,7 +45,12 @@ def authenticate(token: str, *, on: Stores, allow_development: bool) -> ApiKey:
     with on.database.snapshot() as tx:
         key = tx.api_keys.get(key_id)
     matches = hmac.compare_digest(_sha256(secret), key.secret_sha256 if key else bytes(32))
-    if key is None or not matches or key.revoked_at is not None or (key.development and not allow_development):
+    if (
+        key is None
+        or not matches
+        or key.revoked_at is not None
+        or (key.development and not allow_development)
+    ):
         raise _refused()
     return key
 
@@ -60,7 +65,9 @@ def revoke_api_key(key_id: str, *, on: Stores) -> None:
     """From now on the key opens nothing. Raises NotFound."""
     with on.database.transaction() as tx:
         if not tx.api_keys.revoke(key_id, now=on.clock()):
-            raise NotFound(f"there is no active API key {key_id!r}", next_step="List them with: recon keys list")
+            raise NotFound(
+                f"there is no active API key {key_id!r}", next_step="List them with: recon keys list"
+            )
 
 
 def ensure_development_key(*, on: Stores) -> NewApiKey | None:

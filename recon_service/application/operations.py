@@ -18,7 +18,8 @@ def get_operation(operation_id: str, *, on: Stores) -> Operation:
         operation = tx.operations.get(operation_id)
     if operation is None:
         raise NotFound(
-            "there is no such operation", next_step="It ends with its subject: a deleted subject has no operations any more."
+            "there is no such operation",
+            next_step="It ends with its subject: a deleted subject has no operations any more.",
         )
     return operation
 

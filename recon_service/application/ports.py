@@ -135,7 +135,9 @@ class Reservation:
 class Idempotency(Protocol):
     """Which request each Idempotency-Key stands for, per API key."""
 
-    def reserve(self, *, api_key_id: str, key: str, digest: str, subject_id: str, now: datetime) -> Reservation: ...
+    def reserve(
+        self, *, api_key_id: str, key: str, digest: str, subject_id: str, now: datetime
+    ) -> Reservation: ...
 
     def complete(self, *, api_key_id: str, key: str, operation_id: str) -> None: ...
 

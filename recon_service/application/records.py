@@ -163,7 +163,13 @@ class DeletionReceipt:
 
     def statement(self) -> tuple[bytes, ...]:
         """The fields that ``authentication`` covers, in order."""
-        values = (self.receipt_id, self.subject_digest, self.deleted_at.isoformat(), self.templates, self.operations)
+        values = (
+            self.receipt_id,
+            self.subject_digest,
+            self.deleted_at.isoformat(),
+            self.templates,
+            self.operations,
+        )
         return tuple(str(value).encode() for value in (*values, self.objects, self.keys))
 
 

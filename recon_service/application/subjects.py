@@ -77,5 +77,7 @@ def _row(subject_id: str, template_id: str | None, tx: Transaction) -> SealedTem
     else:
         row = next(iter(tx.templates.of_subject(subject_id)), None)
     if row is None:
-        raise NotFound("the subject has no such template", next_step="Wait for an enrollment of the subject to succeed.")
+        raise NotFound(
+            "the subject has no such template", next_step="Wait for an enrollment of the subject to succeed."
+        )
     return row

@@ -12,7 +12,9 @@ from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import InvalidValue
 
 
-def verify_subject(subject_id: str, visit: KioskVisit, *, on: Stores, compute: Compute) -> VerificationOutcome:
+def verify_subject(
+    subject_id: str, visit: KioskVisit, *, on: Stores, compute: Compute
+) -> VerificationOutcome:
     """Is the person before the kiosk the subject? Raises NotFound, DepthRejected, ImageRejected, TimeLimitReached."""
     reference = load_template(subject_id, None, on=on)
     return compute.verify(reference, visit)

@@ -23,11 +23,15 @@ class SqlIdempotency:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def reserve(self, *, api_key_id: str, key: str, digest: str, subject_id: str, now: datetime) -> Reservation:
+    def reserve(
+        self, *, api_key_id: str, key: str, digest: str, subject_id: str, now: datetime
+    ) -> Reservation:
         """Insert the record of this request, or say what the earlier one with this key was."""
         c = t.idempotency_records.c
         ours = _ours(api_key_id, key)
-        row = self._connection.execute(sa.select(t.idempotency_records).where(ours).with_for_update()).one_or_none()
+        row = self._connection.execute(
+            sa.select(t.idempotency_records).where(ours).with_for_update()
+        ).one_or_none()
         if row is not None:
             age = now - row.created_at
             if age > REMEMBERED_FOR or (row.operation_id is None and age > IN_FLIGHT_FOR):
@@ -38,12 +42,14 @@ class SqlIdempotency:
                 return Reservation(IdempotencyState.IN_FLIGHT)
             else:
                 return Reservation(IdempotencyState.REPLAY, row.operation_id)
-        self._connection.execute(
-            sa.delete(t.idempotency_records).where(c.created_at < now - REMEMBERED_FOR)
-        )
+        self._connection.execute(sa.delete(t.idempotency_records).where(c.created_at < now - REMEMBERED_FOR))
         self._connection.execute(
             sa.insert(t.idempotency_records).values(
-                api_key_id=api_key_id, idempotency_key=key, digest=digest, subject_id=subject_id, created_at=now
+                api_key_id=api_key_id,
+                idempotency_key=key,
+                digest=digest,
+                subject_id=subject_id,
+                created_at=now,
             )
         )
         return Reservation(IdempotencyState.NEW)
@@ -78,7 +84,9 @@ class SqlApiKeys:
 
     def get(self, key_id: str) -> ApiKey | None:
         """The key, revoked or not."""
-        row = self._connection.execute(sa.select(t.api_keys).where(t.api_keys.c.key_id == key_id)).one_or_none()
+        row = self._connection.execute(
+            sa.select(t.api_keys).where(t.api_keys.c.key_id == key_id)
+        ).one_or_none()
         return _api_key(row._mapping) if row else None
 
     def all(self) -> list[ApiKey]:
@@ -89,7 +97,9 @@ class SqlApiKeys:
     def revoke(self, key_id: str, *, now: datetime) -> bool:
         """False: no active key of that id."""
         active = (t.api_keys.c.key_id == key_id) & t.api_keys.c.revoked_at.is_(None)
-        return self._connection.execute(sa.update(t.api_keys).where(active).values(revoked_at=now)).rowcount == 1
+        return (
+            self._connection.execute(sa.update(t.api_keys).where(active).values(revoked_at=now)).rowcount == 1
+        )
 
 
 class SqlReceipts:

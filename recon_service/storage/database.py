@@ -76,7 +76,11 @@ class SqlDatabase:
     @contextmanager
     def snapshot(self) -> Iterator[SqlTransaction]:
         """For reading; on SQLite it neither waits for a writer nor holds one up."""
-        with _faults(), self.engine.connect().execution_options(recon_reads_only=True) as connection, connection.begin():
+        with (
+            _faults(),
+            self.engine.connect().execution_options(recon_reads_only=True) as connection,
+            connection.begin(),
+        ):
             yield SqlTransaction(connection)
 
     def check(self) -> None:
@@ -123,6 +127,10 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except exc.IntegrityError as fault:
-        raise Conflict("what was to be stored contradicts what is there", next_step="Send the request again.") from fault
+        raise Conflict(
+            "what was to be stored contradicts what is there", next_step="Send the request again."
+        ) from fault
     except (exc.SQLAlchemyError, sqlite3.Error) as fault:
-        raise StorageFault("the database failed", next_step="Look at the log and the disk of the database.") from fault
+        raise StorageFault(
+            "the database failed", next_step="Look at the log and the disk of the database."
+        ) from fault

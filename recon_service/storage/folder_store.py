@@ -114,5 +114,6 @@ def _faults() -> Iterator[None]:
         yield
     except OSError as fault:
         raise StorageFault(
-            f"the object store failed ({type(fault).__name__})", next_step="Look at the disk and the rights of its folder."
+            f"the object store failed ({type(fault).__name__})",
+            next_step="Look at the disk and the rights of its folder.",
         ) from fault

@@ -21,7 +21,10 @@ class SqlSubjects:
         self._connection.execute(sa.insert(t.subjects).values(subject_id=key.subject_id, created_at=now))
         self._connection.execute(
             sa.insert(t.subject_keys).values(
-                subject_id=key.subject_id, key_id=key.key_id, master_key_id=key.master_key_id, wrapped=key.wrapped
+                subject_id=key.subject_id,
+                key_id=key.key_id,
+                master_key_id=key.master_key_id,
+                wrapped=key.wrapped,
             )
         )
 
@@ -38,10 +41,14 @@ class SqlSubjects:
         c = self._connection
         c.execute(sa.delete(t.subject_keys).where(t.subject_keys.c.subject_id == subject_id))
         of_subject = sa.select(t.operations.c.operation_id).where(t.operations.c.subject_id == subject_id)
-        objects = c.scalars(sa.select(t.selfies.c.object_key).where(t.selfies.c.operation_id.in_(of_subject))).all()
+        objects = c.scalars(
+            sa.select(t.selfies.c.object_key).where(t.selfies.c.operation_id.in_(of_subject))
+        ).all()
         c.execute(sa.delete(t.selfies).where(t.selfies.c.operation_id.in_(of_subject)))
         templates = c.execute(sa.delete(t.templates).where(t.templates.c.subject_id == subject_id)).rowcount
-        operations = c.execute(sa.delete(t.operations).where(t.operations.c.subject_id == subject_id)).rowcount
+        operations = c.execute(
+            sa.delete(t.operations).where(t.operations.c.subject_id == subject_id)
+        ).rowcount
         c.execute(sa.delete(t.idempotency_records).where(t.idempotency_records.c.subject_id == subject_id))
         c.execute(sa.delete(t.subjects).where(t.subjects.c.subject_id == subject_id))
         return Erasure(templates, operations, tuple(objects))
@@ -55,8 +62,12 @@ class SqlSelfies:
 
     def of(self, operation_id: str) -> list[StoredSelfie]:
         """In the order of the request."""
-        query = sa.select(t.selfies).where(t.selfies.c.operation_id == operation_id).order_by(t.selfies.c.ordinal)
-        return [StoredSelfie(r.operation_id, r.ordinal, r.object_key) for r in self._connection.execute(query)]
+        query = (
+            sa.select(t.selfies).where(t.selfies.c.operation_id == operation_id).order_by(t.selfies.c.ordinal)
+        )
+        return [
+            StoredSelfie(r.operation_id, r.ordinal, r.object_key) for r in self._connection.execute(query)
+        ]
 
     def forget(self, operation_id: str) -> None:
         """Drop the rows; the objects are the caller's part."""

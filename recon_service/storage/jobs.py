@@ -9,7 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.records import Claim, Operation, OperationState, Problem, SelfieReport, StoredSelfie
+from recon_service.application.records import (
+    Claim,
+    Operation,
+    OperationState,
+    Problem,
+    SelfieReport,
+    StoredSelfie,
+)
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.storage import tables as t
 
@@ -100,7 +107,12 @@ class SqlOperations:
     def requeue(self, claim: Claim, *, now: datetime) -> None:
         """Give it back."""
         self._change(
-            _held(claim), now=now, state=OperationState.QUEUED.value, stage="queued", progress=0.0, claim_token=None
+            _held(claim),
+            now=now,
+            state=OperationState.QUEUED.value,
+            stage="queued",
+            progress=0.0,
+            claim_token=None,
         )
 
     def requeue_running(self, *, now: datetime, stale_before: datetime | None) -> int:
@@ -109,7 +121,12 @@ class SqlOperations:
         if stale_before is not None:
             condition &= t.operations.c.updated_at < stale_before
         return self._change(
-            condition, now=now, state=OperationState.QUEUED.value, stage="queued", progress=0.0, claim_token=None
+            condition,
+            now=now,
+            state=OperationState.QUEUED.value,
+            stage="queued",
+            progress=0.0,
+            claim_token=None,
         )
 
     def queued(self) -> list[str]:
@@ -157,6 +174,8 @@ def _selfie_from_json(value: dict[str, Any]) -> SelfieReport:
     measures = value["quality"]
     quality = None
     if measures is not None:
-        quality = QualityReport(tuple(QualityMeasure(**{**m, "verdict": Verdict(m["verdict"])}) for m in measures))
+        quality = QualityReport(
+            tuple(QualityMeasure(**{**m, "verdict": Verdict(m["verdict"])}) for m in measures)
+        )
     problem = Problem(**value["problem"]) if value["problem"] else None
     return SelfieReport(value["accepted"], quality, problem)

@@ -54,7 +54,9 @@ subjects = sa.Table(
 subject_keys = sa.Table(
     "subject_keys",
     metadata,
-    sa.Column("subject_id", SUBJECT_ID, sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "subject_id", SUBJECT_ID, sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"), primary_key=True
+    ),
     sa.Column("key_id", ID, nullable=False, unique=True),
     sa.Column("master_key_id", ID, nullable=False),
     sa.Column("wrapped", sa.LargeBinary, nullable=False),
@@ -65,7 +67,11 @@ operations = sa.Table(
     metadata,
     sa.Column("operation_id", ID, primary_key=True),
     sa.Column(
-        "subject_id", SUBJECT_ID, sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"), nullable=False, index=True
+        "subject_id",
+        SUBJECT_ID,
+        sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
     ),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("stage", sa.String(32), nullable=False),
@@ -99,7 +105,11 @@ templates = sa.Table(
     metadata,
     sa.Column("template_id", ID, primary_key=True),
     sa.Column(
-        "subject_id", SUBJECT_ID, sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"), nullable=False, index=True
+        "subject_id",
+        SUBJECT_ID,
+        sa.ForeignKey("subjects.subject_id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
     ),
     # Unique: however often an enrollment runs, it leaves one template.
     sa.Column(

@@ -1,11 +1,11 @@
 """A template as bytes, version 1. Little endian; no pickle, nothing in it is ever executed.
 
-    "RTPL"            4 bytes
-    version           uint16, 1
-    length of header  uint32
-    header            UTF-8 JSON: every field of the template but the posterior's numbers; "modes" is K
-    mean              K float64
-    covariance        K (K + 1) / 2 float64, the lower triangle by rows
+"RTPL"            4 bytes
+version           uint16, 1
+length of header  uint32
+header            UTF-8 JSON: every field of the template but the posterior's numbers; "modes" is K
+mean              K float64
+covariance        K (K + 1) / 2 float64, the lower triangle by rows
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class BinaryTemplateFormat:
         try:
             return _read(content)
         except (ValueError, KeyError, TypeError, struct.error, CallerError) as fault:
-            raise StorageFault("a stored template cannot be read", next_step="Enroll the subject again.") from fault
+            raise StorageFault(
+                "a stored template cannot be read", next_step="Enroll the subject again."
+            ) from fault
 
 
 def _read(content: bytes) -> Template:
@@ -85,10 +87,13 @@ def _header(template: Template) -> dict[str, Any]:
         "quality": template.quality,
         "created_at": template.created_at.isoformat(),
         "provenance": [
-            {"source": p.source, "backend": p.backend, "captured_at": p.captured_at.isoformat()} for p in template.provenance
+            {"source": p.source, "backend": p.backend, "captured_at": p.captured_at.isoformat()}
+            for p in template.provenance
         ],
     }
 
 
 def _provenance(value: dict[str, str]) -> Provenance:
-    return Provenance(str(value["source"]), str(value["backend"]), datetime.fromisoformat(value["captured_at"]))
+    return Provenance(
+        str(value["source"]), str(value["backend"]), datetime.fromisoformat(value["captured_at"])
+    )

@@ -46,7 +46,9 @@ class SubjectVault:
 
     def __init__(self, master: MasterKey) -> None:
         self._master = AESGCM(master.key)
-        self._digest_keys = {p: _derive(master.key, f"digest:{p}") for p in ("idempotency", "subject", "receipt", "log")}
+        self._digest_keys = {
+            p: _derive(master.key, f"digest:{p}") for p in ("idempotency", "subject", "receipt", "log")
+        }
         self.master_key_id = master.key_id
 
     def new_key(self, subject_id: str) -> WrappedKey:
@@ -62,7 +64,9 @@ class SubjectVault:
                 "a subject's key was wrapped by another master key",
                 next_step="Start the service with the master key that this database was made with.",
             )
-        return AesSubjectCipher(_open(self._master, key.wrapped, _key_context(key.key_id, key.subject_id)), key.subject_id)
+        return AesSubjectCipher(
+            _open(self._master, key.wrapped, _key_context(key.key_id, key.subject_id)), key.subject_id
+        )
 
     def digest(self, purpose: str, *parts: bytes) -> str:
         """HMAC-SHA-256 over the parts, each with its length in front."""
@@ -115,4 +119,6 @@ def _joined(*parts: bytes) -> bytes:
 
 
 def _derive(key: bytes, purpose: str) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"recon-service:" + purpose.encode()).derive(key)
+    return HKDF(
+        algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"recon-service:" + purpose.encode()
+    ).derive(key)

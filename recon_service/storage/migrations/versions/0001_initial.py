@@ -85,7 +85,10 @@ def upgrade() -> None:
             ["subject_id"], ["subjects.subject_id"], name="fk_templates_subject_id", ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["operation_id"], ["operations.operation_id"], name="fk_templates_operation_id", ondelete="CASCADE"
+            ["operation_id"],
+            ["operations.operation_id"],
+            name="fk_templates_operation_id",
+            ondelete="CASCADE",
         ),
         sa.UniqueConstraint("operation_id", name="uq_templates_operation_id"),
     )

@@ -1,0 +1,87 @@
+"""The FastAPI application: routers, problems, security and their description in OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from recon_service import __version__
+from recon_service.api.middleware import RequestFrame
+from recon_service.api.problems import add_problem_handlers
+from recon_service.api.routers import enrollments, health, operations, quality_checks, subjects, verifications
+from recon_service.api.schemas import ProblemBody
+from recon_service.api.security import SCHEME, Needs
+from recon_service.api.service import Service
+
+DESCRIPTION = """\
+3D face identity: a person is **enrolled** from selfies, and **verified** by a depth capture.
+
+Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its `type` is the address of a page that
+explains it. A non-match and a rejected selfie are results, not errors.
+"""
+
+TAGS = [
+    {"name": "enroll", "description": "For the mobile app: selfies to a 3D identity."},
+    {"name": "verify", "description": "For the kiosk: a depth capture against the identity."},
+    {"name": "ops", "description": "For operations: what is stored, and its deletion."},
+    {"name": "health", "description": "For the platform; no API key."},
+]
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]] | Callable[[FastAPI], AsyncIterator[None]]
+
+
+def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
+    """The application that serves ``service``."""
+    app = FastAPI(
+        title="recon-service",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.service = service
+    for noun in (enrollments, operations, subjects, verifications, quality_checks, health):
+        app.include_router(noun.router)
+    add_problem_handlers(app)
+    app.add_middleware(RequestFrame, vault=service.stores.vault)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def needed_scopes(route: APIRoute) -> tuple[str, ...]:
+    """The scopes of an endpoint, any of which will do; empty: it asks for no key."""
+    calls = [d.call for d in route.dependant.dependencies]
+    return tuple(s.value for call in calls if isinstance(call, Needs) for s in call.scopes)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        components = schema.setdefault("components", {})
+        components["securitySchemes"] = SCHEME
+        components.setdefault("schemas", {}).setdefault("ProblemBody", ProblemBody.model_json_schema())
+        for route in api_routes(app):
+            scopes = needed_scopes(route)
+            for method in route.methods:
+                entry = schema["paths"][route.path][method.lower()]
+                # Alternatives: one requirement object per scope that opens the endpoint.
+                entry["security"] = [{"ApiKey": [scope]} for scope in scopes]
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def api_routes(app: FastAPI) -> list[APIRoute]:
+    """Every endpoint of ours."""
+    return [r for r in app.routes if isinstance(r, APIRoute) and r.include_in_schema]

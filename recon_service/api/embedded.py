@@ -1,0 +1,158 @@
+"""The service's life in one process: open the stores, take up what was open, serve, stop cleanly."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+
+from recon_service.api.app import create_app
+from recon_service.api.service import Service
+from recon_service.application.keys import ensure_development_key, has_real_key
+from recon_service.application.operations import clean_up_after_crash, recover_open_operations
+from recon_service.application.ports import Compute
+from recon_service.bootstrap import OpenStores, build_compute, job_policy, open_stores
+from recon_service.domain.errors import InsecureConfiguration, ServiceFault
+from recon_service.settings import Settings
+from recon_service.storage.master_key import Origin
+from recon_service.storage.state_lock import StateLock
+from worker.app import make_app
+from worker.children import ChildCompute
+from worker.embedded import EmbeddedWorker
+from worker.queue import CeleryQueue
+from worker.tasks import WorkerContext, add_tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An application ready to be served. new_key: the development key, if this start made one."""
+
+    app: FastAPI
+    new_key: str | None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach an address; unknown names are taken for reachable."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Open everything that can fail before a socket is opened.
+
+    Raises InsecureConfiguration, StorageFault, Conflict (another service has the state folder).
+    """
+    lock = StateLock(settings.state_dir)
+    opened = open_stores(settings)
+    local = is_loopback(settings.host)
+    if not local:
+        refuse_insecure_start(settings.host, opened)
+    if settings.embedded:
+        lock.acquire()
+    new_key = ensure_development_key(on=opened.stores) if local else None
+    parts = _Parts(settings, opened, lock)
+    service = Service(
+        settings=settings,
+        stores=opened.stores,
+        compute=parts.compute,
+        queue=parts.queue,
+        development_keys=local,
+        checks=parts.checks(),
+    )
+    return Prepared(create_app(service, lifespan=parts.lifespan), new_key.token if new_key else None)
+
+
+def refuse_insecure_start(host: str, opened: OpenStores) -> None:
+    """Raises InsecureConfiguration unless somebody made real keys: others than this machine can reach ``host``."""
+    if opened.master_key_origin is not Origin.CONFIGURED:
+        raise InsecureConfiguration(
+            f"listening on {host} needs a master key of your own; there is only the development key",
+            next_step="Make one with: openssl rand -base64 32, and set RECON_MASTER_KEY_FILE (or RECON_MASTER_KEY).",
+        )
+    if not has_real_key(on=opened.stores):
+        raise InsecureConfiguration(
+            f"listening on {host} needs API keys of your own; there is none but the development key",
+            next_step="Run: recon keys create NAME --scope enroll --scope verify",
+        )
+
+
+class _Parts:
+    """Queue, worker and compute processes of one service, and their start and stop."""
+
+    def __init__(self, settings: Settings, opened: OpenStores, lock: StateLock) -> None:
+        self._settings, self._opened, self._lock = settings, opened, lock
+        self._children: list[ChildCompute] = []
+        self.compute = self._compute(settings.compute_processes, settings.verification_seconds)
+        self._celery = make_app(settings)
+        self.queue = CeleryQueue(self._celery)
+        self._worker: EmbeddedWorker | None = None
+        if settings.embedded:
+            enrolling = self._compute(settings.enrollment_processes, settings.enrollment_seconds)
+            context = WorkerContext(opened.stores, enrolling, self.queue, job_policy(settings))
+            add_tasks(self._celery, lambda: context)
+            self._worker = EmbeddedWorker(self._celery)
+
+    def _compute(self, processes: int, limit_s: float) -> Compute:
+        if processes == 0:
+            return build_compute(self._settings)
+        children = ChildCompute(self._settings, processes=processes, limit_s=limit_s)
+        self._children.append(children)
+        return children
+
+    def checks(self) -> dict[str, Callable[[], None]]:
+        """For ``/readyz``."""
+        checks = {
+            "database": self._opened.stores.database.check,
+            "objects": self._opened.stores.objects.check,
+        }
+        checks["compute"] = self._check_compute
+        if self._worker is not None:
+            checks["worker"] = self._check_worker
+        return checks
+
+    def _check_compute(self) -> None:
+        for children in self._children:
+            children.check()
+
+    def _check_worker(self) -> None:
+        if self._worker is None or not self._worker.alive:
+            raise ServiceFault("the worker does not run", next_step="Restart the service.")
+
+    @asynccontextmanager
+    async def lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        """Start before the first request, stop after the last."""
+        await run_in_threadpool(self._start)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(self._stop)
+
+    def _start(self) -> None:
+        for children in self._children:
+            children.start()
+        if self._worker is None:
+            return
+        orphans = clean_up_after_crash(on=self._opened.stores)
+        self._worker.start()
+        taken_up = recover_open_operations(self.queue, on=self._opened.stores, stale_before=None)
+        structlog.get_logger().info("service started", taken_up=taken_up, orphans_removed=orphans)
+
+    def _stop(self) -> None:
+        if self._worker is not None and not self._worker.stop():
+            structlog.get_logger().warning(
+                "the worker was still busy; its enrollment is taken up at the next start"
+            )
+        for children in self._children:
+            children.close()
+        self._opened.close()
+        self._lock.release()
+        structlog.get_logger().info("service stopped")

@@ -1,0 +1,98 @@
+"""Examples for the OpenAPI document; a test holds each against the schema of its answer."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_OPERATION = "op_5f0c3c1e8b1f4c0f9d9a4f5b7a6e1d2c"
+_TEMPLATE = "tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e"
+_MESH = f"/v1/subjects/user-8c41/templates/{_TEMPLATE}/mesh.glb"
+
+INTRINSICS: Final = (
+    '{"width": 640, "height": 480, "fx": 615.2, "fy": 615.4, "cx": 319.6, "cy": 240.3, '
+    '"millimetres_per_unit": 1.0, "camera": "realsense-d435"}'
+)
+
+ACCEPTED: Final[dict[str, Any]] = {
+    "operation_id": _OPERATION,
+    "subject_id": "user-8c41",
+    "state": "queued",
+    "created_at": "2026-03-04T10:00:00.120000Z",
+    "links": {"operation": f"/v1/operations/{_OPERATION}"},
+}
+
+_SELFIE: Final[dict[str, Any]] = {
+    "accepted": True,
+    "score": 71.5,
+    "hints": ["Turn a little more toward the light."],
+    "measures": [
+        {"name": "face_count", "raw": 1.0, "unit": "faces", "score": 100.0, "verdict": "good", "hint": ""},
+        {
+            "name": "exposure",
+            "raw": 0.31,
+            "unit": "share",
+            "score": 71.5,
+            "verdict": "warning",
+            "hint": "Turn a little more toward the light.",
+        },
+    ],
+    "problem": None,
+}
+
+OPERATION: Final[dict[str, Any]] = {
+    "operation_id": _OPERATION,
+    "subject_id": "user-8c41",
+    "state": "succeeded",
+    "stage": "done",
+    "progress": 1.0,
+    "attempts": 1,
+    "version": 7,
+    "selfies": [_SELFIE],
+    "template_id": _TEMPLATE,
+    "problem": None,
+    "created_at": "2026-03-04T10:00:00.120000Z",
+    "updated_at": "2026-03-04T10:00:00.480000Z",
+    "ended_at": "2026-03-04T10:00:00.480000Z",
+    "links": {"self": f"/v1/operations/{_OPERATION}", "mesh": _MESH},
+}
+
+TEMPLATES: Final[dict[str, Any]] = {
+    "subject_id": "user-8c41",
+    "templates": [
+        {
+            "template_id": _TEMPLATE,
+            "operation_id": _OPERATION,
+            "model": "ict-facekit-light",
+            "source": "facemesh468",
+            "calibration": "provisional-1",
+            "quality": 71.5,
+            "created_at": "2026-03-04T10:00:00.470000Z",
+            "links": {"mesh": _MESH},
+        }
+    ],
+}
+
+RECEIPT: Final[dict[str, Any]] = {
+    "receipt_id": "rcpt_3d2c1b0a9f8e7d6c5b4a392817060504",
+    "subject_id": "user-8c41",
+    "subject_digest": "9f" * 32,
+    "deleted_at": "2026-03-05T09:00:00Z",
+    "templates": 1,
+    "operations": 1,
+    "objects": 0,
+    "keys": 1,
+    "authentication": "3b" * 32,
+}
+
+VERIFICATION: Final[dict[str, Any]] = {
+    "decision": "MATCH",
+    "score": 9.8,
+    "reasons": [],
+    "reference_source": "facemesh468",
+    "probe_source": "realsense-d435",
+    "calibration": "provisional-1",
+    "policy": "provisional-1",
+    "milliseconds": {"decode": 4.1, "detect": 2.4, "landmarks": 2.6, "fit_and_compare": 38.0, "total": 47.1},
+}
+
+QUALITY: Final[dict[str, Any]] = {"accepted": True, "selfies": [_SELFIE]}

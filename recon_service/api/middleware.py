@@ -1,0 +1,92 @@
+"""Around every request: an id, one line in the log, careful headers, and an answer even for what nobody foresaw."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import Final
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from recon_service.api.problems import internal_fault
+from recon_service.application.ports import Vault
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_PROBES: Final = ("/livez", "/readyz")
+_PAGES: Final = ("/docs", "/redoc")
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_NOTHING_EMBEDDED: Final = "default-src 'none'; frame-ancestors 'none'"
+
+
+class RequestFrame:
+    """ASGI middleware, the outermost."""
+
+    def __init__(self, app: ASGIApp, *, vault: Vault) -> None:
+        self._app = app
+        self._vault = vault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        given = request.headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request.state.request_id = request_id
+        started, status = time.perf_counter(), 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                if not scope["path"].startswith(_PAGES):
+                    headers.setdefault("Content-Security-Policy", _NOTHING_EMBEDDED)
+            await send(message)
+
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_framed)
+        except Exception as fault:
+            structlog.get_logger().error("unforeseen fault", exc_info=fault)
+            if status == 0:
+                await internal_fault(request)(scope, receive, send_framed)
+        finally:
+            self._log(request, status, 1000 * (time.perf_counter() - started))
+
+    def _log(self, request: Request, status: int, milliseconds: float) -> None:
+        # The route's pattern, not the path: the path holds the subject's id.
+        route = request.scope.get("route")
+        fields = {
+            "method": request.method,
+            "route": getattr(route, "path", "unmatched"),
+            "status": status,
+            "ms": round(milliseconds, 1),
+        }
+        if subject_id := request.path_params.get("subject_id"):
+            fields["subject"] = self._vault.digest("log", str(subject_id).encode())[:12]
+        if key := getattr(request.state, "api_key", None):
+            fields["api_key"] = key.key_id
+        if code := getattr(request.state, "problem_code", None):
+            fields["problem"] = code
+        log = structlog.get_logger()
+        if fields["route"] in _PROBES:
+            log.debug("request", **fields)
+        elif status >= 500 or status == 0:
+            log.warning("request", **fields)
+        else:
+            log.info("request", **fields)

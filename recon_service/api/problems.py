@@ -1,0 +1,206 @@
+"""RFC 9457 problems: one table from our errors to HTTP statuses, one shape for every error there can be."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from recon_service.api.schemas import ProblemBody
+from recon_service.application import errors as use_case
+from recon_service.domain import errors as domain
+from recon_service.domain.errors import ReconError
+from recon_service.settings import SettingsInvalid
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final[Mapping[type[ReconError], int]] = {
+    domain.CallerError: 400,
+    domain.InvalidValue: 422,
+    domain.ImageRejected: 422,
+    domain.DepthRejected: 422,
+    domain.ModelMismatch: 409,
+    domain.NotFound: 404,
+    domain.Conflict: 409,
+    domain.Unauthenticated: 401,
+    domain.Forbidden: 403,
+    use_case.IdempotencyKeyReused: 422,
+    use_case.RequestInFlight: 409,
+    use_case.PayloadTooLarge: 413,
+    use_case.UnsupportedMedia: 415,
+    use_case.UploadTooSlow: 408,
+    domain.ServiceFault: 500,
+    domain.FitFailed: 500,
+    domain.StorageFault: 500,
+    domain.InsecureConfiguration: 500,
+    SettingsInvalid: 500,
+    use_case.ComputeFault: 500,
+    use_case.TimeLimitReached: 503,
+    use_case.Overloaded: 503,
+    domain.WeightsUnavailable: 503,
+    ReconError: 500,
+}
+"""A class that is not named here has the status of the closest ancestor that is."""
+
+RETRY_AFTER_S: Final = {503: "2"}
+
+HTTP_CODES: Final = {
+    400: ("bad-request", "The request cannot be read"),
+    401: ("unauthenticated", "API key missing or not valid"),
+    403: ("forbidden", "The API key lacks a scope"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "The endpoint does not know this method"),
+    406: ("not-acceptable", "No answer in that format"),
+    422: ("invalid-value", "Invalid value"),
+    500: ("internal-fault", "The service failed"),
+}
+"""Problems that the framework finds before our code runs."""
+
+
+def status_of(kind: type[ReconError]) -> int:
+    """The HTTP status of an error class."""
+    return next(STATUS[k] for k in kind.__mro__ if k in STATUS)
+
+
+def problem_response(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    next_step: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The answer for a request that could not be served."""
+    body = ProblemBody(
+        type=f"/problems/{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        next_step=next_step,
+        instance=f"urn:recon:request:{getattr(request.state, 'request_id', 'unknown')}",
+    )
+    request.state.problem_code = code
+    extra = dict(headers or {})
+    if status in RETRY_AFTER_S:
+        extra.setdefault("Retry-After", RETRY_AFTER_S[status])
+    if status == 401:
+        extra.setdefault("WWW-Authenticate", 'Bearer realm="recon"')
+    return JSONResponse(body.model_dump(), status_code=status, headers=extra, media_type=MEDIA_TYPE)
+
+
+def internal_fault(request: Request) -> Response:
+    """For what nobody foresaw: no word about the inside."""
+    code, title = HTTP_CODES[500]
+    return problem_response(
+        request,
+        status=500,
+        code=code,
+        title=title,
+        detail="Something went wrong that is ours to mend.",
+        next_step="Repeat the request; if it fails again, report the instance.",
+    )
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Every error leaves the application as a problem."""
+
+    @app.exception_handler(ReconError)
+    def ours(request: Request, fault: ReconError) -> Response:
+        return problem_response(
+            request,
+            status=status_of(type(fault)),
+            code=fault.code,
+            title=fault.title,
+            detail=fault.detail,
+            next_step=fault.next_step,
+        )
+
+    @app.exception_handler(HTTPException)
+    def frameworks(request: Request, fault: HTTPException) -> Response:
+        code, title = HTTP_CODES.get(fault.status_code, HTTP_CODES[400 if fault.status_code < 500 else 500])
+        return problem_response(
+            request,
+            status=fault.status_code,
+            code=code,
+            title=title,
+            detail=_DETAILS.get(fault.status_code, title + "."),
+            next_step="The endpoints are listed at /docs." if fault.status_code in (404, 405) else "",
+            headers=fault.headers,
+        )
+
+    @app.exception_handler(RequestValidationError)
+    def validation(request: Request, fault: RequestValidationError) -> Response:
+        # Where and what, never the value: it may be anything that the caller sent.
+        what = "; ".join(f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in fault.errors()[:5])
+        code, title = HTTP_CODES[422]
+        return problem_response(
+            request, status=422, code=code, title=title, detail=what, next_step="See /docs."
+        )
+
+
+_DETAILS: Final = {404: "There is nothing at this address.", 405: "This address does not know this method."}
+
+
+def explain(code: str) -> Response:
+    """The page behind a problem's ``type``. Raises NotFound for a code that does not exist."""
+    for kind in _all_errors():
+        if kind.code == code:
+            about = (kind.__doc__ or "").strip()
+            return _page(code, kind.title, about, status_of(kind), issubclass(kind, domain.ServiceFault))
+    for status, (known, title) in HTTP_CODES.items():
+        if known == code:
+            return _page(code, title, _DETAILS.get(status, title + "."), status, status >= 500)
+    raise domain.NotFound("there is no problem of that name")
+
+
+def _page(code: str, title: str, about: str, status: int, is_fault: bool) -> Response:
+    advice = (
+        "The request was fine and the service was not: it may be repeated."
+        if is_fault
+        else "Repeating the request unchanged does not help; <code>next_step</code> in the answer says what does."
+    )
+    return HTMLResponse(
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(code)}</title>"
+        f"<h1>{html.escape(title)}</h1><p><code>{html.escape(code)}</code>, HTTP status {status}</p>"
+        f"<p>{html.escape(about)}</p><p>{advice}</p></html>"
+    )
+
+
+def _all_errors() -> list[type[ReconError]]:
+    # The stages' own errors: their packages are heavy, and needed here only when somebody reads such a page.
+    import recon_service.depth.errors
+    import recon_service.imaging.rejections
+    import recon_service.weights.errors  # noqa: F401
+
+    found: list[type[ReconError]] = [ReconError]
+    for kind in found:
+        found.extend(k for k in kind.__subclasses__() if k.__module__.startswith("recon_service."))
+    return found
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of an endpoint in OpenAPI: the problems that it may answer with."""
+    return {
+        status: {
+            "model": ProblemBody,
+            "description": HTTP_CODES.get(status, ("", _TITLES.get(status, "Problem")))[1],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
+        }
+        for status in statuses
+    }
+
+
+_TITLES: Final = {
+    408: "The request came too slowly",
+    409: "Conflict with what is stored or under way",
+    413: "The request is too large",
+    415: "The body has the wrong format",
+    503: "The service is busy or not ready",
+}

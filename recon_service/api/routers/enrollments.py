@@ -1,0 +1,125 @@
+"""Enrollments: selfies come in, an operation goes out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from recon_service.api.examples import ACCEPTED
+from recon_service.api.problems import documented
+from recon_service.api.schemas import EnrollmentAccepted, accepted_body, example, operation_path
+from recon_service.api.security import Needs
+from recon_service.api.service import Service, service_of
+from recon_service.api.uploads import FormLimits, read_form
+from recon_service.application.enrollments import EnrollmentRequest, check_subject_id, request_enrollment
+from recon_service.application.records import ApiKey, Scope
+from recon_service.domain.errors import InvalidValue
+
+router = APIRouter(tags=["enroll"])
+
+SUBJECT_ID = Path(
+    description="Your pseudonym for the person: 1 to 64 of A-Z a-z 0-9 . _ ~ -", examples=["user-8c41"]
+)
+
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["selfies", "consent_id"],
+                "properties": {
+                    "selfies": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 10,
+                        "items": {"type": "string", "format": "binary"},
+                        "description": "JPEG, PNG, WebP or HEIC; three or more with the head turned by up to 30° are best.",
+                    },
+                    "consent_id": {
+                        "type": "string",
+                        "description": "Under which the person's consent is recorded.",
+                        "example": "consent-2031",
+                    },
+                    "keep_selfies": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Keep the selfies, encrypted, for re-enrollment: only where the consent says so.",
+                    },
+                },
+                "additionalProperties": False,
+            }
+        }
+    },
+}
+
+
+@router.post(
+    "/v1/subjects/{subject_id}/enrollments",
+    status_code=202,
+    summary="Enroll a subject from 1 to 10 selfies",
+    openapi_extra={"requestBody": _BODY},
+    responses={
+        202: {
+            "description": "On record: the enrollment will be done whatever happens to the service.",
+            "headers": {
+                "Location": {"description": "The operation to follow.", "schema": {"type": "string"}},
+                "Idempotent-Replayed": {
+                    "description": "`true` when an earlier request with this key made the enrollment.",
+                    "schema": {"type": "string"},
+                },
+            },
+            **example(ACCEPTED),
+        },
+        **documented(400, 401, 403, 408, 409, 413, 415, 422, 500),
+    },
+)
+async def enroll(
+    request: Request,
+    response: Response,
+    subject_id: Annotated[str, SUBJECT_ID],
+    key: Annotated[ApiKey, Depends(Needs(Scope.ENROLL))],
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="A new random value per enrollment; repeat it with the request after a broken connection.",
+        ),
+    ] = None,
+) -> EnrollmentAccepted:
+    """Put an enrollment on record and answer at once; follow it at the address in `Location`."""
+    service = service_of(request)
+    check_subject_id(subject_id)
+    form = await read_form(request, _limits(service))
+    wanted = EnrollmentRequest(
+        subject_id=subject_id,
+        selfies=tuple(form.files.get("selfies", ())),
+        consent_id=form.require("consent_id"),
+        keep_selfies=_flag(form.fields.get("keep_selfies", "false")),
+        idempotency_key=idempotency_key,
+        api_key_id=key.key_id,
+    )
+    acknowledged = await run_in_threadpool(request_enrollment, wanted, on=service.stores, queue=service.queue)
+    response.headers["Location"] = operation_path(acknowledged.operation.operation_id)
+    if acknowledged.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return accepted_body(acknowledged.operation)
+
+
+def _limits(service: Service) -> FormLimits:
+    settings = service.settings
+    return FormLimits(
+        files={"selfies": settings.max_selfie_bytes},
+        fields=frozenset({"consent_id", "keep_selfies"}),
+        total_bytes=settings.max_request_bytes,
+        seconds=settings.upload_seconds,
+    )
+
+
+def _flag(text: str) -> bool:
+    try:
+        return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+    except KeyError:
+        raise InvalidValue("keep_selfies must be true or false") from None

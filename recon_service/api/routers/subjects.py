@@ -1,0 +1,71 @@
+"""Subjects: what is stored of them, and their deletion."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+
+from recon_service.api.examples import RECEIPT, TEMPLATES
+from recon_service.api.problems import documented
+from recon_service.api.routers.enrollments import SUBJECT_ID
+from recon_service.api.schemas import (
+    ReceiptBody,
+    TemplatesBody,
+    example,
+    receipt_body,
+    template_body,
+)
+from recon_service.api.security import Needs
+from recon_service.api.service import service_of
+from recon_service.application.records import Scope
+from recon_service.application.subjects import delete_subject, list_templates, template_mesh
+
+router = APIRouter(tags=["ops"])
+GLB = "model/gltf-binary"
+
+
+@router.get(
+    "/v1/subjects/{subject_id}/templates",
+    summary="List the templates of a subject",
+    dependencies=[Depends(Needs(Scope.ENROLL, Scope.OPS))],
+    responses={200: example(TEMPLATES), **documented(401, 403, 404, 422)},
+)
+def templates(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> TemplatesBody:
+    """Newest first; without anything of the face itself."""
+    found = list_templates(subject_id, on=service_of(request).stores)
+    return TemplatesBody(subject_id=subject_id, templates=[template_body(t) for t in found])
+
+
+@router.get(
+    "/v1/subjects/{subject_id}/templates/{template_id}/mesh.glb",
+    summary="The face of a template as a 3D mesh",
+    dependencies=[Depends(Needs(Scope.OPS, Scope.ENROLL))],
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Binary glTF, meters, y up: the most probable face, neutral.",
+            "content": {GLB: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **documented(401, 403, 404, 409, 422, 500, 503),
+    },
+)
+def mesh(request: Request, subject_id: Annotated[str, SUBJECT_ID], template_id: str) -> Response:
+    """Derived from the template on demand; it is stored nowhere."""
+    service = service_of(request)
+    content = template_mesh(subject_id, template_id, on=service.stores, compute=service.compute)
+    return Response(
+        content, media_type=GLB, headers={"Content-Disposition": f'attachment; filename="{template_id}.glb"'}
+    )
+
+
+@router.delete(
+    "/v1/subjects/{subject_id}",
+    summary="Delete a subject",
+    dependencies=[Depends(Needs(Scope.OPS))],
+    responses={200: example(RECEIPT), **documented(401, 403, 404, 422, 500)},
+)
+def delete(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> ReceiptBody:
+    """Destroy the subject's key, every row and every object, and answer with a receipt."""
+    return receipt_body(delete_subject(subject_id, on=service_of(request).stores), subject_id)

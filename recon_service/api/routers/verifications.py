@@ -1,0 +1,133 @@
+"""Verifications: a kiosk asks whether the person before it is the subject."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recon_service.api.examples import INTRINSICS, VERIFICATION
+from recon_service.api.problems import documented
+from recon_service.api.routers.enrollments import SUBJECT_ID
+from recon_service.api.schemas import VerificationBody, example, verification_body
+from recon_service.api.security import Needs
+from recon_service.api.service import Service, service_of
+from recon_service.api.uploads import FormLimits, read_form
+from recon_service.application.enrollments import check_subject_id
+from recon_service.application.records import Scope
+from recon_service.application.verifications import verify_subject
+from recon_service.application.visits import KioskVisit
+from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.errors import InvalidValue
+
+router = APIRouter(tags=["verify"])
+
+
+class Intrinsics(BaseModel):
+    """What the kiosk says about its depth camera."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int = Field(ge=1, le=65535, description="Of the depth map, pixels.")
+    height: int = Field(ge=1, le=65535)
+    fx: float = Field(allow_inf_nan=False, description="Focal length, pixels.")
+    fy: float = Field(allow_inf_nan=False)
+    cx: float = Field(
+        allow_inf_nan=False, description="Principal point; (0, 0) is the center of the first pixel."
+    )
+    cy: float = Field(allow_inf_nan=False)
+    distortion: list[float] = Field(
+        default_factory=lambda: [0.0] * 5,
+        max_length=5,
+        description="k1, k2, p1, p2, k3 as OpenCV orders them.",
+    )
+    millimetres_per_unit: float = Field(1.0, allow_inf_nan=False, description="Depth scale; 1000 for meters.")
+    camera: str = Field(
+        "generic", max_length=64, pattern=r"^[A-Za-z0-9._-]+$", description="Key of the noise table."
+    )
+
+    def pinhole(self) -> PinholeCamera:
+        """The camera. Raises InvalidValue for values that no camera has."""
+        padded = (*self.distortion, 0.0, 0.0, 0.0, 0.0, 0.0)
+        k1, k2, p1, p2, k3 = padded[:5]
+        return PinholeCamera(
+            self.width, self.height, self.fx, self.fy, self.cx, self.cy, distortion=(k1, k2, p1, p2, k3)
+        )
+
+
+_FILES = {"type": "array", "minItems": 1, "maxItems": 10, "items": {"type": "string", "format": "binary"}}
+_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["depth", "intrinsics"],
+                "properties": {
+                    "depth": {**_FILES, "description": "Depth maps of one visit: 16-bit gray PNG, or NPY."},
+                    "intrinsics": {
+                        "type": "string",
+                        "contentMediaType": "application/json",
+                        "description": "JSON: width, height, fx, fy, cx, cy; optional distortion, millimetres_per_unit, camera.",
+                        "example": INTRINSICS,
+                    },
+                    "image": {
+                        **_FILES,
+                        "description": "One aligned picture per depth map: color (JPEG, PNG) or gray PNG (infrared).",
+                    },
+                },
+                "additionalProperties": False,
+            }
+        }
+    },
+}
+
+
+@router.post(
+    "/v1/subjects/{subject_id}/verifications",
+    summary="Verify a subject by a depth capture",
+    dependencies=[Depends(Needs(Scope.VERIFY))],
+    openapi_extra={"requestBody": _BODY},
+    responses={
+        200: example(VERIFICATION),
+        **documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503),
+    },
+)
+async def verify(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> VerificationBody:
+    """Answers with a decision and keeps nothing. `NO_MATCH` and `INCONCLUSIVE` are results, not errors."""
+    service = service_of(request)
+    check_subject_id(subject_id)
+    form = await read_form(request, _limits(service))
+    intrinsics = _intrinsics(form.require("intrinsics"))
+    visit = KioskVisit(
+        depth=tuple(form.files.get("depth", ())),
+        images=tuple(form.files.get("image", ())),
+        camera=intrinsics.pinhole(),
+        millimetres_per_unit=intrinsics.millimetres_per_unit,
+        camera_name=intrinsics.camera,
+    )
+    outcome = await run_in_threadpool(
+        verify_subject, subject_id, visit, on=service.stores, compute=service.compute
+    )
+    return verification_body(outcome)
+
+
+def _intrinsics(text: str) -> Intrinsics:
+    try:
+        return Intrinsics.model_validate_json(text)
+    except ValidationError as fault:
+        problems = fault.errors(include_input=False, include_url=False)[:5]
+        what = "; ".join(f"{'.'.join(str(p) for p in e['loc']) or 'JSON'}: {e['msg']}" for e in problems)
+        raise InvalidValue(f"intrinsics: {what}", next_step=f"Example: {INTRINSICS}") from None
+
+
+def _limits(service: Service) -> FormLimits:
+    settings = service.settings
+    return FormLimits(
+        files={"depth": settings.max_depth_bytes, "image": settings.max_depth_bytes},
+        fields=frozenset({"intrinsics"}),
+        total_bytes=settings.max_request_bytes,
+        seconds=settings.upload_seconds,
+    )

@@ -1,0 +1,302 @@
+"""The bodies of answers, as they are on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recon_service.application.records import (
+    DeletionReceipt,
+    Operation,
+    OperationState,
+    Problem,
+    SealedTemplate,
+    SelfieReport,
+)
+from recon_service.application.visits import VerificationOutcome
+from recon_service.domain.template import Decision
+
+
+class Body(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ProblemBody(Body):
+    """RFC 9457, with what to do next."""
+
+    type: str = Field(
+        description="Address of the page that explains the problem.", examples=["/problems/not-found"]
+    )
+    title: str
+    status: int
+    detail: str
+    next_step: str = Field(description="What the caller can do about it; may be empty.")
+    instance: str = Field(description="Names this one request, in the logs too.")
+
+
+class ProblemNote(Body):
+    """Why one part of a request could not be used."""
+
+    code: str
+    detail: str
+    next_step: str
+
+
+class MeasureBody(Body):
+    """One quality measure of one selfie."""
+
+    name: str = Field(examples=["sharpness"])
+    raw: float
+    unit: str
+    score: float = Field(description="0 (useless) to 100 (ideal).")
+    verdict: Literal["good", "warning", "rejected"]
+    hint: str = Field(description="What the person can do; empty when good.")
+
+
+class SelfieBody(Body):
+    """What is said about one selfie, in the order of the request."""
+
+    accepted: bool
+    score: float | None = Field(
+        description="The weakest measure's score; null when the file could not be read."
+    )
+    hints: list[str] = Field(description="What the person can do, most important first.")
+    measures: list[MeasureBody]
+    problem: ProblemNote | None = None
+
+
+class OperationBody(Body):
+    """An enrollment under way or ended."""
+
+    operation_id: str
+    subject_id: str
+    state: OperationState
+    stage: str
+    progress: float = Field(ge=0, le=1)
+    attempts: int
+    version: int = Field(description="Grows with every change.")
+    selfies: list[SelfieBody]
+    template_id: str | None
+    problem: ProblemNote | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    links: dict[str, str]
+
+
+class EnrollmentAccepted(Body):
+    """The enrollment is on record and will be done, whatever happens to the service."""
+
+    operation_id: str
+    subject_id: str
+    state: Literal["queued"] = "queued"
+    created_at: datetime
+    links: dict[str, str]
+
+
+class TemplateBody(Body):
+    """One stored template, without what it says about the face."""
+
+    template_id: str
+    operation_id: str
+    model: str
+    source: str
+    calibration: str
+    quality: float
+    created_at: datetime
+    links: dict[str, str]
+
+
+class TemplatesBody(Body):
+    """The templates of a subject, newest first."""
+
+    subject_id: str
+    templates: list[TemplateBody]
+
+
+class ReceiptBody(Body):
+    """Proof that a subject was deleted."""
+
+    receipt_id: str
+    subject_id: str
+    subject_digest: str = Field(description="Keyed hash: the stored receipt names nobody.")
+    deleted_at: datetime
+    templates: int
+    operations: int
+    objects: int
+    keys: int
+    authentication: str
+
+
+class ReasonBody(Body):
+    """Why a decision is what it is."""
+
+    code: str
+    hint: str
+
+
+class VerificationBody(Body):
+    """The decision about a kiosk's visit."""
+
+    decision: Decision
+    score: float | None = Field(description="Natural log-likelihood ratio: one person against two.")
+    reasons: list[ReasonBody]
+    reference_source: str | None
+    probe_source: str | None
+    calibration: str
+    policy: str
+    milliseconds: dict[str, float]
+
+
+class QualityBody(Body):
+    """What the gate of the enrollment would say."""
+
+    accepted: bool = Field(description="Whether an enrollment with these selfies would succeed.")
+    selfies: list[SelfieBody]
+
+
+class LiveBody(Body):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+    version: str
+
+
+class ReadyBody(Body):
+    """Whether every part works; ``ok`` or the problem's code by part."""
+
+    status: Literal["ready", "not-ready"]
+    parts: dict[str, str]
+
+
+def selfie_body(report: SelfieReport) -> SelfieBody:
+    """On the wire."""
+    quality = report.quality
+    measures = quality.measures if quality else ()
+    worst_first = sorted((m for m in measures if m.hint), key=lambda m: m.score)
+    hints = [m.hint for m in worst_first]
+    if report.problem and report.problem.next_step:
+        hints.insert(0, report.problem.next_step)
+    return SelfieBody(
+        accepted=report.accepted,
+        score=round(quality.score, 1) if quality else None,
+        hints=list(dict.fromkeys(hints)),
+        measures=[
+            MeasureBody(
+                name=m.name,
+                raw=round(m.raw, 4),
+                unit=m.unit,
+                score=round(m.score, 1),
+                verdict=m.verdict.value,
+                hint=m.hint,
+            )
+            for m in measures
+        ],
+        problem=problem_note(report.problem),
+    )
+
+
+def problem_note(problem: Problem | None) -> ProblemNote | None:
+    """On the wire."""
+    return (
+        ProblemNote(code=problem.code, detail=problem.detail, next_step=problem.next_step)
+        if problem
+        else None
+    )
+
+
+def operation_body(operation: Operation) -> OperationBody:
+    """On the wire."""
+    links = {"self": operation_path(operation.operation_id)}
+    if operation.template_id:
+        links["mesh"] = mesh_path(operation.subject_id, operation.template_id)
+    return OperationBody(
+        operation_id=operation.operation_id,
+        subject_id=operation.subject_id,
+        state=operation.state,
+        stage=operation.stage,
+        progress=round(operation.progress, 3),
+        attempts=operation.attempts,
+        version=operation.version,
+        selfies=[selfie_body(s) for s in operation.selfies],
+        template_id=operation.template_id,
+        problem=problem_note(operation.problem),
+        created_at=operation.created_at,
+        updated_at=operation.updated_at,
+        ended_at=operation.ended_at,
+        links=links,
+    )
+
+
+def accepted_body(operation: Operation) -> EnrollmentAccepted:
+    """The same bytes whenever it is asked for, however far the operation is by then."""
+    return EnrollmentAccepted(
+        operation_id=operation.operation_id,
+        subject_id=operation.subject_id,
+        created_at=operation.created_at,
+        links={"operation": operation_path(operation.operation_id)},
+    )
+
+
+def template_body(template: SealedTemplate) -> TemplateBody:
+    """On the wire."""
+    return TemplateBody(
+        template_id=template.template_id,
+        operation_id=template.operation_id,
+        model=template.model,
+        source=template.source,
+        calibration=template.calibration,
+        quality=round(template.quality, 1),
+        created_at=template.created_at,
+        links={"mesh": mesh_path(template.subject_id, template.template_id)},
+    )
+
+
+def receipt_body(receipt: DeletionReceipt, subject_id: str) -> ReceiptBody:
+    """On the wire."""
+    return ReceiptBody(
+        receipt_id=receipt.receipt_id,
+        subject_id=subject_id,
+        subject_digest=receipt.subject_digest,
+        deleted_at=receipt.deleted_at,
+        templates=receipt.templates,
+        operations=receipt.operations,
+        objects=receipt.objects,
+        keys=receipt.keys,
+        authentication=receipt.authentication,
+    )
+
+
+def verification_body(outcome: VerificationOutcome) -> VerificationBody:
+    """On the wire."""
+    result = outcome.result
+    score = result.score
+    return VerificationBody(
+        decision=result.decision,
+        score=round(score.llr, 4) if score else None,
+        reasons=[ReasonBody(code=code, hint=hint) for code, hint in result.reasons],
+        reference_source=score.reference_source if score else None,
+        probe_source=score.probe_source if score else None,
+        calibration=outcome.calibration,
+        policy=result.policy,
+        milliseconds=outcome.milliseconds,
+    )
+
+
+def operation_path(operation_id: str) -> str:
+    """Address of an operation."""
+    return f"/v1/operations/{operation_id}"
+
+
+def mesh_path(subject_id: str, template_id: str) -> str:
+    """Address of a template's mesh."""
+    return f"/v1/subjects/{subject_id}/templates/{template_id}/mesh.glb"
+
+
+def example(body: dict[str, Any]) -> dict[str, Any]:
+    """The content of an OpenAPI response with one example."""
+    return {"content": {"application/json": {"example": body}}}

@@ -1,0 +1,53 @@
+"""Uvicorn around the application."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from recon_service.api.embedded import prepare
+from recon_service.domain.errors import Conflict
+from recon_service.settings import Settings
+
+GRACE_S = 20
+
+
+def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
+    """Serve until a signal comes. announce: prints a line for the person who started it."""
+    prepared = prepare(settings)
+    listener = _listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
+    if prepared.new_key:
+        announce(
+            "A development API key with all scopes was made. It is shown only now and works only on this machine:"
+        )
+        announce(f"  export RECON_API_KEY={prepared.new_key}")
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    announce(f"Listening on http://{shown}:{port}  (documentation: /docs, stop with Ctrl-C)")
+    config = uvicorn.Config(
+        prepared.app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=32_768,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound before the worker starts: a port that is taken shall not take up anybody's work."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as fault:
+        listener.close()
+        raise Conflict(
+            f"cannot listen on {host}:{port}: {fault.strerror}",
+            next_step="Choose another with --host or --port.",
+        ) from fault
+    return listener

@@ -1,0 +1,125 @@
+"""The heavy part of the use cases, in this process and thread: decoding, detection, fits, comparison."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from recon_service.application.enroll import Selfie, enroll, examine
+from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
+from recon_service.application.ports import Progress
+from recon_service.application.records import EnrollmentOutcome, Problem, SelfieReport
+from recon_service.application.verify import verify
+from recon_service.application.visit_decoding import decode_visit
+from recon_service.application.visits import KioskVisit, VerificationOutcome
+from recon_service.comparison.policy import Policy
+from recon_service.domain.errors import ModelMismatch
+from recon_service.domain.faces import DetectedFace, FaceLandmarks
+from recon_service.domain.images import Image
+from recon_service.domain.mesh import Mesh
+from recon_service.domain.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCompute:
+    """See ``ports.Compute``. mesh_bytes: writes a mesh as binary glTF."""
+
+    pipeline: FacePipeline
+    policy: Policy
+    mesh_bytes: Callable[[Mesh], bytes]
+
+    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome:
+        """Selfie bytes to posterior."""
+        result = enroll(selfies, self.pipeline, progress=lambda stage, share: progress(stage.value, share))
+        reports = tuple(selfie_report(s) for s in result.selfies)
+        if result.fit is None:
+            return EnrollmentOutcome(reports, None)
+        schemes = {s.landmarks.scheme for s in result.accepted if s.landmarks is not None}
+        return EnrollmentOutcome(
+            reports,
+            result.fit.posterior,
+            source="+".join(sorted(schemes)),
+            backend=self.pipeline.landmarker.name,
+            model=self.pipeline.model.name,
+            calibration=self.pipeline.noise.name,
+        )
+
+    def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
+        """The gate alone."""
+        return tuple(selfie_report(examine(content, self.pipeline)) for content in selfies)
+
+    def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome:
+        """Decode the visit, fit it, compare and decide; with the time each part took."""
+        watch = Stopwatch()
+        with watch.measure("total"):
+            with watch.measure("decode"):
+                frames = decode_visit(visit, limits=self.pipeline.image_limits)
+            timed = replace(
+                self.pipeline,
+                detector=_TimedDetector(self.pipeline.detector, watch),
+                landmarker=_TimedLandmarker(self.pipeline.landmarker, watch),
+            )
+            result = verify(frames, reference, timed, self.policy)
+        spent = watch.milliseconds
+        spent["fit_and_compare"] = spent["total"] - sum(ms for stage, ms in spent.items() if stage != "total")
+        return VerificationOutcome(
+            result, self.pipeline.noise.name, {k: round(v, 2) for k, v in spent.items()}
+        )
+
+    def mesh(self, template: Template) -> bytes:
+        """The neutral face. Raises ModelMismatch when the template's coefficients are not this model's."""
+        model, posterior = self.pipeline.model, template.posterior
+        if posterior.space != model.space or len(posterior.mean) != model.identity_modes:
+            raise ModelMismatch(
+                f"the template was made with {posterior.space} ({len(posterior.mean)}), the service runs "
+                f"{model.space} ({model.identity_modes})",
+                next_step="Enroll the subject again.",
+            )
+        return self.mesh_bytes(model.mesh(posterior.mean))
+
+
+def selfie_report(selfie: Selfie) -> SelfieReport:
+    """What is said about a selfie, without the selfie."""
+    problem = selfie.problem
+    return SelfieReport(
+        accepted=selfie.accepted,
+        quality=selfie.quality,
+        problem=Problem(problem.code, problem.detail, problem.next_step) if problem else None,
+    )
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Milliseconds per stage, added up."""
+
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Count the block's time toward ``stage``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = 1000 * (time.perf_counter() - start)
+            self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + spent
+
+
+class _TimedDetector:
+    def __init__(self, detector: FaceDetector, watch: Stopwatch) -> None:
+        self.name, self._detector, self._watch = detector.name, detector, watch
+
+    def detect(self, image: Image) -> tuple[DetectedFace, ...]:
+        with self._watch.measure("detect"):
+            return self._detector.detect(image)
+
+
+class _TimedLandmarker:
+    def __init__(self, landmarker: FaceLandmarker, watch: Stopwatch) -> None:
+        self.name, self._landmarker, self._watch = landmarker.name, landmarker, watch
+
+    def landmarks(self, image: Image, face: DetectedFace) -> FaceLandmarks:
+        with self._watch.measure("landmarks"):
+            return self._landmarker.landmarks(image, face)

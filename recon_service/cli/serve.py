@@ -1,0 +1,33 @@
+"""`recon serve`: API, queue and worker in one process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one. [default: 8460]")] = None,
+) -> None:
+    """Start the service: API, queue and worker in one process.
+
+    Without settings everything lies in the state folder (var/recon in a checkout): a SQLite database, a folder of
+    encrypted objects, a development master key. The first start makes an API key for development and prints it once.
+
+    Examples:
+
+      recon serve
+
+      RECON_STATE_DIR=/srv/recon RECON_MASTER_KEY_FILE=/run/secrets/recon recon serve --host 0.0.0.0
+    """
+    from recon_service.settings import Settings
+
+    settings = Settings.from_environment(host=host, port=port)
+    from recon_service.telemetry import configure_logging
+
+    configure_logging(level=settings.log_level, format=settings.log_format)
+    from recon_service.api.server import serve
+
+    serve(settings, announce=typer.echo)

@@ -1,0 +1,140 @@
+"""Every setting of the service: typed, read once from the environment (``RECON_…``), passed down.
+
+Without any setting the service runs embedded: SQLite, a folder of objects and a key file in the state folder, the queue in memory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from recon_service.domain.errors import CallerError
+
+PREFIX: Final = "RECON_"
+READ_ELSEWHERE: Final = frozenset(
+    {
+        "RECON_WEIGHTS_DIR",
+        "RECON_WEIGHTS_MIRROR",
+        "RECON_ALLOW_NONCOMMERCIAL_WEIGHTS",
+        "RECON_URL",
+        "RECON_API_KEY",
+    }
+)
+"""Variables of the model files and of the clients (`recon enroll`, `recon verify`): known, but no settings of the service."""
+
+
+class SettingsInvalid(CallerError):
+    """A setting that does not exist or has a value that cannot be."""
+
+    code = "settings-invalid"
+    title = "The settings are not valid"
+
+
+def default_state_dir() -> Path:
+    """``var/recon`` of the checkout; for an installed package, the user's state folder."""
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "var" / "recon"
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "recon-service"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "recon-service" / "state"
+    return Path.home() / ".local" / "state" / "recon-service"
+
+
+class Settings(BaseSettings):
+    """The settings. ``Settings.from_environment()`` reads them; tests may pass values by name."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    state_dir: Path = Field(
+        default_factory=default_state_dir, description="Folder of the embedded database, objects and keys."
+    )
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the state folder.")
+    objects_dir: Path | None = Field(None, description="Folder of the objects; unset: in the state folder.")
+    broker_url: str = Field(
+        "memory://", description="Celery broker; memory:// runs the worker inside the service."
+    )
+    master_key: SecretStr | None = Field(None, description="Master key: 32 bytes as base64 or hex.")
+    master_key_file: Path | None = Field(None, description="File that holds the master key.")
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8460, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+
+    model: Literal["auto", "builtin", "dense"] = Field(
+        "auto", description="auto: dense where its file is there."
+    )
+    compute_processes: int = Field(
+        1, ge=0, le=64, description="Processes for verification; 0: a thread of the service."
+    )
+    enrollment_processes: int = Field(
+        1, ge=0, le=64, description="Processes of one worker for enrollments; 0: a thread."
+    )
+    verification_seconds: float = Field(
+        10.0, gt=0, description="Time limit of a verification or quality check."
+    )
+    enrollment_seconds: float = Field(120.0, gt=0, description="Time limit of the work of one enrollment.")
+    job_attempts: int = Field(3, ge=1, le=100, description="Attempts until an enrollment is given up.")
+
+    max_selfie_bytes: int = Field(15_000_000, ge=1000, description="Of one selfie.")
+    max_depth_bytes: int = Field(40_000_000, ge=1000, description="Of one depth map or aligned picture.")
+    max_request_bytes: int = Field(80_000_000, ge=1000, description="Of one request.")
+    upload_seconds: float = Field(60.0, gt=0, description="Time within which a request must have arrived.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON."
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:
+        """Read the environment. Raises SettingsInvalid for unknown names, with the closest known one, and for bad values."""
+        refuse_unknown_names(os.environ if environment is None else environment)
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})
+        except ValidationError as fault:
+            # Not the values: one of them may be a secret.
+            what = "; ".join(
+                f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in fault.errors(include_input=False)
+            )
+            raise SettingsInvalid(what, next_step="Correct the environment variable.") from None
+
+    @cached_property
+    def embedded(self) -> bool:
+        """Whether queue and worker live inside the service."""
+        return self.broker_url.startswith("memory://")
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """The URL of the database."""
+        return self.database_url or f"sqlite:///{self.state_dir / 'recon.sqlite3'}"
+
+    @cached_property
+    def resolved_objects_dir(self) -> Path:
+        """The folder of the objects."""
+        return self.objects_dir or self.state_dir / "objects"
+
+
+def known_names() -> list[str]:
+    """Every environment variable that means something, sorted."""
+    return sorted({f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | READ_ELSEWHERE)
+
+
+def refuse_unknown_names(environment: Mapping[str, str]) -> None:
+    """Raises SettingsInvalid for a RECON_ variable that nobody reads: a typo would otherwise change nothing, silently."""
+    known = known_names()
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            closest = difflib.get_close_matches(name.upper(), known, n=1)
+            meant = f"Did you mean {closest[0]}? " if closest else ""
+            raise SettingsInvalid(
+                f"there is no setting {name}", next_step=f"{meant}Known: {', '.join(known)}"
+            )

@@ -1,0 +1,76 @@
+"""What a child process runs: build the pipeline once, then serve one call after the other until the parent goes.
+
+Started as ``python -m worker.child FD``; FD is a socket to the parent. Messages are tuples (see ``children.py``).
+The child keeps nothing between calls and writes nothing anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+import structlog
+
+from recon_service.application import errors as application_errors
+from recon_service.domain import errors as domain_errors
+from recon_service.domain.errors import ReconError
+
+
+def main() -> None:
+    """Serve the parent at the other end of the socket."""
+    # The terminal's Ctrl-C reaches the whole group; the parent decides when its children stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One small fit per process: threads of the math library would only get in each other's way.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    connection = Connection(int(sys.argv[1]))
+    try:
+        settings = connection.recv()
+        _serve(connection, settings)
+    except (EOFError, ConnectionError):
+        pass  # the parent is gone, and so are we
+
+
+def _serve(connection: Connection, settings: Any) -> None:
+    from recon_service.bootstrap import build_compute
+    from recon_service.telemetry import configure_logging
+
+    configure_logging(level=settings.log_level, format=settings.log_format)
+    try:
+        import cv2
+
+        cv2.setNumThreads(1)
+        compute = build_compute(settings)
+    except ReconError as fault:
+        connection.send(described(fault))
+        return
+    connection.send(("ready", None))
+    while True:
+        method, arguments, wants_progress = connection.recv()
+        if wants_progress:
+            arguments = (*arguments, lambda stage, share: connection.send(("progress", (stage, share))))
+        try:
+            answer = ("value", getattr(compute, method)(*arguments))
+        except ReconError as fault:
+            answer = described(fault)
+        except Exception as fault:
+            structlog.get_logger().error("compute failed", method=method, exc_info=fault)
+            answer = ("crash", type(fault).__name__)
+        connection.send(answer)
+
+
+def described(fault: ReconError) -> tuple[str, object]:
+    """An error as the parent can rebuild it without importing the module that it comes from."""
+    return "error", (_base(type(fault)), fault.code, fault.title, fault.detail, fault.next_step)
+
+
+def _base(kind: type[ReconError]) -> type[ReconError]:
+    light = (domain_errors.__name__, application_errors.__name__)
+    return next(k for k in kind.__mro__ if k.__module__ in light)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""Child processes that do the heavy work beside the service: killable, replaceable, each with the pipeline loaded.
+
+Why not a pool of the standard library: it cannot stop a call that takes too long, and one dead child breaks the
+whole pool. Here a call has a time limit, after which its child is killed and replaced; a call whose child died is
+repeated once on another.
+
+Parent to child: settings, then ``(method, arguments, wants_progress)``. Child to parent: ``("ready", None)``, then
+per call any number of ``("progress", (stage, share))`` and one of ``("value", …)``, ``("error", …)``, ``("crash", …)``.
+Both ends are the same installation on the same machine and share a socket that no one else has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import structlog
+
+from recon_service.application.errors import ComputeFault, Overloaded, TimeLimitReached
+from recon_service.application.ports import Progress
+from recon_service.application.records import EnrollmentOutcome, SelfieReport
+from recon_service.application.visits import KioskVisit, VerificationOutcome
+from recon_service.domain.errors import ReconError
+from recon_service.domain.template import Template
+from recon_service.settings import Settings
+
+START_LIMIT_S = 120.0
+FAULT_MEMORY_S = 10.0
+
+
+class ChildDied(Exception):
+    """The child is gone without an answer."""
+
+
+class Child:
+    """One child process. Not for several threads at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Returns at once; the pipeline loads while nobody waits."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker.child", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._connection = Connection(ours.detach())
+        self._ready = False
+        with contextlib.suppress(OSError):  # died already: the first call will tell
+            self._connection.send(settings)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def wait_until_ready(self, limit_s: float = START_LIMIT_S) -> None:
+        """Raises WeightsUnavailable and the like, ChildDied, TimeLimitReached."""
+        if not self._ready:
+            self._receive(time.monotonic() + limit_s, None)
+            self._ready = True
+
+    def call(
+        self, method: str, arguments: tuple[Any, ...], *, limit_s: float, progress: Progress | None
+    ) -> Any:
+        """The value of ``compute.method(*arguments)``. The time limit counts from when the child is ready."""
+        self.wait_until_ready()
+        try:
+            self._connection.send((method, arguments, progress is not None))
+        except OSError:
+            raise ChildDied from None
+        return self._receive(time.monotonic() + limit_s, progress)
+
+    def stop(self) -> None:
+        """Kill it: it holds nothing that could be lost."""
+        self._process.kill()
+        self._process.wait()
+        self._connection.close()
+
+    def _receive(self, deadline: float, progress: Progress | None) -> Any:
+        while True:
+            try:
+                if not self._connection.poll(max(0.0, deadline - time.monotonic())):
+                    raise TimeLimitReached(
+                        "the work was stopped at its time limit",
+                        next_step="Send smaller pictures or fewer frames, or try again later.",
+                    )
+                kind, content = self._connection.recv()
+            except (EOFError, OSError):
+                raise ChildDied from None
+            if kind == "progress" and progress is not None:
+                progress(*content)
+            elif kind == "error":
+                raise _rebuilt(*content)
+            elif kind == "crash":
+                raise ComputeFault(
+                    f"the computation failed ({content})", next_step="Report it with the request id."
+                )
+            elif kind in ("value", "ready"):
+                return content
+
+
+class ChildCompute:
+    """See ``ports.Compute``: the same calls, each in a child. For any number of threads."""
+
+    def __init__(self, settings: Settings, *, processes: int, limit_s: float) -> None:
+        """Children start with ``start``, or with the first call."""
+        # Children see what callers send, so they get no secret.
+        self._settings = settings.model_copy(update={"master_key": None, "master_key_file": None})
+        self._processes = processes
+        self._limit_s = limit_s
+        self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
+        for _ in range(processes):
+            self._idle.put(None)
+        self._lock = threading.Lock()
+        self._living: set[Child] = set()
+        self._closed = False
+        self._fault: ReconError | None = None
+        self._fault_at = 0.0
+
+    def start(self) -> None:
+        """Start every child, without waiting for it."""
+        slots = [self._idle.get() for _ in range(self._processes)]
+        for slot in slots:
+            self._idle.put(slot or self._new_child())
+
+    def check(self) -> None:
+        """Raises what keeps the children from serving: missing weights, a death, or that they are still starting."""
+        if self._fault is not None and time.monotonic() - self._fault_at < FAULT_MEMORY_S:
+            raise self._fault
+        try:
+            slot = self._idle.get_nowait()
+        except queue.Empty:
+            return  # all at work
+        child, successor = slot or self._new_child(), None
+        try:
+            child.wait_until_ready(limit_s=0.0)
+            successor, self._fault = child, None
+        except TimeLimitReached:
+            successor = child
+            raise Overloaded("a compute process is still starting", next_step="Wait a second.") from None
+        except ChildDied:
+            raise self._remembered(
+                ComputeFault("a compute process died", next_step="Look at the log.")
+            ) from None
+        except ReconError as fault:
+            raise self._remembered(fault) from None
+        finally:
+            if successor is None:
+                self._discard(child)
+            self._idle.put(successor)
+
+    def _remembered(self, fault: ReconError) -> ReconError:
+        # A probe every second must not start a process every second.
+        self._fault, self._fault_at = fault, time.monotonic()
+        return fault
+
+    def close(self) -> None:
+        """Kill all children; calls that are under way fail."""
+        with self._lock:
+            self._closed = True
+            living = list(self._living)
+            self._living.clear()
+        for child in living:
+            child.stop()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the living children."""
+        with self._lock:
+            return sorted(child.pid for child in self._living)
+
+    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome:
+        """See ``LocalCompute.reconstruct``."""
+        outcome: EnrollmentOutcome = self._call("reconstruct", (tuple(selfies),), progress)
+        return outcome
+
+    def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
+        """See ``LocalCompute.check_quality``."""
+        reports: tuple[SelfieReport, ...] = self._call("check_quality", (tuple(selfies),))
+        return reports
+
+    def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome:
+        """See ``LocalCompute.verify``."""
+        outcome: VerificationOutcome = self._call("verify", (reference, visit))
+        return outcome
+
+    def mesh(self, template: Template) -> bytes:
+        """See ``LocalCompute.mesh``."""
+        content: bytes = self._call("mesh", (template,))
+        return content
+
+    def _call(self, method: str, arguments: tuple[Any, ...], progress: Progress | None = None) -> Any:
+        for attempt in (1, 2):
+            child = self._take(self._limit_s)
+            successor: Child | None = None
+            try:
+                value = child.call(method, arguments, limit_s=self._limit_s, progress=progress)
+                successor = child
+                return value
+            except ChildDied:
+                structlog.get_logger().warning("compute process died", method=method, attempt=attempt)
+            except TimeLimitReached:
+                structlog.get_logger().warning("compute time limit", method=method, limit_s=self._limit_s)
+                raise
+            except ReconError:
+                successor = child
+                raise
+            finally:
+                if successor is None:
+                    self._discard(child)
+                    successor = self._new_child() if not self._closed else None
+                self._idle.put(successor)
+        raise ComputeFault(
+            "the process that did the work died twice", next_step="Try again later; other input may do."
+        )
+
+    def _take(self, limit_s: float) -> Child:
+        try:
+            slot = self._idle.get(timeout=limit_s)
+        except queue.Empty:
+            raise Overloaded(
+                "no compute process was free in time", next_step="Try again in a few seconds."
+            ) from None
+        return slot or self._new_child()
+
+    def _new_child(self) -> Child:
+        child = Child(self._settings)
+        with self._lock:
+            if not self._closed:
+                self._living.add(child)
+                return child
+        child.stop()
+        raise Overloaded("the service is shutting down", next_step="Try again in a few seconds.")
+
+    def _discard(self, child: Child) -> None:
+        with self._lock:
+            self._living.discard(child)
+        child.stop()
+
+
+def _rebuilt(base: type[ReconError], code: str, title: str, detail: str, next_step: str) -> ReconError:
+    if base.code == code:
+        return base(detail, next_step=next_step)
+    kind = type(base.__name__, (base,), {"code": code, "title": title, "__doc__": title})
+    return kind(detail, next_step=next_step)

@@ -1,0 +1,74 @@
+"""A worker in a process of its own, for a broker that several machines share."""
+
+from __future__ import annotations
+
+import structlog
+from celery import Celery
+from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
+
+from recon_service.application.operations import recover_open_operations
+from recon_service.application.ports import Compute, utc_now
+from recon_service.bootstrap import build_compute, job_policy, open_stores
+from recon_service.domain.errors import InsecureConfiguration
+from recon_service.settings import Settings
+from recon_service.storage.master_key import Origin
+from recon_service.telemetry import configure_logging
+from worker.app import make_app
+from worker.children import ChildCompute
+from worker.queue import CeleryQueue
+from worker.tasks import WorkerContext, add_tasks
+
+
+def make_worker_app(settings: Settings | None = None) -> Celery:
+    """The application that ``celery -A worker.app worker`` runs."""
+    settings = settings or Settings.from_environment()
+    if settings.embedded:
+        raise InsecureConfiguration(
+            "a worker of its own needs a broker that it shares with the service",
+            next_step="Set RECON_BROKER_URL, for example redis://localhost:6379/0, for the service and the worker.",
+        )
+    configure_logging(level=settings.log_level, format=settings.log_format)
+    app = make_app(settings)
+    queue = CeleryQueue(app)
+    opened: list[ChildCompute] = []
+
+    def make_context() -> WorkerContext:
+        stores = open_stores(settings)
+        if stores.master_key_origin is not Origin.CONFIGURED:
+            raise InsecureConfiguration(
+                "a worker of its own needs the service's master key", next_step="Set RECON_MASTER_KEY_FILE."
+            )
+        return WorkerContext(
+            stores.stores, make_enrollment_compute(settings, opened), queue, job_policy(settings)
+        )
+
+    add_tasks(app, make_context)
+
+    @worker_ready.connect(weak=False)
+    def take_up(**_kwargs: object) -> None:
+        stores = open_stores(settings)
+        try:
+            silent = utc_now() - job_policy(settings).silence
+            count = recover_open_operations(queue, on=stores.stores, stale_before=silent)
+            structlog.get_logger().info("worker ready", taken_up=count)
+        finally:
+            stores.close()
+
+    def close_children(**_kwargs: object) -> None:
+        for compute in opened:
+            compute.close()
+
+    worker_shutdown.connect(close_children, weak=False)
+    worker_process_shutdown.connect(close_children, weak=False)
+    return app
+
+
+def make_enrollment_compute(settings: Settings, opened: list[ChildCompute]) -> Compute:
+    """Children for enrollments, noted in ``opened`` so that somebody closes them; or none, by the settings."""
+    if settings.enrollment_processes == 0:
+        return build_compute(settings)
+    children = ChildCompute(
+        settings, processes=settings.enrollment_processes, limit_s=settings.enrollment_seconds
+    )
+    opened.append(children)
+    return children
