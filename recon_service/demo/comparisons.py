@@ -28,10 +28,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One kind of comparison. name: what was compared. note: how far it can be trusted."""
+    """One kind of comparison. people: who took part. what: was compared. notes: how far it can be trusted."""
 
-    name: str
-    note: str
+    people: str
+    what: str
+    notes: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
 
     def scores(self, *, genuine: bool) -> list[float]:
@@ -49,9 +50,7 @@ class Trial:
 def print_matrix(console: Console, trial: Trial) -> None:
     """References down, probes across; the diagonal is genuine."""
     probes = list(dict.fromkeys(c.probe for c in trial.comparisons))
-    table = Table(
-        title=trial.name, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
+    table = _table(f"{trial.people}: {trial.what}")
     table.add_column("enrolled \\ seen", no_wrap=True)
     for probe in probes:
         table.add_column(probe, justify="right", no_wrap=True)
@@ -62,25 +61,37 @@ def print_matrix(console: Console, trial: Trial) -> None:
 
 
 def print_summary(console: Console, trials: list[Trial]) -> None:
-    """One line per trial: the spread of both kinds of scores, and how often they are in order."""
+    """One line per trial: median and range of both kinds of scores, and how often they are in order."""
     table = Table(
         title="summary", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
-    table.add_column("compared", overflow="fold")
-    for heading in ("genuine scores", "impostor scores", "in order", "decisions right"):
+    table.add_column("people")
+    table.add_column("compared")
+    for heading in ("genuine", "impostor", "in order", "right"):
         table.add_column(heading, justify="right", no_wrap=True)
     for trial in trials:
         order = trial.order()
         table.add_row(
-            trial.name,
+            trial.people,
+            trial.what,
             _spread(trial.scores(genuine=True)),
             _spread(trial.scores(genuine=False)),
             "" if order is None else f"{order:.0%}",
             _decisions(trial),
         )
     console.print(table)
-    for trial in trials:
-        console.print(f"{trial.name}: {trial.note}", highlight=False, markup=False)
+    console.print(
+        "genuine, impostor: median score (least to greatest). in order: how often a genuine score lies above an"
+        " impostor's; 50% is chance. right: decisions of the service that were right, '?' counted as wrong.",
+        highlight=False,
+        markup=False,
+    )
+    for note in dict.fromkeys(note for trial in trials for note in trial.notes):
+        console.print(f"- {note}", highlight=False, markup=False)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _cell(comparison: Comparison) -> str:
@@ -91,11 +102,11 @@ def _cell(comparison: Comparison) -> str:
 
 def _spread(scores: list[float]) -> str:
     if not scores:
-        return "none"
-    return f"{np.median(scores):+.1f} ({min(scores):+.1f} to {max(scores):+.1f})"
+        return "-"
+    return f"{np.median(scores):+.0f} ({min(scores):+.0f} to {max(scores):+.0f})"
 
 
 def _decisions(trial: Trial) -> str:
     decided = [c for c in trial.comparisons if c.decision is not None]
     right = sum(c.decision == ("MATCH" if c.genuine else "NO_MATCH") for c in decided)
-    return f"{right} of {len(decided)}" if decided else ""
+    return f"{right}/{len(decided)}" if decided else ""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 
+from recon_service.demo.person import Person
 from recon_service.demo.simulated import jpeg
+from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.images import FULL_FRAME_DIAGONAL_MM, Image
 from recon_service.evaluation.kinect2 import EXPRESSIONS, FOCAL_PX, Kinect2Subject, kinect2_subjects
@@ -23,15 +25,6 @@ gained by it)."""
 SELFIES = tuple(pose * EXPRESSIONS + 2 for pose in range(5))
 VISIT_1 = tuple(pose * EXPRESSIONS + 4 for pose in (3, 4, 5))
 VISIT_2 = tuple(pose * EXPRESSIONS + 3 for pose in (0, 1, 2))
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedPerson:
-    """selfies: JPEG bytes of infrared frames. visits: two sets of other frames, depth with infrared."""
-
-    name: str
-    selfies: tuple[bytes, ...]
-    visits: tuple[tuple[DepthFrame, ...], tuple[DepthFrame, ...]]
 
 
 def recordings(named: Path | None, environment: Mapping[str, str] | None = None) -> Path | None:
@@ -48,11 +41,11 @@ def recordings(named: Path | None, environment: Mapping[str, str] | None = None)
     return None
 
 
-def recorded_people(folder: Path) -> list[RecordedPerson]:
+def recorded_people(folder: Path) -> list[Person]:
     """The first people of the recordings, with the frames that the demo uses."""
     subjects = list(kinect2_subjects(folder))[:SUBJECTS]
     return [
-        RecordedPerson(
+        Person(
             subject.name,
             tuple(jpeg(enlarged(subject.infrared(frame))) for frame in SELFIES),
             (_visit(subject, VISIT_1), _visit(subject, VISIT_2)),
@@ -70,4 +63,24 @@ def enlarged(image: Image) -> Image:
 
 
 def _visit(subject: Kinect2Subject, frames: tuple[int, ...]) -> tuple[DepthFrame, ...]:
-    return tuple(subject.depth(frame) for frame in frames)
+    """Frames of one size: the crops differ by some pixels, while a visit has one camera."""
+    crops = [subject.depth(frame) for frame in frames]
+    width = max(crop.camera.width for crop in crops)
+    height = max(crop.camera.height for crop in crops)
+    camera = replace(crops[0].camera, width=width, height=height, cx=(width - 1) / 2, cy=(height - 1) / 2)
+    return tuple(_padded(crop, camera) for crop in crops)
+
+
+def _padded(crop: DepthFrame, camera: PinholeCamera) -> DepthFrame:
+    """The crop in the middle of a larger frame, to half a pixel; nothing was measured around it."""
+    left = (camera.width - crop.camera.width) // 2
+    top = (camera.height - crop.camera.height) // 2
+    inside = np.s_[top : top + crop.camera.height, left : left + crop.camera.width]
+    depth = np.zeros((camera.height, camera.width))
+    depth[inside] = crop.depth
+    image = None
+    if crop.image is not None:
+        pixels = np.zeros((camera.height, camera.width, 3), dtype=np.uint8)
+        pixels[inside] = crop.image.pixels
+        image = Image(pixels)
+    return DepthFrame(depth, camera, crop.camera_name, image)

@@ -8,13 +8,13 @@ pictures. All heads wear the same two faces' textures, so that only the shape ca
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
+from recon_service.demo.person import Person
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import FitFailed
@@ -39,15 +39,6 @@ FRAMES_PER_VISIT = 3
 DISPLACEMENT_MM = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatedPerson:
-    """selfies: JPEG bytes. visits: two visits to the kiosk, depth frames each."""
-
-    name: str
-    selfies: tuple[bytes, ...]
-    visits: tuple[tuple[DepthFrame, ...], tuple[DepthFrame, ...]]
-
-
 def texture_of(portrait: bytes, pipeline: FacePipeline) -> PortraitTexture:
     """The appearance of a portrait, located by a fit of it. Raises FitFailed if it is not accepted."""
     result = enroll([portrait], pipeline)
@@ -59,11 +50,11 @@ def texture_of(portrait: bytes, pipeline: FacePipeline) -> PortraitTexture:
 
 def simulated_person(
     name: str, texture: PortraitTexture, pipeline: FacePipeline, rng: np.random.Generator
-) -> SimulatedPerson:
+) -> Person:
     """Draw a head, take its selfies and let it visit the kiosk twice."""
     head = sample_head(pipeline.model, rng, displacement_mm=DISPLACEMENT_MM)
     selfies = tuple(jpeg(_selfie(head, texture, yaw, rng)) for yaw in SELFIE_YAWS)
-    return SimulatedPerson(name, selfies, (_visit(head, rng), _visit(head, rng)))
+    return Person(name, selfies, (_visit(head, rng), _visit(head, rng)))
 
 
 def jpeg(image: Image, *, quality: int = 92) -> bytes:
