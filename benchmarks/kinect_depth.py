@@ -2,11 +2,12 @@
 
     python benchmarks/kinect_depth.py ROOT [--model dense|builtin] [--json FILE]
 
-ROOT holds s00, s01, … (see recon_service/evaluation/kinect2.py). Every capture goes through the application's own ``observe``: one
-frame against one of another head pose (all pairs), and three frames against three (no pose in common, drawn with a fixed seed).
-Scores: plain cosine of the posterior means, the log-likelihood ratio with the released noise table, and the cosine after whitening
-that was learned on the other people only (both people of a comparison are left out). Intervals: 95 %, bootstrap over people.
-One session per person: optimistic.
+ROOT holds s00, s01, … (see recon_service/evaluation/kinect2.py). Every capture goes through the
+application's own ``observe``: one frame against one of another head pose (all pairs), and three frames
+against three (no pose in common, drawn with a fixed seed). Scores: plain cosine of the posterior means, the
+log-likelihood ratio with the released noise table, and the cosine after whitening that was learned on the
+other people only (both people of a comparison are left out). Intervals: 95 %, bootstrap over people. One
+session per person: optimistic.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def fitted(task: tuple[Path, tuple[int, ...], ModelChoice]) -> tuple[IdentityPos
     captures = [subject.depth(frame) for frame in frames]
     start = time.perf_counter()
     probe = observe(captures, parts)
-    return (probe.fit.posterior if probe.fit else None), time.perf_counter() - start
+    return probe.posterior, time.perf_counter() - start
 
 
 def visits_of_three(frames: list[int], rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -76,7 +77,9 @@ def scores(
     posteriors: dict[Visit, IdentityPosterior],
     others: dict[str, Array],
 ) -> dict[str, Array]:
-    """Score matrices (references, probes) by name. others: (n, K) posterior means of each person's visits, to learn from."""
+    """Score matrices (references, probes) by name. others: (n, K) posterior means of each person's visits,
+    to learn from.
+    """
     noise = load_noise_table().of(CAMERA_NAME)
     means = [np.array([posteriors[v].mean for v in side]) for side in (references, probes)]
     seen = [[corrected(posteriors[v], noise) for v in side] for side in (references, probes)]

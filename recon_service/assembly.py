@@ -1,4 +1,6 @@
-"""Put the face pipeline together from the model files that are there: the part of the composition root that touches no storage."""
+"""Put the face pipeline together from the model files that are there: the part of the composition root that
+touches no storage.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def build_pipeline(choice: ModelChoice = ModelChoice.AUTO) -> FacePipeline:
 
 
 def load_model(choice: ModelChoice = ModelChoice.AUTO) -> MorphableModel:
-    """The canonical model. AUTO falls back to the built-in model only when the dense file is missing, never when it is altered."""
+    """The canonical model. AUTO falls back to the built-in model only when the dense file is missing, never
+    when it is altered.
+    """
     if choice is not ModelChoice.BUILTIN:
         try:
             return load_ict(locate("ict-face-model"))

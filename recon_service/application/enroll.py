@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from recon_service.application.pipeline import FacePipeline
-from recon_service.domain.errors import ImageRejected, InvalidValue
+from recon_service.domain.errors import FitFailed, ImageRejected, InvalidValue
 from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.quality import QualityReport
-from recon_service.fitting.solver import fit_identity
+from recon_service.fitting import fit_identity
+from recon_service.fitting.plausibility import doubts
 from recon_service.imaging import decode_image
 from recon_service.quality import assess
 
@@ -51,10 +52,15 @@ class Selfie:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentResult:
-    """fit is None when no selfie was accepted (a failure to enroll, with the reasons in the selfies)."""
+    """What became of an enrollment.
+
+    fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code and
+    hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
+    """
 
     selfies: tuple[Selfie, ...]
     fit: Fit | None
+    doubts: tuple[tuple[str, str], ...] = ()
 
     @property
     def accepted(self) -> tuple[Selfie, ...]:
@@ -73,10 +79,21 @@ def enroll(
         progress(Stage.DECODING if number == 0 else Stage.ASSESSING, 0.7 * number / len(contents))
         selfies.append(examine(content, pipeline))
     progress(Stage.FITTING, 0.7)
-    captures = [selfie_capture(s) for s in selfies if s.accepted]
-    fit = fit_identity(pipeline.model, captures, landmark_model=pipeline.landmark_model) if captures else None
+    result = _fitted(tuple(selfies), pipeline)
     progress(Stage.STORING, 0.9)
-    return EnrollmentResult(tuple(selfies), fit)
+    return result
+
+
+def _fitted(selfies: tuple[Selfie, ...], pipeline: FacePipeline) -> EnrollmentResult:
+    captures = [selfie_capture(s) for s in selfies if s.accepted]
+    if not captures:
+        return EnrollmentResult(selfies, None)
+    try:
+        fit = fit_identity(pipeline.model, captures, landmark_model=pipeline.landmark_model)
+    except FitFailed as problem:
+        return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),))
+    found = doubts(fit, pipeline.model)
+    return EnrollmentResult(selfies, None if found else fit, found)
 
 
 def examine(content: bytes, pipeline: FacePipeline) -> Selfie:

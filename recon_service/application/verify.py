@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from recon_service.application.pipeline import FacePipeline
 from recon_service.comparison.likelihood_ratio import compare
+from recon_service.comparison.noise import GENERIC
 from recon_service.comparison.policy import Policy, decide
 from recon_service.depth import depth_capture
 from recon_service.domain.depth_frame import DepthFrame
-from recon_service.domain.errors import DepthRejected
+from recon_service.domain.errors import DepthRejected, FitFailed
 from recon_service.domain.faces import FaceLandmarks
 from recon_service.domain.fit import Fit
+from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Template, VerificationResult
-from recon_service.fitting.solver import fit_identity
+from recon_service.fitting import fit_identity
+from recon_service.fitting.plausibility import doubts
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a kiosk's visit gave: the fit, or why there is none. faults: code and hint per frame that could
-    not be used.
+    """What a visit to the kiosk gave.
+
+    posterior: of all usable frames together, or None when there is none. fits: of each usable frame.
+    faults: code and hint for each thing that kept a frame from being used.
     """
 
-    fit: Fit | None
+    posterior: IdentityPosterior | None
+    fits: tuple[Fit, ...]
     source: str
     faults: tuple[tuple[str, str], ...] = ()
 
@@ -33,40 +40,57 @@ def verify(
 ) -> VerificationResult:
     """Is the person before the depth camera the one of the template?"""
     probe = observe(frames, pipeline)
-    score = None
-    if probe.fit is not None:
-        score = compare(
-            reference.posterior,
-            probe.fit.posterior,
-            reference_source=reference.source,
-            probe_source=probe.source,
-            noise=pipeline.noise,
-        )
+    if probe.posterior is None:
+        return decide(None, policy=policy, faults=probe.faults)
+    score = compare(
+        reference.posterior,
+        probe.posterior,
+        reference_source=reference.source,
+        probe_source=probe.source,
+        noise=pipeline.noise,
+    )
     return decide(score, policy=policy, faults=probe.faults)
 
 
 def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
-    """The identity posterior of the person on these depth frames (one visit)."""
-    captures, faults = [], []
+    """The identity posterior of the person on these depth frames (one visit).
+
+    Every frame is fitted on its own and their evidence is added: a spoiled frame does not pull the others,
+    and the answer after each frame is there as it comes.
+    """
+    fits: list[Fit] = []
+    faults: list[tuple[str, str]] = []
     for frame in frames:
         try:
-            captures.append(
-                depth_capture(
-                    frame,
-                    landmarks=_landmarks(frame, pipeline),
-                    model=pipeline.model,
-                    landmark_model=pipeline.landmark_model,
-                )
-            )
-        except DepthRejected as problem:
+            fit = observe_frame(frame, pipeline)
+        except (DepthRejected, FitFailed) as problem:
             faults.append((problem.code, problem.next_step or problem.detail))
-    source = frames[0].camera_name if frames else "generic"
-    fit = fit_identity(pipeline.model, captures, landmark_model=pipeline.landmark_model) if captures else None
-    return Probe(fit, source, tuple(faults))
+            continue
+        if found := doubts(fit, pipeline.model):
+            faults.extend(found)
+        else:
+            fits.append(fit)
+    posterior = reduce(IdentityPosterior.fused_with, (fit.posterior for fit in fits)) if fits else None
+    return Probe(
+        posterior, tuple(fits), frames[0].camera_name if frames else GENERIC, tuple(dict.fromkeys(faults))
+    )
+
+
+def observe_frame(frame: DepthFrame, pipeline: FacePipeline) -> Fit:
+    """The fit of one depth frame. Raises DepthRejected or FitFailed."""
+    capture = depth_capture(
+        frame,
+        landmarks=_landmarks(frame, pipeline),
+        model=pipeline.model,
+        landmark_model=pipeline.landmark_model,
+    )
+    return fit_identity(pipeline.model, [capture], landmark_model=pipeline.landmark_model)
 
 
 def _landmarks(frame: DepthFrame, pipeline: FacePipeline) -> FaceLandmarks | None:
     if frame.image is None:
         return None
     faces = pipeline.detector.detect(frame.image)
-    return pipeline.landmarker.landmarks(frame.image, faces[0]) if faces else None
+    # Bystanders look over the shoulder: the person at the kiosk is the one nearest, so the largest.
+    nearest = max(faces, key=lambda face: face.width * face.height, default=None)
+    return pipeline.landmarker.landmarks(frame.image, nearest) if nearest else None

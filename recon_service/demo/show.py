@@ -26,8 +26,8 @@ Progress = Callable[[str, float], None]
 SELFIES, DEPTH = "selfies/depth, HTTP", "depth/depth, local"
 NOTES = {
     SELFIES: (
-        "selfies/depth: the landmarks of selfies carry little of the 3D shape (one in four to one in three such"
-        " comparisons is wrong), so neither scores nor decisions can be relied on yet; the multi-view"
+        "selfies/depth: the landmarks of selfies carry little of the 3D shape (a quarter to a third of such"
+        " comparisons are wrong), so neither scores nor decisions can be relied on yet; the multi-view"
         " photometric fit is meant to carry it"
     ),
     DEPTH: "depth/depth: one visit to the kiosk against another, no selfie: what the 3D side does by itself",

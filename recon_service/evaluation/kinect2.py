@@ -1,7 +1,9 @@
-"""Reader for Kinect v2 head crops: ``sNN/FF_depth.png`` (uint16, millimetres) and the aligned ``sNN/FF_ir.png`` (uint16).
+"""Reader for Kinect v2 head crops: ``sNN/FF_depth.png`` (uint16, millimetres) and the aligned
+``sNN/FF_ir.png`` (uint16).
 
-Frames of a subject are numbered pose * 6 + expression (9 poses, 6 expressions). No intrinsics were recorded: the nominal focal
-length of the full frame is used, and the center of the crop for the principal point, which is a small rotation to first order.
+Frames of a subject are numbered pose * 6 + expression (9 poses, 6 expressions). No intrinsics were
+recorded: the nominal focal length of the full frame is used, and the center of the crop for the principal
+point, which is a small rotation to first order.
 """
 
 from __future__ import annotations

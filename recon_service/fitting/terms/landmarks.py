@@ -5,8 +5,8 @@ With X = mean + B_id a + B_ex e (head frame), X_c = R X + t and u = f x/z + c, t
     du/da = P R B_id,   du/de = P R B_ex,   du/d(w, t) = P [-skew(R X), I],   du/d(log f) = u - c,
 
 where P = [[f/z, 0, -f x/z²], [0, f/z, -f y/z²]] and w rotates in the camera frame about the head's origin.
-Robust weights are Huber's on the length of a landmark's residual in units of its own standard deviation,
-before the whitening of the set.
+A landmark that is farther off than OUTLIER standard deviations gets extra noise of its own, independent of its
+neighbors, that grows so fast with the residual that a wild landmark loses its say.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from recon_service.domain.arrays import Array
 from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import LinearPoints
@@ -33,7 +34,8 @@ NUGGET = 0.1
 noise.
 """
 
-HUBER = 4.0
+OUTLIER = 4.0
+"""Length of a residual, in standard deviations of one coordinate, beyond which a landmark is mistrusted."""
 MIN_FACING = 0.25
 """Cosine between normal and line of sight under which a landmark counts as hidden."""
 
@@ -66,14 +68,12 @@ class LandmarkTerm:
         if evidence.independent_sd is None:
             covariance = model.covariance(rows, images=images)
             self._sd = np.sqrt(np.diag(covariance))
-            correlation = covariance / np.outer(self._sd, self._sd) + NUGGET * np.eye(count)
-            self._whitening = scipy.linalg.solve_triangular(
-                np.linalg.cholesky(correlation), np.eye(count), lower=True
-            )
+            self._correlation = covariance / np.outer(self._sd, self._sd) + NUGGET * np.eye(count)
         else:
             self._sd = np.full(count, evidence.independent_sd)
-            self._whitening = np.eye(count)
-        self._whitening *= np.sqrt(evidence.information)
+            self._correlation = np.eye(count)
+        self._information = evidence.information
+        self._whitening = self._whitened(self._correlation)
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
         i = self.capture
@@ -100,14 +100,20 @@ class LandmarkTerm:
         jacobian = np.concatenate(parts, axis=2)
 
         sd_px = self._sd * focal.mean() / pose.translation[2]
-        length = np.linalg.norm(residual, axis=1) / sd_px
-        weight = np.sqrt(np.minimum(1.0, HUBER / np.maximum(length, 1e-9))) / sd_px
-        white_jacobian = np.concatenate(
-            [self._whitening @ (jacobian[:, k] * weight[:, None]) for k in range(2)]
-        )
-        white_residual = np.concatenate([self._whitening @ (residual[:, k] * weight) for k in range(2)])
+        whitening = self._whitening
+        excess = np.linalg.norm(residual, axis=1) / (OUTLIER * sd_px)
+        if (excess > 1).any():
+            whitening = self._whitened(self._correlation + np.diag(np.maximum(excess**4 - 1, 0.0)))
+        white_jacobian = np.concatenate([whitening @ (jacobian[:, k] / sd_px[:, None]) for k in range(2)])
+        white_residual = np.concatenate([whitening @ (residual[:, k] / sd_px) for k in range(2)])
         equations.add(self._columns, white_jacobian, white_residual)
         return TermReport(float(white_residual @ white_residual), 2 * n, n)
+
+    def _whitened(self, correlation: Array) -> Array:
+        """W (N, N) with W'W the inverse of the correlation matrix, times the weight of the evidence."""
+        root = np.linalg.cholesky(correlation)
+        inverse = scipy.linalg.solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
+        return np.asarray(inverse * np.sqrt(self._information))
 
 
 def _chosen(model: LandmarkModel, evidence: LandmarkEvidence) -> Rows:
