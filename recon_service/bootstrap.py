@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -73,29 +73,11 @@ def job_policy(settings: Settings) -> JobPolicy:
 
 def build_pipeline(settings: Settings) -> FacePipeline:
     """Load detector, landmarks and models. Raises WeightsUnavailable with the command that mends it."""
-    from recon_service.application.pipeline import FacePipeline
-    from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
-    from recon_service.comparison.noise import load_noise_table
-    from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
+    from recon_service import assembly
     from recon_service.imaging import ImageLimits
-    from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
-    from recon_service.weights import State, WeightStore, bundled_directory
 
-    weights = WeightStore.from_environment()
-    builtin = bundled_directory() / "builtin.npz"
-    dense_there = weights.state(weights.manifest.find("ict-face-model")) in (State.PRESENT, State.IN_MIRROR)
-    if settings.model == "dense" or (settings.model == "auto" and dense_there):
-        model = load_ict(weights.locate("ict-face-model"))
-    else:
-        model = load_builtin(builtin)
-    return FacePipeline(
-        detector=MediaPipeShortRange(weights.locate("face-detection-short-range")),
-        landmarker=FaceMeshLandmarker(weights.locate("face-landmark")),
-        model=model,
-        landmark_model=load_landmark_model(builtin, model),
-        noise=load_noise_table(),
-        image_limits=ImageLimits(max_bytes=settings.max_selfie_bytes),
-    )
+    pipeline = assembly.build_pipeline(assembly.ModelChoice(settings.model))
+    return replace(pipeline, image_limits=ImageLimits(max_bytes=settings.max_selfie_bytes))
 
 
 def build_compute(settings: Settings) -> LocalCompute:

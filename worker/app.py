@@ -42,9 +42,11 @@ def make_app(settings: Settings) -> Celery:
         task_queues=[Queue(INTERACTIVE), Queue(BATCH)],
         task_default_queue=INTERACTIVE,
         worker_prefetch_multiplier=1,
-        # Threads, because the work itself is done by child processes that are killed at their time limit.
-        worker_pool="threads",
+        # In the service each worker is a thread that does one thing at a time. The pool of threads would not do: its
+        # acknowledgments wait until the consumer looks up, which it does every two seconds.
+        worker_pool="solo" if settings.embedded else "prefork",
         worker_concurrency=max(1, settings.enrollment_processes),
+        worker_proc_alive_timeout=120,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,

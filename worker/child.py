@@ -21,8 +21,9 @@ from recon_service.domain.errors import ReconError
 
 def main() -> None:
     """Serve the parent at the other end of the socket."""
-    # The terminal's Ctrl-C reaches the whole group; the parent decides when its children stop.
+    # Ctrl-C and a supervisor's stop reach the whole group; the parent decides when its children stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # One small fit per process: threads of the math library would only get in each other's way.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")

@@ -46,6 +46,9 @@ class Child:
     def __init__(self, settings: Settings) -> None:
         """Returns at once; the pipeline loads while nobody waits."""
         ours, theirs = socket.socketpair()
+        # Whatever default timeout a library has set for sockets: it would make both ends non-blocking.
+        ours.setblocking(True)
+        theirs.setblocking(True)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker.child", str(theirs.fileno())],

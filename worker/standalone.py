@@ -64,11 +64,9 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
 
 
 def make_enrollment_compute(settings: Settings, opened: list[ChildCompute]) -> Compute:
-    """Children for enrollments, noted in ``opened`` so that somebody closes them; or none, by the settings."""
+    """One child for this pool process, noted in ``opened`` so that somebody closes it; or none, by the settings."""
     if settings.enrollment_processes == 0:
         return build_compute(settings)
-    children = ChildCompute(
-        settings, processes=settings.enrollment_processes, limit_s=settings.enrollment_seconds
-    )
+    children = ChildCompute(settings, processes=1, limit_s=settings.enrollment_seconds)
     opened.append(children)
     return children

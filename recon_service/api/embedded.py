@@ -23,7 +23,7 @@ from recon_service.storage.master_key import Origin
 from recon_service.storage.state_lock import StateLock
 from worker.app import make_app
 from worker.children import ChildCompute
-from worker.embedded import EmbeddedWorker
+from worker.embedded import EmbeddedWorkers
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
 
@@ -94,12 +94,12 @@ class _Parts:
         self.compute = self._compute(settings.compute_processes, settings.verification_seconds)
         self._celery = make_app(settings)
         self.queue = CeleryQueue(self._celery)
-        self._worker: EmbeddedWorker | None = None
+        self._workers: EmbeddedWorkers | None = None
         if settings.embedded:
             enrolling = self._compute(settings.enrollment_processes, settings.enrollment_seconds)
             context = WorkerContext(opened.stores, enrolling, self.queue, job_policy(settings))
             add_tasks(self._celery, lambda: context)
-            self._worker = EmbeddedWorker(self._celery)
+            self._workers = EmbeddedWorkers(self._celery, count=max(1, settings.enrollment_processes))
 
     def _compute(self, processes: int, limit_s: float) -> Compute:
         if processes == 0:
@@ -115,7 +115,7 @@ class _Parts:
             "objects": self._opened.stores.objects.check,
         }
         checks["compute"] = self._check_compute
-        if self._worker is not None:
+        if self._workers is not None:
             checks["worker"] = self._check_worker
         return checks
 
@@ -124,7 +124,7 @@ class _Parts:
             children.check()
 
     def _check_worker(self) -> None:
-        if self._worker is None or not self._worker.alive:
+        if self._workers is None or not self._workers.alive:
             raise ServiceFault("the worker does not run", next_step="Restart the service.")
 
     @asynccontextmanager
@@ -139,15 +139,15 @@ class _Parts:
     def _start(self) -> None:
         for children in self._children:
             children.start()
-        if self._worker is None:
+        if self._workers is None:
             return
         orphans = clean_up_after_crash(on=self._opened.stores)
-        self._worker.start()
+        self._workers.start()
         taken_up = recover_open_operations(self.queue, on=self._opened.stores, stale_before=None)
         structlog.get_logger().info("service started", taken_up=taken_up, orphans_removed=orphans)
 
     def _stop(self) -> None:
-        if self._worker is not None and not self._worker.stop():
+        if self._workers is not None and not self._workers.stop():
             structlog.get_logger().warning(
                 "the worker was still busy; its enrollment is taken up at the next start"
             )

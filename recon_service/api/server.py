@@ -40,10 +40,12 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     """Bound before the worker starts: a port that is taken shall not take up anybody's work."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol by name: asyncio switches off the delay of small packets only where it sees TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # early callers wait for the start instead of being refused
     except OSError as fault:
         listener.close()
         raise Conflict(

@@ -281,6 +281,7 @@ def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
             now=on.clock(),
             selfies=outcome.selfies,
             template_id=template.template_id if template else None,
+            problem=outcome.problem,
         )
     _delete_objects(objects, on)
 

@@ -35,7 +35,10 @@ class LocalCompute:
         result = enroll(selfies, self.pipeline, progress=lambda stage, share: progress(stage.value, share))
         reports = tuple(selfie_report(s) for s in result.selfies)
         if result.fit is None:
-            return EnrollmentOutcome(reports, None)
+            doubt = next(
+                (Problem(code, "The fit is not to be trusted.", hint) for code, hint in result.doubts), None
+            )
+            return EnrollmentOutcome(reports, None, doubt)
         schemes = {s.landmarks.scheme for s in result.accepted if s.landmarks is not None}
         return EnrollmentOutcome(
             reports,

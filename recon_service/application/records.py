@@ -175,10 +175,13 @@ class DeletionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentOutcome:
-    """What looking at the selfies gave. posterior None: none was good enough."""
+    """What looking at the selfies gave. posterior None: none was good enough, or, with a problem, what was fitted
+    to them is not to be trusted.
+    """
 
     selfies: tuple[SelfieReport, ...]
     posterior: IdentityPosterior | None
+    problem: Problem | None = None
     source: str = ""
     backend: str = ""
     model: str = ""

@@ -1,0 +1,88 @@
+"""`recon keys`: make, list and revoke API keys."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from recon_service.application.keys import create_api_key, list_api_keys, revoke_api_key
+from recon_service.application.records import ApiKey, Scope
+from recon_service.bootstrap import open_stores
+from recon_service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, such as 'kiosk 12'.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it may do; several are possible.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a key and print it. It cannot be shown again: only a hash of it is stored.
+
+    Examples:
+
+      recon keys create "mobile app" --scope enroll
+
+      recon keys create "back office" --scope ops --scope enroll
+    """
+    opened = open_stores(Settings.from_environment())
+    try:
+        made = create_api_key(name, scope, on=opened.stores)
+    finally:
+        opened.close()
+    if as_json:
+        typer.echo(json.dumps({**_fields(made.key), "token": made.token}))
+    else:
+        typer.echo(made.token)
+        typer.echo(f"id {made.key.key_id}; keep the key safe, it is shown only now", err=True)
+
+
+@app.command("list")
+def list_keys(as_json: AsJson = False) -> None:
+    """List all keys, without their secrets."""
+    opened = open_stores(Settings.from_environment())
+    try:
+        keys = list_api_keys(on=opened.stores)
+    finally:
+        opened.close()
+    if as_json:
+        typer.echo(json.dumps([_fields(k) for k in keys]))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("id", "name", "scopes", "made", "state")
+    for key in keys:
+        state = "revoked" if key.revoked_at else "development" if key.development else "active"
+        table.add_row(
+            key.key_id, key.name, " ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", state
+        )
+    Console().print(table)
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `recon keys list` shows it.")]) -> None:
+    """Revoke a key: from now on it opens nothing."""
+    opened = open_stores(Settings.from_environment())
+    try:
+        revoke_api_key(key_id, on=opened.stores)
+    finally:
+        opened.close()
+    typer.echo(f"revoked {key_id}", err=True)
+
+
+def _fields(key: ApiKey) -> dict[str, object]:
+    return {
+        "id": key.key_id,
+        "name": key.name,
+        "scopes": sorted(s.value for s in key.scopes),
+        "development": key.development,
+        "created_at": key.created_at.isoformat(),
+        "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
+    }

@@ -1,0 +1,73 @@
+"""`recon verify`: a depth capture to a running service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, read_parts, stop
+
+EXIT_CODES = {"MATCH": 0, "NO_MATCH": 1, "INCONCLUSIVE": 4}
+
+
+def command(
+    subject: Annotated[str, typer.Argument(help="The subject to verify.")],
+    depth: Annotated[
+        list[Path], typer.Option(help="Depth map: 16-bit PNG or NPY; several of one visit are better.")
+    ],
+    intrinsics: Annotated[
+        Path,
+        typer.Option(help="JSON with width, height, fx, fy, cx, cy; optional millimetres_per_unit, camera."),
+    ],
+    image: Annotated[
+        list[Path] | None, typer.Option(help="Aligned picture per depth map, color or infrared.")
+    ] = None,
+    url: Annotated[str, typer.Option(envvar="RECON_URL", help="Address of the service.")] = DEFAULT_URL,
+    api_key: Annotated[str | None, typer.Option(help="Default: the variable RECON_API_KEY.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Verify a depth capture, through a running service.
+
+    Exit codes: 0 match, 1 no match, 4 inconclusive, 2 wrong use, 3 the service failed.
+
+    Examples:
+
+      recon verify user-8c41 --depth depth.png --intrinsics camera.json
+
+      recon verify user-8c41 --depth 1.png --image 1.jpg --depth 2.png --image 2.jpg --intrinsics camera.json
+    """
+    try:
+        camera = intrinsics.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        stop(EXIT_USAGE, f"{intrinsics} cannot be read.", "")
+    client = ServiceClient(url, api_key)
+    answer = client.post(
+        f"/v1/subjects/{subject}/verifications",
+        parts=[*read_parts("depth", depth), *read_parts("image", image or [])],
+        fields={"intrinsics": camera},
+        headers={},
+    ).json()
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+    else:
+        _show(answer)
+    raise typer.Exit(EXIT_CODES.get(answer.get("decision", ""), EXIT_FAULT))
+
+
+def _show(answer: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    color = {"MATCH": "green", "NO_MATCH": "red"}.get(answer["decision"], "yellow")
+    console = Console()
+    score = "" if answer["score"] is None else f"score {answer['score']:+.2f} (natural log-likelihood ratio)"
+    console.print(f"[{color}]{answer['decision']}[/]", score)
+    for reason in answer["reasons"]:
+        console.print(escape(f"  {reason['code']}: {reason['hint']}"))
+    times = ", ".join(f"{stage} {ms:.0f}" for stage, ms in answer["milliseconds"].items())
+    console.print(
+        escape(f"  policy {answer['policy']}, calibration {answer['calibration']}; ms: {times}"), style="dim"
+    )

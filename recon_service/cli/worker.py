@@ -1,0 +1,26 @@
+"""`recon worker`: a worker of its own, for a broker that several machines share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    queues: Annotated[str, typer.Option(help="Queues to serve, in order.")] = "interactive,batch",
+) -> None:
+    """Start a worker beside a service whose RECON_BROKER_URL names a shared broker.
+
+    The same as `celery -A worker.app worker`, with the settings of the service.
+
+    Example:
+
+      RECON_BROKER_URL=redis://broker:6379/0 RECON_DATABASE_URL=postgresql+psycopg://… recon worker
+    """
+    from worker.standalone import make_worker_app
+
+    app = make_worker_app()
+    app.worker_main(
+        ["worker", "--queues", queues, "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+    )
