@@ -70,9 +70,9 @@ def command(
     print_summary(console, show.trials)
     console.print("\npictures:")
     for path in show.pictures:
-        if path.suffix in (".png", ".jpg"):
+        if path.suffix in (".png", ".jpg") and not path.stem.endswith("-depth"):
             console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)
-    console.print("meshes (GLB in meters, PLY and OBJ in millimetres) and reports lie beside them")
+    console.print("meshes (GLB in meters, PLY and OBJ in millimetres), reports, a depth capture: beside them")
 
 
 @contextmanager

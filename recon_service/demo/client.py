@@ -81,18 +81,6 @@ class Client:
 
     def verify(self, subject: str, frames: Sequence[DepthFrame]) -> Verdict:
         """One visit to the kiosk: frames of one camera."""
-        camera = frames[0].camera
-        intrinsics = {
-            "width": camera.width,
-            "height": camera.height,
-            "fx": camera.fx,
-            "fy": camera.fy,
-            "cx": camera.cx,
-            "cy": camera.cy,
-            "distortion": list(camera.distortion),
-            "millimetres_per_unit": 1 / UNITS_PER_MILLIMETRE,
-            "camera": frames[0].camera_name,
-        }
         files = [("depth", (f"{n}.png", depth_png(f), "image/png")) for n, f in enumerate(frames)]
         files += [
             ("image", (f"{n}.png", _png(f.image.pixels), "image/png"))
@@ -101,11 +89,27 @@ class Client:
         ]
         answer = self._http.post(
             f"/v1/subjects/{subject}/verifications",
-            data={"intrinsics": json.dumps(intrinsics)},
+            data={"intrinsics": json.dumps(intrinsics(frames[0]))},
             files=files,
         )
         body = _expect(answer, 200).json()
         return Verdict(str(body["decision"]), body["score"])
+
+
+def intrinsics(frame: DepthFrame) -> dict[str, Any]:
+    """What a kiosk says about its depth camera, for depth maps from ``depth_png``."""
+    camera = frame.camera
+    return {
+        "width": camera.width,
+        "height": camera.height,
+        "fx": camera.fx,
+        "fy": camera.fy,
+        "cx": camera.cx,
+        "cy": camera.cy,
+        "distortion": list(camera.distortion),
+        "millimetres_per_unit": 1 / UNITS_PER_MILLIMETRE,
+        "camera": frame.camera_name,
+    }
 
 
 def depth_png(frame: DepthFrame) -> bytes:

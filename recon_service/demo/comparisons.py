@@ -81,8 +81,8 @@ def print_summary(console: Console, trials: list[Trial]) -> None:
         )
     console.print(table)
     console.print(
-        "genuine, impostor: median score (least to greatest). in order: how often a genuine score lies"
-        " above an impostor's; 50% is chance. right: decisions of the service that were right, '?' counted as wrong.",
+        "genuine, impostor: median score (least to greatest). in order: how often a genuine score lies above"
+        " an impostor's; 50% is chance. right: decisions of the service that were right, '?' is not.",
         highlight=False,
         markup=False,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from recon_service.domain.errors import ServiceFault
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _KEY = re.compile(r"\brecon_[0-9a-f]{12}_[0-9a-f]{64}\b")
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 class ServiceDidNotStart(ServiceFault):
@@ -45,7 +45,6 @@ def running_service() -> Iterator[RunningService]:
     with tempfile.TemporaryDirectory(prefix="recon-demo-") as folder:
         state = Path(folder)
         log = state / "serve.log"
-        port = free_port()
         # Of the caller's settings only those about model files count: the demo must not touch a real
         # database.
         kept = (
@@ -58,7 +57,7 @@ def running_service() -> Iterator[RunningService]:
         environment |= {
             "RECON_STATE_DIR": str(state / "state"),
             "RECON_HOST": "127.0.0.1",
-            "RECON_PORT": str(port),
+            "RECON_PORT": "0",
             "PYTHONUNBUFFERED": "1",
         }
         with log.open("wb") as output:
@@ -69,26 +68,20 @@ def running_service() -> Iterator[RunningService]:
                 env=environment,
             )
             try:
-                yield _when_ready(process, log, f"http://127.0.0.1:{port}")
+                yield _when_ready(process, log)
             finally:
                 _end(process)
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _when_ready(process: subprocess.Popen[bytes], log: Path, url: str) -> RunningService:
+def _when_ready(process: subprocess.Popen[bytes], log: Path) -> RunningService:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        key = _KEY.search(log.read_text(errors="replace"))
-        if key and _is_ready(url):
-            return RunningService(url, key.group())
+        said = log.read_text(errors="replace")
+        key, address = _KEY.search(said), _ADDRESS.search(said)
+        if key and address and _is_ready(address.group()):
+            return RunningService(address.group(), key.group())
         time.sleep(0.1)
     last = " / ".join(_KEY.sub("KEY", log.read_text(errors="replace")).strip().splitlines()[-4:])
     raise ServiceDidNotStart(f"recon serve said: {last}", next_step="Run recon serve by itself and see.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.verify import observe
 from recon_service.comparison.likelihood_ratio import compare
-from recon_service.demo.client import Client
+from recon_service.demo.client import Client, depth_png, intrinsics
 from recon_service.demo.comparisons import Comparison, Trial
 from recon_service.demo.person import Person
 from recon_service.demo.simulated import simulated_person, texture_of
@@ -77,6 +78,10 @@ class Show:
                 simulated_person(f"sim-{number}", textures[number % len(textures)], self.pipeline, rng)
             )
         self._write("SIMULATED-selfie.jpg", drawn[0].selfies[-1])
+        # One capture as a kiosk would send it, to try the service with by hand.
+        capture = drawn[0].visits[0][0]
+        self._write("SIMULATED-depth.png", depth_png(capture))
+        self._write("SIMULATED-intrinsics.json", json.dumps(intrinsics(capture), indent=2).encode())
         self._trials(drawn, SIMULATED, Stereo.name)
 
     def recorded(self, people: Sequence[Person], *, keep_pictures: bool) -> None:
