@@ -59,7 +59,9 @@ def test_turning_the_camera_changes_nothing(seed: int, angle: float, yaw: float)
 @given(seed=seeds)
 @settings(max_examples=10)
 def test_moving_head_and_camera_together_changes_nothing(seed: int) -> None:
-    """A picture's resolution, and where in the frame the principal point lies, say nothing about the person."""
+    """A picture's resolution, and where in the frame the principal point lies, say nothing about the
+    person.
+    """
     rng = np.random.default_rng(seed)
     person, (noise,) = Person.drawn(rng), landmark_noise(landmark_model(), 1, rng)
     small = PinholeCamera(width=480, height=640, fx=500.0, fy=500.0, cx=200.0, cy=300.0)
@@ -85,7 +87,9 @@ def test_the_order_of_the_pictures_changes_nothing(seed: int, order: list[int]) 
 @given(seed=seeds)
 @settings(max_examples=12)
 def test_two_halves_of_the_evidence_give_the_posterior_of_the_whole(seed: int) -> None:
-    """Errors are independent between the pictures here; what is left is the linearization at another point."""
+    """Errors are independent between the pictures here; what is left is the linearization at another
+    point.
+    """
     rng = np.random.default_rng(seed)
     model, person = independent_images_model(), Person.drawn(rng)
     pictures = [
@@ -165,5 +169,5 @@ def test_landmarks_of_another_scheme_are_refused_with_both_names() -> None:
 
     landmarks = FaceLandmarks(scheme="ibug68", points=np.zeros((68, 2)), presence=1.0)
     capture = Capture("x", CAMERA, (LandmarkEvidence(landmarks),))
-    with pytest.raises(ModelMismatch, match="ibug68.*facemesh468"):
+    with pytest.raises(ModelMismatch, match=r"ibug68.*facemesh468"):
         fit_identity(builtin_model(), [capture], landmark_model=landmark_model())

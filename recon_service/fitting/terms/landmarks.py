@@ -5,8 +5,8 @@ With X = mean + B_id a + B_ex e (head frame), X_c = R X + t and u = f x/z + c, t
     du/da = P R B_id,   du/de = P R B_ex,   du/d(w, t) = P [-skew(R X), I],   du/d(log f) = u - c,
 
 where P = [[f/z, 0, -f x/z²], [0, f/z, -f y/z²]] and w rotates in the camera frame about the head's origin.
-A landmark that is farther off than OUTLIER standard deviations gets extra noise of its own, independent of its
-neighbors, that grows so fast with the residual that a wild landmark loses its say.
+A landmark that is farther off than OUTLIER standard deviations gets extra noise of its own, independent of
+its neighbors, that grows so fast with the residual that a wild landmark loses its say.
 """
 
 from __future__ import annotations
