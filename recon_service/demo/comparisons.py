@@ -65,8 +65,8 @@ def print_summary(console: Console, trials: list[Trial]) -> None:
     table = Table(
         title="summary", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
-    table.add_column("people")
-    table.add_column("compared")
+    table.add_column("people", no_wrap=True)
+    table.add_column("compared", min_width=12)
     for heading in ("genuine", "impostor", "in order", "right"):
         table.add_column(heading, justify="right", no_wrap=True)
     for trial in trials:

@@ -24,10 +24,10 @@ from recon_service.simulation import Stereo
 
 Progress = Callable[[str, float], None]
 
-SELFIES, DEPTH = "selfies/depth, HTTP", "depth/depth, local"
+SELFIES, DEPTH = "selfie/depth HTTP", "depth/depth local"
 NOTES = {
     SELFIES: (
-        "selfies/depth: the landmarks of selfies carry little of the 3D shape (a quarter to a third of such"
+        "selfie/depth: the landmarks of selfies carry little of the 3D shape (a quarter to a third of such"
         " comparisons are wrong), so neither scores nor decisions can be relied on yet; the multi-view"
         " photometric fit is meant to carry it"
     ),

@@ -15,7 +15,7 @@ from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.rendering.raycast import SurfaceHits, raycast
-from recon_service.rendering.shading import Clay, downsampled, enlarged, lit, sky_visibility
+from recon_service.rendering.shading import COARSE_CLAY, Clay, downsampled, enlarged, lit, sky_visibility
 from recon_service.rendering.views import over, png
 
 FRAME = 1.7
@@ -74,7 +74,7 @@ def clay_with_lines(mesh: Mesh, camera: PinholeCamera, *, focus: Array) -> NDArr
     fine = enlarged(camera, SUPERSAMPLING)
     hits = raycast(mesh, fine)
     coarse = _median_edge(mesh, camera) >= MIN_EDGE_PX
-    linear = lit(mesh, hits, clay=Clay(inside=1.0 if coarse else 0.12), sky=sky_visibility(mesh), camera=fine)
+    linear = lit(mesh, hits, clay=COARSE_CLAY if coarse else Clay(), sky=sky_visibility(mesh), camera=fine)
     alpha = hits.interpolated(focus, mesh.triangles)
     rgba = downsampled(linear, alpha, SUPERSAMPLING)
     if coarse:

@@ -22,7 +22,6 @@ SKY_REACH_MM = 45.0
 SKY_LIFT_MM = 0.5
 """Sky rays start this far above the surface, lest they meet their own triangle."""
 SKY_STRENGTH = 0.9
-RIM_STRENGTH = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,7 @@ class Clay:
     """The material and its lights. color and ambient: linear RGB. softness: 0 hard Lambert, 1 light wraps
     around the form. inside: share of the light that reaches surfaces seen from behind (through an eye or
     between the lips of an open mesh).
+    rim: strength of the bright line along the silhouette.
     """
 
     color: tuple[float, float, float] = (0.58, 0.49, 0.43)
@@ -48,6 +48,11 @@ class Clay:
     )
     softness: float = 0.10
     inside: float = 0.12
+    rim: float = 0.12
+
+
+COARSE_CLAY = Clay(inside=1.0, rim=0.0)
+"""For the built-in model: its lids and lips overlap a little and would show dark and bright slivers."""
 
 
 def shade(
@@ -90,7 +95,7 @@ def lit(mesh: Mesh, hits: SurfaceHits, *, clay: Clay, sky: Array, camera: Pinhol
     light = light * np.where(facing < 0, clay.inside, 1.0)[:, None]
     # A thin bright rim lifts the silhouette off a dark background (Schlick's approximation of Fresnel
     # reflection).
-    rim = np.where(facing < 0, 0.0, RIM_STRENGTH * (1 - np.abs(facing)) ** 5)
+    rim = np.where(facing < 0, 0.0, clay.rim * (1 - np.abs(facing)) ** 5)
     out = np.zeros((*hits.mask.shape, 3))
     out[hits.mask] = np.asarray(clay.color) * light + rim[:, None]
     return out

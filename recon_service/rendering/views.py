@@ -12,7 +12,7 @@ from PIL import ImageDraw, ImageFont
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import HeadPose
-from recon_service.rendering.shading import Clay, shade, sky_visibility
+from recon_service.rendering.shading import COARSE_CLAY, Clay, shade, sky_visibility
 from recon_service.rendering.subdivision import FINE_TRIANGLES, fine_enough
 
 VIEWS = (("front", 0.0), ("three-quarter", 40.0), ("profile", 88.0))
@@ -30,8 +30,7 @@ def three_views(mesh: Mesh, *, height: int = 560, title: str = "") -> bytes:
 
     title: written in the top left corner.
     """
-    # The lids and lips of a coarse mesh overlap a little: seen from behind they must not turn dark.
-    clay = Clay(inside=1.0) if len(mesh.triangles) < FINE_TRIANGLES else Clay()
+    clay = COARSE_CLAY if len(mesh.triangles) < FINE_TRIANGLES else Clay()
     mesh = fine_enough(mesh)
     sky = sky_visibility(mesh)
     center = (mesh.vertices.max(axis=0) + mesh.vertices.min(axis=0)) / 2

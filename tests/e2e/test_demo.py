@@ -67,8 +67,8 @@ def test_the_mesh_of_the_service_is_the_mesh_fitted_here(demo):
 
 def test_simulated_captures_are_labeled_and_scored_and_the_real_ones_are_said_to_be_skipped(demo):
     said, out = demo
-    assert "SIMULATED: selfies/depth, HTTP" in said
-    assert "SIMULATED: depth/depth, local" in said
+    assert "SIMULATED: selfie/depth HTTP" in said
+    assert "SIMULATED: depth/depth local" in said
     assert "real people: skipped" in said
     assert (out / "SIMULATED-selfie.jpg").is_file()
     assert "100%" in said.split("summary")[1], "depth against depth separates two simulated heads"
