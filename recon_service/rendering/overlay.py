@@ -14,7 +14,7 @@ from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
-from recon_service.rendering.raycast import SurfaceHits, raycast
+from recon_service.geometry.raycast import SurfaceHits, raycast
 from recon_service.rendering.shading import COARSE_CLAY, Clay, downsampled, enlarged, lit, sky_visibility
 from recon_service.rendering.views import over, png
 

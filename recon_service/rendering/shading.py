@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recon_service.domain.arrays import AnyArray, Array
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.mesh import Mesh
-from recon_service.rendering.raycast import SurfaceHits, cast, raycast
+from recon_service.geometry.raycast import SurfaceHits, cast, raycast
 
 SKY_RAYS = 32
 """Directions per vertex that ask how much of the sky it sees."""

@@ -12,7 +12,7 @@ from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import HeadPose
-from recon_service.rendering.raycast import SurfaceHits, raycast
+from recon_service.geometry.raycast import SurfaceHits, raycast
 
 
 @dataclass(frozen=True, slots=True)

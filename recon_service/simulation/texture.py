@@ -16,7 +16,7 @@ from recon_service.domain.images import FULL_FRAME_DIAGONAL_MM, Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import HeadPose
-from recon_service.rendering.raycast import raycast
+from recon_service.geometry.raycast import raycast
 from recon_service.rendering.shading import enlarged
 from recon_service.rendering.views import over
 

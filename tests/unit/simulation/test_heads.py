@@ -10,7 +10,7 @@ from recon_service.domain.errors import InvalidValue
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import HeadPose
-from recon_service.rendering.raycast import raycast
+from recon_service.geometry.raycast import raycast
 from recon_service.simulation import (
     KIOSK_CAMERA,
     Ideal,

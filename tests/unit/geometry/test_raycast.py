@@ -6,7 +6,7 @@ import pytest
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.mesh import Mesh
-from recon_service.rendering.raycast import raycast
+from recon_service.geometry.raycast import raycast
 
 DISTORTED = PinholeCamera(160, 120, 150.0, 148.0, 82.0, 57.0, (-0.25, 0.08, 0.002, -0.001, 0.01))
 
