@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array, finite, shaped
 from recon_service.domain.camera import PinholeCamera
@@ -61,6 +62,35 @@ class DepthSurfaceEvidence:
         finite(shaped(self.depth, "depth", None, None), "depth")
         if not (np.isfinite(self.sd) and self.sd > 0 and self.effective_points > 0):
             raise InvalidValue("depth noise and the effective number of points must be positive")
+
+
+@dataclass(frozen=True, slots=True)
+class SurfaceMatches:
+    """The same skin seen in two captures.
+
+    first, second: indices of the captures. triangles: (N,) triangles of the model that the rays of the first view
+    meet. barycentric: (N, 3) where on them. first_pixels, second_pixels: (N, 2). sd: standard deviation in pixels
+    of each coordinate of a match. effective_matches: how many independent matches the errors leave.
+    """
+
+    first: int
+    second: int
+    triangles: NDArray[np.int64]
+    barycentric: Array
+    first_pixels: Array
+    second_pixels: Array
+    sd: float
+    effective_matches: float
+
+    def __post_init__(self) -> None:
+        n = len(self.triangles)
+        if self.first == self.second or n == 0:
+            raise InvalidValue("surface matches join two different captures by at least one match")
+        finite(shaped(self.barycentric, "barycentric weights", n, 3), "barycentric weights")
+        finite(shaped(self.first_pixels, "pixels of the first view", n, 2), "pixels of the first view")
+        finite(shaped(self.second_pixels, "pixels of the second view", n, 2), "pixels of the second view")
+        if not (np.isfinite(self.sd) and self.sd > 0 and self.effective_matches > 0):
+            raise InvalidValue("the noise and the effective number of matches must be positive")
 
 
 Evidence = LandmarkEvidence | DepthSurfaceEvidence

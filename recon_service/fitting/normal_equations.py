@@ -28,8 +28,8 @@ class NormalEquations:
         self.matrix[np.ix_(columns, columns)] += jacobian.T @ jacobian
         self.vector[columns] += jacobian.T @ residual
 
-    def add_priors(self, state: State) -> None:
-        """N(0, I) on the identity and on each capture's expression; N(0, sd²) on each unknown log focal."""
+    def add_priors(self, state: State, expression_sd: float = 1.0) -> None:
+        """N(0, I) on the identity, N(0, expression_sd² I) on expressions, N(0, sd²) on unknown log focals."""
         layout = self._layout
         diagonal = np.zeros(layout.size)
         target = np.zeros(layout.size)
@@ -40,8 +40,8 @@ class NormalEquations:
             diagonal[column] = 1.0 / sd**2
             target[column] = -state.log_focals[g] / sd**2
         for i in range(layout.captures):
-            diagonal[layout.expression(i)] = 1.0
-            target[layout.expression(i)] = -state.expressions[i]
+            diagonal[layout.expression(i)] = 1.0 / expression_sd**2
+            target[layout.expression(i)] = -state.expressions[i] / expression_sd**2
         self.matrix[np.diag_indices(layout.size)] += diagonal
         self.vector += target
 

@@ -9,7 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from recon_service.domain.errors import InvalidValue, ModelMismatch
-from recon_service.domain.evidence import Capture, DepthSurfaceEvidence, LandmarkEvidence
+from recon_service.domain.evidence import (
+    Capture,
+    DepthSurfaceEvidence,
+    LandmarkEvidence,
+    SurfaceMatches,
+)
 from recon_service.domain.fit import CaptureFit, Fit
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import MorphableModel
@@ -19,6 +24,7 @@ from recon_service.fitting.normal_equations import NormalEquations
 from recon_service.fitting.start import pose_from_landmarks
 from recon_service.fitting.terms.depth_surface import DepthSurfaceTerm
 from recon_service.fitting.terms.landmarks import LandmarkTerm
+from recon_service.fitting.terms.surface_matches import SurfaceMatchTerm
 from recon_service.fitting.terms.term import Term, TermReport
 from recon_service.fitting.unknowns import Layout, State
 
@@ -31,9 +37,20 @@ CONVERGED_STEP = 1e-3
 
 
 def fit_identity(
-    model: MorphableModel, captures: Sequence[Capture], *, landmark_model: LandmarkModel | None = None
+    model: MorphableModel,
+    captures: Sequence[Capture],
+    *,
+    landmark_model: LandmarkModel | None = None,
+    matches: Sequence[SurfaceMatches] = (),
+    start: Fit | None = None,
+    iterations: int | None = None,
+    expression_sd: float = 1.0,
 ) -> Fit:
     """The identity posterior of the one person on all captures.
+
+    matches: surface matches between pairs of the captures. start: an earlier fit of the same captures to go on
+    from. iterations: Gauss-Newton steps at most (default: enough to arrive). expression_sd: standard deviation of
+    the prior on expression coefficients.
 
     Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal
     length. The result does not depend on the order of the captures. Raises InvalidValue without captures or
@@ -43,27 +60,47 @@ def fit_identity(
     if not captures:
         raise InvalidValue("a fit needs at least one capture")
     layout = Layout.of(model, captures)
-    poses = tuple(_start(capture, landmark_model) for capture in captures)
-    terms = _terms(model, captures, landmark_model, layout, poses)
+    state = _first_state(captures, landmark_model, layout) if start is None else _state_of(start, captures, layout)
+    terms = _terms(model, captures, landmark_model, layout, state.poses)
+    terms += [SurfaceMatchTerm((captures[m.first], captures[m.second]), m, model, layout) for m in matches]
     with_depth = any(isinstance(term, DepthSurfaceTerm) for term in terms)
-    state = State(
-        np.zeros(layout.identity_modes),
-        np.zeros(len(layout.focal_sds)),
-        np.zeros((layout.captures, layout.expression_modes)),
-        poses,
-    )
-    for iteration in range(MAX_ITERATIONS if with_depth else LANDMARK_ITERATIONS):
-        equations, _ = _linearize(terms, state, layout, iteration)
-        identity_free = not with_depth or iteration >= HELD_ITERATIONS
+    held = HELD_ITERATIONS if with_depth and start is None else 0
+    for iteration in range(iterations or (MAX_ITERATIONS if with_depth else LANDMARK_ITERATIONS)):
+        equations, _ = _linearize(terms, state, layout, iteration, expression_sd)
+        identity_free = iteration >= held
         step = equations.step(identity_free=identity_free)
         state = state.moved(step, layout)
         if identity_free and iteration > 5 and np.abs(step[layout.identity]).max() < CONVERGED_STEP:
             break
     # Linearized once more where the fit arrived: the covariance and the residuals belong to the returned
     # state.
-    equations, reports = _linearize(terms, state, layout, MAX_ITERATIONS)
+    equations, reports = _linearize(terms, state, layout, MAX_ITERATIONS, expression_sd)
     posterior = IdentityPosterior(model.space, state.identity, equations.identity_covariance())
     return Fit(posterior, _capture_fits(captures, terms, reports, state, layout))
+
+
+def _first_state(captures: Sequence[Capture], landmark_model: LandmarkModel | None, layout: Layout) -> State:
+    return State(
+        np.zeros(layout.identity_modes),
+        np.zeros(len(layout.focal_sds)),
+        np.zeros((layout.captures, layout.expression_modes)),
+        tuple(_start(capture, landmark_model) for capture in captures),
+    )
+
+
+def _state_of(fit: Fit, captures: Sequence[Capture], layout: Layout) -> State:
+    if len(fit.captures) != len(captures):
+        raise InvalidValue("the fit to go on from has another number of captures")
+    log_focals = np.zeros(len(layout.focal_sds))
+    for column, capture, fitted in zip(layout.focal_of, captures, fit.captures, strict=True):
+        if column is not None:
+            log_focals[column - layout.identity_modes] = np.log(fitted.camera.fx / capture.camera.fx)
+    return State(
+        fit.posterior.mean,
+        log_focals,
+        np.array([fitted.expression for fitted in fit.captures]),
+        tuple(fitted.pose for fitted in fit.captures),
+    )
 
 
 def _start(capture: Capture, landmark_model: LandmarkModel | None) -> HeadPose:
@@ -108,10 +145,10 @@ def _matching(landmark_model: LandmarkModel | None, evidence: LandmarkEvidence) 
 
 
 def _linearize(
-    terms: Sequence[Term], state: State, layout: Layout, iteration: int
+    terms: Sequence[Term], state: State, layout: Layout, iteration: int, expression_sd: float
 ) -> tuple[NormalEquations, list[TermReport]]:
     equations = NormalEquations(layout)
-    equations.add_priors(state)
+    equations.add_priors(state, expression_sd)
     return equations, [term.accumulate(state, equations, iteration=iteration) for term in terms]
 
 
@@ -124,7 +161,8 @@ def _capture_fits(
 ) -> tuple[CaptureFit, ...]:
     fits = []
     for i, capture in enumerate(captures):
-        own = [report for term, report in zip(terms, reports, strict=True) if term.capture == i]
+        # A match belongs to two captures: it says nothing about how well either of them was fitted by itself.
+        own = [r for term, r in zip(terms, reports, strict=True) if getattr(term, "capture", None) == i]
         count = sum(report.count for report in own)
         distances = [report.residual_mm for report in own if report.residual_mm is not None]
         fits.append(

@@ -22,9 +22,9 @@ class TermReport:
 
 
 class Term(Protocol):
-    """One piece of evidence of one capture, ready to be linearized again and again."""
-
-    capture: int
+    """One piece of evidence, ready to be linearized again and again. Terms of a single capture have its index in
+    an attribute ``capture``.
+    """
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
         """Add this evidence, linearized at ``state``, to the equations. ``iteration`` counts from 0: gates
