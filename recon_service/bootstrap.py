@@ -1,4 +1,6 @@
-"""The composition root: settings in, the parts of the service out. Everything heavy is imported when it is asked for."""
+"""The composition root: settings in, the parts of the service out. Everything heavy is imported when it is
+asked for.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class OpenStores:
 
 
 def open_stores(settings: Settings) -> OpenStores:
-    """Open database (brought to the newest schema), objects and vault. Raises StorageFault, InsecureConfiguration."""
+    """Open database (brought to the newest schema), objects and vault. Raises StorageFault,
+    InsecureConfiguration.
+    """
     try:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as fault:

@@ -1,6 +1,7 @@
 """Every setting of the service: typed, read once from the environment (``RECON_…``), passed down.
 
-Without any setting the service runs embedded: SQLite, a folder of objects and a key file in the state folder, the queue in memory.
+Without any setting the service runs embedded: SQLite, a folder of objects and a key file in the state
+folder, the queue in memory.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ READ_ELSEWHERE: Final = frozenset(
         "RECON_API_KEY",
     }
 )
-"""Variables of the model files and of the clients (`recon enroll`, `recon verify`): known, but no settings of the service."""
+"""Variables of the model files and of the clients (`recon enroll`, `recon verify`): known, but no settings
+of the service.
+"""
 
 
 class SettingsInvalid(CallerError):
@@ -96,7 +99,9 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: Any) -> Self:
-        """Read the environment. Raises SettingsInvalid for unknown names, with the closest known one, and for bad values."""
+        """Read the environment. Raises SettingsInvalid for unknown names, with the closest known one, and
+        for bad values.
+        """
         refuse_unknown_names(os.environ if environment is None else environment)
         try:
             return cls(**{name: value for name, value in overrides.items() if value is not None})
@@ -129,7 +134,9 @@ def known_names() -> list[str]:
 
 
 def refuse_unknown_names(environment: Mapping[str, str]) -> None:
-    """Raises SettingsInvalid for a RECON_ variable that nobody reads: a typo would otherwise change nothing, silently."""
+    """Raises SettingsInvalid for a RECON_ variable that nobody reads: a typo would otherwise change
+    nothing, silently.
+    """
     known = known_names()
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:

@@ -1,9 +1,12 @@
-"""Structured logs on standard error: events with fields, never with biometric content or a subject's id in clear."""
+"""Structured logs on standard error: events with fields, never with biometric content or a subject's id in
+clear.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -34,7 +37,7 @@ def configure_logging(*, level: str, format: str) -> None:
     logging.basicConfig(handlers=[handler], level=max(LEVELS[level], logging.WARNING), force=True)
 
 
-def safe_exception(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def safe_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace an exception by its type and where it came from: its text may hold what the caller sent."""
     fault = event.pop("exc_info", None)
     if fault is True:
@@ -57,7 +60,7 @@ def _places(fault: BaseException) -> list[str]:
     return places
 
 
-def _drop_meta(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _drop_meta(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     event.pop("_record", None)
     event.pop("_from_structlog", None)
     return event

@@ -1,7 +1,8 @@
 """The Celery application: how messages travel. What a message means is in ``tasks.py``.
 
-Messages carry ids; the database holds every job's state. So a lost message costs time, not a job, and a message that
-comes twice finds nothing to do. ``celery -A worker.app worker`` finds the application here by the name ``app``.
+Messages carry ids; the database holds every job's state. So a lost message costs time, not a job, and a
+message that comes twice finds nothing to do. ``celery -A worker.app worker`` finds the application here
+by the name ``app``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 from recon_service.settings import Settings
 
@@ -35,15 +36,16 @@ def make_app(settings: Settings) -> Celery:
         task_serializer="json",
         accept_content=["json"],
         task_acks_late=True,
-        task_reject_on_worker_lost=False,  # a poisonous job would go round and round; the database counts attempts
+        # A poisonous job would go round and round; the database counts attempts instead.
+        task_reject_on_worker_lost=False,
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
         task_create_missing_queues=False,
         task_queues=[Queue(INTERACTIVE), Queue(BATCH)],
         task_default_queue=INTERACTIVE,
         worker_prefetch_multiplier=1,
-        # In the service each worker is a thread that does one thing at a time. The pool of threads would not do: its
-        # acknowledgments wait until the consumer looks up, which it does every two seconds.
+        # In the service each worker is a thread that does one thing at a time. The pool of threads would
+        # not do: its acknowledgments wait until the consumer looks up, which it does every two seconds.
         worker_pool="solo" if settings.embedded else "prefork",
         worker_concurrency=max(1, settings.enrollment_processes),
         worker_proc_alive_timeout=120,
@@ -66,7 +68,8 @@ def make_app(settings: Settings) -> Celery:
 
 
 def __getattr__(name: str) -> object:
-    # Only asked for by the celery command; importing this module must neither read settings nor open anything.
+    # Only asked for by the celery command; importing this module must neither read settings nor open
+    # anything.
     if name == "app":
         from worker.standalone import make_worker_app
 

@@ -1,7 +1,8 @@
-"""What a child process runs: build the pipeline once, then serve one call after the other until the parent goes.
+"""What a child process runs: build the pipeline once, then serve one call after the other until the parent
+goes.
 
-Started as ``python -m worker.child FD``; FD is a socket to the parent. Messages are tuples (see ``children.py``).
-The child keeps nothing between calls and writes nothing anywhere.
+Started as ``python -m worker.child FD``; FD is a socket to the parent. Messages are tuples (see
+``children.py``). The child keeps nothing between calls and writes nothing anywhere.
 """
 
 from __future__ import annotations

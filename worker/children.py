@@ -1,12 +1,14 @@
-"""Child processes that do the heavy work beside the service: killable, replaceable, each with the pipeline loaded.
+"""Child processes that do the heavy work beside the service: killable, replaceable, each with the pipeline
+loaded.
 
-Why not a pool of the standard library: it cannot stop a call that takes too long, and one dead child breaks the
-whole pool. Here a call has a time limit, after which its child is killed and replaced; a call whose child died is
-repeated once on another.
+Why not a pool of the standard library: it cannot stop a call that takes too long, and one dead child
+breaks the whole pool. Here a call has a time limit, after which its child is killed and replaced; a call
+whose child died is repeated once on another.
 
-Parent to child: settings, then ``(method, arguments, wants_progress)``. Child to parent: ``("ready", None)``, then
-per call any number of ``("progress", (stage, share))`` and one of ``("value", …)``, ``("error", …)``, ``("crash", …)``.
-Both ends are the same installation on the same machine and share a socket that no one else has.
+Parent to child: settings, then ``(method, arguments, wants_progress)``. Child to parent: ``("ready",
+None)``, then per call any number of ``("progress", (stage, share))`` and one of ``("value", …)``,
+``("error", …)``, ``("crash", …)``. Both ends are the same installation on the same machine and share a
+socket that no one else has.
 """
 
 from __future__ import annotations
@@ -137,7 +139,9 @@ class ChildCompute:
             self._idle.put(slot or self._new_child())
 
     def check(self) -> None:
-        """Raises what keeps the children from serving: missing weights, a death, or that they are still starting."""
+        """Raises what keeps the children from serving: missing weights, a death, or that they are still
+        starting.
+        """
         if self._fault is not None and time.monotonic() - self._fault_at < FAULT_MEMORY_S:
             raise self._fault
         try:

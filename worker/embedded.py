@@ -20,8 +20,8 @@ START_LIMIT_S = 10.0
 
 
 class EmbeddedWorkers:
-    """Some workers that each do one thing at a time. At most one such group per process: Celery keeps the wish to stop
-    in a global.
+    """Some workers that each do one thing at a time. At most one such group per process: Celery keeps the
+    wish to stop in a global.
     """
 
     def __init__(self, app: Celery, *, count: int) -> None:
@@ -49,7 +49,9 @@ class EmbeddedWorkers:
     def stop(self, *, limit_s: float = 30.0) -> bool:
         """Take no more messages, let running work end, stop. False: some still run after ``limit_s``."""
         celery_state.should_stop = os.EX_OK
-        for _ in self._threads:
+        # One message ends the wait of two seconds that a worker is in; with the wish to stop set, Celery
+        # waits once more before it heeds it.
+        for _ in range(2 * len(self._threads)):
             self._app.send_task(WAKE, queue=INTERACTIVE)
         deadline = time.monotonic() + limit_s
         for thread in self._threads:

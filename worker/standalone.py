@@ -25,7 +25,7 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
     if settings.embedded:
         raise InsecureConfiguration(
             "a worker of its own needs a broker that it shares with the service",
-            next_step="Set RECON_BROKER_URL, for example redis://localhost:6379/0, for the service and the worker.",
+            next_step="Set RECON_BROKER_URL for both, for example redis://localhost:6379/0.",
         )
     configure_logging(level=settings.log_level, format=settings.log_format)
     app = make_app(settings)
@@ -64,7 +64,9 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
 
 
 def make_enrollment_compute(settings: Settings, opened: list[ChildCompute]) -> Compute:
-    """One child for this pool process, noted in ``opened`` so that somebody closes it; or none, by the settings."""
+    """One child for this pool process, noted in ``opened`` so that somebody closes it; or none, by the
+    settings.
+    """
     if settings.enrollment_processes == 0:
         return build_compute(settings)
     children = ChildCompute(settings, processes=1, limit_s=settings.enrollment_seconds)

@@ -21,8 +21,8 @@ from recon_service.api.service import Service
 DESCRIPTION = """\
 3D face identity: a person is **enrolled** from selfies, and **verified** by a depth capture.
 
-Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its `type` is the address of a page that
-explains it. A non-match and a rejected selfie are results, not errors.
+Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its `type` is the address of a
+page that explains it. A non-match and a rejected selfie are results, not errors.
 """
 
 TAGS = [
@@ -74,7 +74,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         components.setdefault("schemas", {}).setdefault("ProblemBody", ProblemBody.model_json_schema())
         for route in api_routes(app):
             scopes = needed_scopes(route)
-            for method in route.methods:
+            for method in route.methods or ():
                 entry = schema["paths"][route.path][method.lower()]
                 # Alternatives: one requirement object per scope that opens the endpoint.
                 entry["security"] = [{"ApiKey": [scope]} for scope in scopes]

@@ -72,11 +72,13 @@ def prepare(settings: Settings) -> Prepared:
 
 
 def refuse_insecure_start(host: str, opened: OpenStores) -> None:
-    """Raises InsecureConfiguration unless somebody made real keys: others than this machine can reach ``host``."""
+    """Raises InsecureConfiguration unless somebody made real keys: others than this machine can reach
+    ``host``.
+    """
     if opened.master_key_origin is not Origin.CONFIGURED:
         raise InsecureConfiguration(
             f"listening on {host} needs a master key of your own; there is only the development key",
-            next_step="Make one with: openssl rand -base64 32, and set RECON_MASTER_KEY_FILE (or RECON_MASTER_KEY).",
+            next_step="Make one with: openssl rand -base64 32, and set RECON_MASTER_KEY_FILE.",
         )
     if not has_real_key(on=opened.stores):
         raise InsecureConfiguration(

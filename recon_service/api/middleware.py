@@ -1,4 +1,6 @@
-"""Around every request: an id, one line in the log, careful headers, and an answer even for what nobody foresaw."""
+"""Around every request: an id, one line in the log, careful headers, and an answer even for what nobody
+foresaw.
+"""
 
 from __future__ import annotations
 

@@ -164,7 +164,8 @@ def _page(code: str, title: str, about: str, status: int, is_fault: bool) -> Res
     advice = (
         "The request was fine and the service was not: it may be repeated."
         if is_fault
-        else "Repeating the request unchanged does not help; <code>next_step</code> in the answer says what does."
+        else "Repeating the request unchanged does not help; "
+        "<code>next_step</code> in the answer says what does."
     )
     return HTMLResponse(
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(code)}</title>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 
@@ -20,9 +21,8 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     if prepared.new_key:
-        announce(
-            "A development API key with all scopes was made. It is shown only now and works only on this machine:"
-        )
+        announce("A development API key with all scopes was made. It works only on this machine.")
+        announce("It is shown only now:")
         announce(f"  export RECON_API_KEY={prepared.new_key}")
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     announce(f"Listening on http://{shown}:{port}  (documentation: /docs, stop with Ctrl-C)")
@@ -34,6 +34,8 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=32_768,
     )
+    # Uvicorn stops gracefully and then raises the signal again: to have stopped as asked is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
 
 from recon_service.application.errors import PayloadTooLarge, UnsupportedMedia, UploadTooSlow
 from recon_service.domain.errors import CallerError, InvalidValue
@@ -20,12 +20,16 @@ MAX_PARTS = 40
 MAX_FIELD_BYTES = 10_000
 MAX_HEADER_BYTES = 4_000
 DRAIN_BYTES = 16_000_000
-"""So much of a body that is too large is still read and dropped: a client that sends it all hears why it was refused."""
+"""So much of a body that is too large is still read and dropped: a client that sends it all hears why it
+was refused.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """files: bytes that one file part of each name may have. fields: names of text parts. total_bytes: of the body."""
+    """files: bytes that one file part of each name may have. fields: names of text parts. total_bytes: of
+    the body.
+    """
 
     files: Mapping[str, int]
     fields: frozenset[str]
@@ -116,7 +120,7 @@ class _Collector:
         self._content = bytearray()
         self._limit = 0
 
-    def callbacks(self) -> dict[str, object]:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._part_begin,
             "on_header_field": self._header_field,

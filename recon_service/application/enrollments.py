@@ -1,10 +1,12 @@
 """Enrollments over their whole life: accepted, queued, run by a worker, ended once.
 
-    request: check -> encrypt and store the selfies -> insert the operation -> publish its id -> acknowledge
-    run:     claim -> decrypt the selfies -> reconstruct -> template and end of the operation in one transaction -> drop the selfies
+request: check -> encrypt and store the selfies -> insert the operation -> publish its id -> acknowledge
+run:     claim -> decrypt the selfies -> reconstruct -> template and end of the operation in one
+transaction -> drop the selfies
 
-An acknowledged enrollment is in the database before the caller hears of it. The run may be repeated at any point: nothing but the
-last transaction has an effect that anybody sees, and only the holder of the newest claim gets it through.
+An acknowledged enrollment is in the database before the caller hears of it. The run may be repeated at
+any point: nothing but the last transaction has an effect that anybody sees, and only the holder of the
+newest claim gets it through.
 """
 
 from __future__ import annotations
@@ -78,7 +80,9 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class JobPolicy:
-    """attempts: claims until an operation is given up. silence: a worker that reports nothing for so long is taken for dead."""
+    """attempts: claims until an operation is given up. silence: a worker that reports nothing for so long
+    is taken for dead.
+    """
 
     attempts: int = 3
     silence: timedelta = timedelta(seconds=300)
@@ -99,13 +103,14 @@ def check_sizes(selfies: Sequence[bytes], *, max_bytes: int) -> None:
         raise PayloadTooLarge(f"a selfie is larger than {max_bytes} bytes", next_step="Send it scaled down.")
 
 
-# ---- request ------------------------------------------------------------------------------------------------------
+# ---- request --------------------------------------------------------------------------------
 
 
 def request_enrollment(request: EnrollmentRequest, *, on: Stores, queue: JobQueue) -> Acknowledged:
     """Put an enrollment on record and its id into the queue.
 
-    Raises IdempotencyKeyReused, RequestInFlight, Conflict (the subject is being deleted at this moment), StorageFault.
+    Raises IdempotencyKeyReused, RequestInFlight, Conflict (the subject is being deleted at this moment),
+    StorageFault.
     """
     earlier, key = _open_request(request, on)
     if earlier is not None:
@@ -123,7 +128,9 @@ def request_enrollment(request: EnrollmentRequest, *, on: Stores, queue: JobQueu
 
 
 def _open_request(request: EnrollmentRequest, on: Stores) -> tuple[str | None, WrappedKey]:
-    """Reserve the Idempotency-Key and see to the subject's data key. The first value: the operation of an earlier request."""
+    """Reserve the Idempotency-Key and see to the subject's data key. The first value: the operation of an
+    earlier request.
+    """
     with on.database.transaction() as tx:
         earlier = None
         if request.idempotency_key is not None:
@@ -203,16 +210,17 @@ def _withdraw(request: EnrollmentRequest, stored: Sequence[StoredSelfie], on: St
             tx.idempotency.release(api_key_id=request.api_key_id, key=request.idempotency_key)
 
 
-# ---- run ----------------------------------------------------------------------------------------------------------
+# ---- run --------------------------------------------------------------------------------
 
 
 def run_enrollment(
     operation_id: str, *, on: Stores, compute: Compute, queue: JobQueue, policy: JobPolicy
 ) -> Operation | None:
-    """Do the work of one operation; None when there is nothing to do (ended, deleted, or another worker has it).
+    """Do the work of one operation; None when there is nothing to do (ended, deleted, or another worker has
+    it).
 
-    A fault gives the operation back for another attempt, or ends it as failed after the last; the fault itself is raised for
-    the log of the worker.
+    A fault gives the operation back for another attempt, or ends it as failed after the last; the fault
+    itself is raised for the log of the worker.
     """
     claim = _claim(operation_id, on, policy)
     if claim is None:
@@ -263,7 +271,9 @@ def _load_selfies(claim: Claim, on: Stores) -> list[bytes]:
 
 
 def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
-    """The template and the end of the operation, in one transaction; then the selfies go, unless consent keeps them."""
+    """The template and the end of the operation, in one transaction; then the selfies go, unless consent
+    keeps them.
+    """
     operation = claim.operation
     template = _template(operation, outcome, on)
     content = on.template_format.write(template) if template else b""
@@ -361,5 +371,6 @@ def _delete_objects(keys: Sequence[str], on: Stores) -> None:
 def _problem(fault: Exception) -> Problem:
     if isinstance(fault, ReconError):
         return Problem(fault.code, fault.detail, fault.next_step)
-    # The text of an unforeseen exception may hold anything: it goes to the log's stack trace at most, not to the caller.
+    # The text of an unforeseen exception may hold anything: it goes to the log's stack trace at most, not
+    # to the caller.
     return Problem("internal-fault", "The enrollment failed for a reason that is ours.", "Enroll again.")

@@ -1,4 +1,6 @@
-"""Errors of the use cases, beside those of the domain. Each has a stable code that the HTTP door explains under /problems/<code>."""
+"""Errors of the use cases, beside those of the domain. Each has a stable code that the HTTP door explains
+under /problems/<code>.
+"""
 
 from __future__ import annotations
 

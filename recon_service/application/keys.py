@@ -1,4 +1,6 @@
-"""API keys: ``recon_<id>_<secret>``. The secret is 256 random bits, so a plain SHA-256 of it is safe to store."""
+"""API keys: ``recon_<id>_<secret>``. The secret is 256 random bits, so a plain SHA-256 of it is safe to
+store.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def create_api_key(name: str, scopes: Iterable[Scope], *, on: Stores, developmen
 
 
 def authenticate(token: str, *, on: Stores, allow_development: bool) -> ApiKey:
-    """The key that ``token`` belongs to. Raises Unauthenticated; the answer does not tell which part was wrong."""
+    """The key that ``token`` belongs to. Raises Unauthenticated; the answer does not tell which part was
+    wrong.
+    """
     prefix, _, rest = token.partition("_")
     key_id, _, secret = rest.partition("_")
     if prefix != PREFIX or not key_id or not secret or len(token) > 200:
@@ -89,5 +93,5 @@ def _sha256(secret: str) -> bytes:
 def _refused() -> Unauthenticated:
     return Unauthenticated(
         "the API key is missing or not valid",
-        next_step="Send 'Authorization: Bearer <key>'; make a key with: recon keys create NAME --scope enroll",
+        next_step="Send 'Authorization: Bearer <key>'; make one with: recon keys create NAME --scope enroll",
     )

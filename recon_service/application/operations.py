@@ -27,8 +27,9 @@ def get_operation(operation_id: str, *, on: Stores) -> Operation:
 def recover_open_operations(queue: JobQueue, *, on: Stores, stale_before: datetime | None) -> int:
     """Publish again every operation that waits or whose worker is gone; how many.
 
-    stale_before: workers silent since then are taken for dead. None: every worker is dead, because this process is the only one
-    and has just started. Publishing twice does no harm: an operation is claimed once.
+    stale_before: workers silent since then are taken for dead. None: every worker is dead, because this
+    process is the only one and has just started. Publishing twice does no harm: an operation is claimed
+    once.
     """
     with on.database.transaction() as tx:
         tx.operations.requeue_running(now=on.clock(), stale_before=stale_before)
@@ -39,14 +40,15 @@ def recover_open_operations(queue: JobQueue, *, on: Stores, stale_before: dateti
 
 
 def clean_up_after_crash(*, on: Stores) -> int:
-    """Remove what a killed process left half done: reservations and objects that no row speaks of; how many objects.
+    """Remove what a killed process left half done: reservations and objects that no row speaks of; how many
+    objects.
 
     Only for a process that is alone with its stores.
     """
     with on.database.transaction() as tx:
         tx.idempotency.release_in_flight()
         known = tx.selfies.object_keys()
-    orphans = [key for key in on.objects.keys() if key not in known]
+    orphans = [key for key in on.objects.list_keys() if key not in known]
     for key in orphans:
         on.objects.delete(key)
     return len(orphans)

@@ -1,4 +1,6 @@
-"""What the use cases need from outside, as protocols: database, object store, vault, queue, compute. Adapters fulfill them."""
+"""What the use cases need from outside, as protocols: database, object store, vault, queue, compute.
+Adapters fulfill them.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ class Subjects(Protocol):
     def add(self, key: WrappedKey, *, now: datetime) -> None: ...
 
     def key(self, subject_id: str, *, lock: bool = False) -> WrappedKey | None:
-        """The subject's data key, None for a subject that does not exist. lock: nobody deletes it before this transaction ends."""
+        """The subject's data key, None for a subject that does not exist. lock: nobody deletes it before
+        this transaction ends.
+        """
         ...
 
     def erase(self, subject_id: str) -> Erasure | None:
@@ -54,7 +58,9 @@ class Operations(Protocol):
     def get(self, operation_id: str) -> Operation | None: ...
 
     def claim(self, operation_id: str, *, token: str, now: datetime, stale_before: datetime) -> Claim | None:
-        """Take a queued operation, or a running one whose worker has been silent since ``stale_before``. Atomic; None: not to be had."""
+        """Take a queued operation, or a running one whose worker has been silent since ``stale_before``.
+        Atomic; None: not to be had.
+        """
         ...
 
     def report(self, claim: Claim, *, stage: str, progress: float, now: datetime) -> bool:
@@ -81,7 +87,9 @@ class Operations(Protocol):
         ...
 
     def requeue_running(self, *, now: datetime, stale_before: datetime | None) -> int:
-        """Every running operation silent since ``stale_before`` (None: every one) is queued again; how many."""
+        """Every running operation silent since ``stale_before`` (None: every one) is queued again; how
+        many.
+        """
         ...
 
     def queued(self) -> list[str]:
@@ -188,7 +196,9 @@ class Transaction(Protocol):
 
 
 class Database(Protocol):
-    """Transactions: committed when the block ends, rolled back when it raises. Technical failures come out as StorageFault."""
+    """Transactions: committed when the block ends, rolled back when it raises. Technical failures come out
+    as StorageFault.
+    """
 
     def transaction(self) -> AbstractContextManager[Transaction]: ...
 
@@ -202,7 +212,9 @@ class Database(Protocol):
 
 
 class ObjectStore(Protocol):
-    """Bytes under keys like ``selfies/op_…/0-…``. Keys are made of [a-z0-9_./-], never of what a caller sent."""
+    """Bytes under keys like ``selfies/op_…/0-…``. Keys are made of [a-z0-9_./-], never of what a caller
+    sent.
+    """
 
     def put(self, key: str, content: bytes) -> None:
         """Durable when it returns; never half there. Overwrites."""
@@ -216,7 +228,7 @@ class ObjectStore(Protocol):
         """False when there was nothing."""
         ...
 
-    def keys(self, prefix: str = "") -> Iterator[str]:
+    def list_keys(self, prefix: str = "") -> Iterator[str]:
         """In lexical order."""
         ...
 
@@ -226,12 +238,16 @@ class ObjectStore(Protocol):
 
 
 class SubjectCipher(Protocol):
-    """Encryption with one subject's data key. place: table or kind of object, row: its id; both are authenticated."""
+    """Encryption with one subject's data key. place: table or kind of object, row: its id; both are
+    authenticated.
+    """
 
     def seal(self, content: bytes, *, place: str, row: str) -> bytes: ...
 
     def open(self, sealed: bytes, *, place: str, row: str) -> bytes:
-        """Raises StorageFault when the bytes are not those that were sealed for this subject, place and row."""
+        """Raises StorageFault when the bytes are not those that were sealed for this subject, place and
+        row.
+        """
         ...
 
 

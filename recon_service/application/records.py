@@ -1,4 +1,6 @@
-"""What the use cases keep and hand around: operations, captures, keys, receipts. Frozen values without any technology."""
+"""What the use cases keep and hand around: operations, captures, keys, receipts. Frozen values without any
+technology.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,16 @@ from recon_service.domain.quality import QualityReport
 
 
 def new_id(kind: str) -> str:
-    """A random identifier that says what it names: ``op_…``, ``tpl_…``; 128 bits, so that it cannot be guessed."""
+    """A random identifier that says what it names: ``op_…``, ``tpl_…``; 128 bits, so that it cannot be
+    guessed.
+    """
     return f"{kind}_{secrets.token_hex(16)}"
 
 
 class OperationState(StrEnum):
-    """Where an operation stands. ``rejected`` is a result (no selfie was good enough), ``failed`` is a fault of ours."""
+    """Where an operation stands. ``rejected`` is a result (no selfie was good enough), ``failed`` is a
+    fault of ours.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -53,7 +59,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class SelfieReport:
-    """What is said to the person about one selfie. quality None: it could not be read at all, for the reason in ``problem``."""
+    """What is said to the person about one selfie. quality None: it could not be read at all, for the
+    reason in ``problem``.
+    """
 
     accepted: bool
     quality: QualityReport | None = None
@@ -62,7 +70,9 @@ class SelfieReport:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One piece of work that outlives its request. version grows with every change. progress: share done, 0 to 1."""
+    """One piece of work that outlives its request. version grows with every change. progress: share done, 0
+    to 1.
+    """
 
     operation_id: str
     subject_id: str
@@ -83,7 +93,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on an operation. Whoever has a newer token owns the operation; an older claim writes nothing any more."""
+    """The right to work on an operation. Whoever has a newer token owns the operation; an older claim
+    writes nothing any more.
+    """
 
     operation: Operation
     token: str
@@ -100,8 +112,9 @@ class StoredSelfie:
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """A subject's data key, encrypted by the master key named ``master_key_id``. key_id is random: a subject that was deleted and
-    enrolled again has another one."""
+    """A subject's data key, encrypted by the master key named ``master_key_id``. key_id is random: a
+    subject that was deleted and enrolled again has another one.
+    """
 
     key_id: str
     subject_id: str
@@ -126,8 +139,9 @@ class SealedTemplate:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key without its secret, of which only the SHA-256 is kept. development: made by the service itself at its first start;
-    honored on the loopback interface only."""
+    """An API key without its secret, of which only the SHA-256 is kept. development: made by the service
+    itself at its first start; honored on the loopback interface only.
+    """
 
     key_id: str
     name: str
@@ -149,8 +163,9 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class DeletionReceipt:
-    """Proof of a deletion. subject_digest: keyed hash of the subject's id, so that the receipt itself names nobody.
-    authentication: keyed hash over the other fields."""
+    """Proof of a deletion. subject_digest: keyed hash of the subject's id, so that the receipt itself names
+    nobody. authentication: keyed hash over the other fields.
+    """
 
     receipt_id: str
     subject_digest: str
@@ -175,8 +190,8 @@ class DeletionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentOutcome:
-    """What looking at the selfies gave. posterior None: none was good enough, or, with a problem, what was fitted
-    to them is not to be trusted.
+    """What looking at the selfies gave. posterior None: none was good enough, or, with a problem, what was
+    fitted to them is not to be trusted.
     """
 
     selfies: tuple[SelfieReport, ...]

@@ -43,7 +43,8 @@ def template_mesh(subject_id: str, template_id: str, *, on: Stores, compute: Com
 def delete_subject(subject_id: str, *, on: Stores) -> DeletionReceipt:
     """Destroy the subject's key, rows and objects. Raises NotFound.
 
-    With the key's row gone, whatever a crash may leave of the objects is unreadable, and the next start removes it.
+    With the key's row gone, whatever a crash may leave of the objects is unreadable, and the next start
+    removes it.
     """
     check_subject_id(subject_id)
     with on.database.transaction() as tx:

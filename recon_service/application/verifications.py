@@ -1,4 +1,6 @@
-"""Verify a subject: load the reference, look at the kiosk's visit, compare, decide. Nothing of the visit is kept."""
+"""Verify a subject: load the reference, look at the kiosk's visit, compare, decide. Nothing of the visit is
+kept.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from recon_service.domain.errors import InvalidValue
 def verify_subject(
     subject_id: str, visit: KioskVisit, *, on: Stores, compute: Compute
 ) -> VerificationOutcome:
-    """Is the person before the kiosk the subject? Raises NotFound, DepthRejected, ImageRejected, TimeLimitReached."""
+    """Is the person before the kiosk the subject? Raises NotFound, DepthRejected, ImageRejected,
+    TimeLimitReached.
+    """
     reference = load_template(subject_id, None, on=on)
     return compute.verify(reference, visit)
 

@@ -1,4 +1,6 @@
-"""Bytes of a kiosk's visit -> depth frames. Formats are recognized by their first bytes, and nothing is unpickled."""
+"""Bytes of a kiosk's visit -> depth frames. Formats are recognized by their first bytes, and nothing is
+unpickled.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ NPY_DTYPES: Final = frozenset({"u1", "u2", "u4", "i2", "i4", "f2", "f4", "f8"})
 
 def decode_visit(visit: KioskVisit, *, limits: ImageLimits) -> tuple[DepthFrame, ...]:
     """All frames of the visit. Raises DepthRejected or ImageRejected for the first that cannot be read."""
-    # An aligned picture belongs to the depth map pixel by pixel: never shrink it, and accept a small sensor's.
+    # An aligned picture belongs to the depth map pixel by pixel: never shrink it, and accept a small
+    # sensor's.
     limits = replace(limits, min_side=16, target_side=MAX_PIXELS, max_pixels=MAX_PIXELS)
     images: list[Image | None] = [decode_aligned_image(i, limits=limits) for i in visit.images]
     return tuple(
@@ -56,7 +59,9 @@ def decode_depth(content: bytes) -> NDArray[Any]:
 
 
 def decode_aligned_image(content: bytes, *, limits: ImageLimits) -> Image:
-    """A color picture as a selfie is; a gray one of 8 or 16 bits is taken for infrared. Raises ImageRejected."""
+    """A color picture as a selfie is; a gray one of 8 or 16 bits is taken for infrared. Raises
+    ImageRejected.
+    """
     if not content.startswith(PNG_SIGNATURE) or content[25:26] != b"\x00":  # the color type: 0 is gray
         return decode_image(content, limits=limits)
     limits.check_bytes(len(content))
@@ -93,7 +98,7 @@ def _png_pixels(content: bytes, refused: Exception) -> NDArray[Any]:
 
 
 def _decode_npy(content: bytes) -> NDArray[Any]:
-    """The header by numpy's own parser, which evaluates literals only; the numbers straight from the bytes."""
+    """The header by numpy's own parser, which reads literals only; the numbers straight from the bytes."""
     refused = DepthRejected(
         "the depth NPY file cannot be read",
         next_step="Save one (H, W) array of uint16 or float32 with numpy.save.",

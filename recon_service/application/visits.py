@@ -1,4 +1,6 @@
-"""A kiosk's visit as it arrives: bytes of depth maps and pictures, and what the kiosk says about its camera."""
+"""A kiosk's visit as it arrives: bytes of depth maps and pictures, and what the kiosk says about its
+camera.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ MAX_CAMERA_NAME = 64
 class KioskVisit:
     """1 to 10 depth frames of one camera, and either no picture or one aligned picture per frame.
 
-    depth: PNG (16-bit gray) or NPY files. images: JPEG or PNG files, color, or gray of 8 or 16 bits (infrared). camera: intrinsics
-    of the depth maps. millimetres_per_unit: depth scale. camera_name: key of the noise table.
+    depth: PNG (16-bit gray) or NPY files. images: JPEG or PNG files, color, or gray of 8 or 16 bits
+    (infrared). camera: intrinsics of the depth maps. millimetres_per_unit: depth scale. camera_name: key
+    of the noise table.
     """
 
     depth: tuple[bytes, ...] = field(repr=False)

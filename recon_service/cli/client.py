@@ -65,8 +65,8 @@ class ServiceClient:
                     if answer.status_code != 200:
                         answer.read()
                         self._check(answer)
-                    for name, last_id, content in _events(answer.iter_lines()):
-                        failures = 0
+                    for name, event_id, content in _events(answer.iter_lines()):
+                        last_id, failures = event_id, 0
                         yield content
                         if name != "progress":
                             return

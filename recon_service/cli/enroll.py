@@ -27,7 +27,7 @@ def command(
 
     Exit codes: 0 enrolled, 1 no selfie was good enough, 2 wrong use, 3 the service failed.
 
-    Examples:
+    For example:
 
       recon enroll user-8c41 left.jpg front.jpg right.jpg
 

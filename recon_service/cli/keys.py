@@ -25,7 +25,7 @@ def create(
 ) -> None:
     """Make a key and print it. It cannot be shown again: only a hash of it is stored.
 
-    Examples:
+    For example:
 
       recon keys create "mobile app" --scope enroll
 

@@ -13,10 +13,11 @@ def command(
 ) -> None:
     """Start the service: API, queue and worker in one process.
 
-    Without settings everything lies in the state folder (var/recon in a checkout): a SQLite database, a folder of
-    encrypted objects, a development master key. The first start makes an API key for development and prints it once.
+    Without settings everything lies in the state folder (var/recon in a checkout): a SQLite database, a
+    folder of encrypted objects, a development master key. The first start makes an API key for
+    development and prints it once.
 
-    Examples:
+    For example:
 
       recon serve
 

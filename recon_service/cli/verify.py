@@ -33,7 +33,7 @@ def command(
 
     Exit codes: 0 match, 1 no match, 4 inconclusive, 2 wrong use, 3 the service failed.
 
-    Examples:
+    For example:
 
       recon verify user-8c41 --depth depth.png --intrinsics camera.json
 

@@ -14,7 +14,7 @@ def command(
 
     The same as `celery -A worker.app worker`, with the settings of the service.
 
-    Example:
+    For example:
 
       RECON_BROKER_URL=redis://broker:6379/0 RECON_DATABASE_URL=postgresql+psycopg://… recon worker
     """

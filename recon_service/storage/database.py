@@ -1,4 +1,6 @@
-"""The database behind the port ``Database``: SQLite in a file for one machine; any other SQLAlchemy URL speaks the same tables."""
+"""The database behind the port ``Database``: SQLite in a file for one machine; any other SQLAlchemy URL
+speaks the same tables.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,8 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    # A writer takes the lock at once: a transaction that reads first and writes later could only fail, not wait.
+    # A writer takes the lock at once: a transaction that reads first and writes later could only fail, not
+    # wait.
     reads_only = connection.get_execution_options().get("recon_reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 

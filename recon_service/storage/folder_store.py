@@ -79,7 +79,7 @@ class FolderObjectStore:
                     break
             return True
 
-    def keys(self, prefix: str = "") -> Iterator[str]:
+    def list_keys(self, prefix: str = "") -> Iterator[str]:
         """All keys that start with ``prefix``, in lexical order."""
         with _faults():
             found = [p.relative_to(self._folder).as_posix() for p in self._folder.rglob("*") if p.is_file()]

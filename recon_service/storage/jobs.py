@@ -1,4 +1,6 @@
-"""Operations in SQL: every change of state is one conditional UPDATE, so that two workers cannot both make it."""
+"""Operations in SQL: every change of state is one conditional UPDATE, so that two workers cannot both make
+it.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,7 @@ class SqlOperations:
         """The operation as it stands."""
         query = sa.select(t.operations).where(t.operations.c.operation_id == operation_id)
         row = self._connection.execute(query).one_or_none()
-        return _operation(row._mapping) if row else None
+        return _operation(dict(row._mapping)) if row else None
 
     def claim(self, operation_id: str, *, token: str, now: datetime, stale_before: datetime) -> Claim | None:
         """Take it if it waits, or if its worker fell silent."""

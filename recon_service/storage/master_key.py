@@ -1,4 +1,6 @@
-"""Where the master key comes from: the environment, a file, or, for development, a file made at the first start."""
+"""Where the master key comes from: the environment, a file, or, for development, a file made at the first
+start.
+"""
 
 from __future__ import annotations
 

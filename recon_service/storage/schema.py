@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = "0001"
-"""The newest migration. Known here so that a start with a current database need not load Alembic; a test holds it true."""
+"""The newest migration. Known here so that a start with a current database need not load Alembic; a test
+holds it true.
+"""
 
 
 def current_revision(engine: sa.Engine) -> str | None:

@@ -1,4 +1,6 @@
-"""One embedded service per state folder: a second one would take the first one's running work for abandoned."""
+"""One embedded service per state folder: a second one would take the first one's running work for
+abandoned.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Envelope encryption: AES-256-GCM with a random data key per subject, itself wrapped by the master key.
 
-A sealed value is ``version (1 byte) | nonce (12) | ciphertext and tag``. The associated data names place, row and subject, so that a
-ciphertext that was copied to another row, table or subject does not open. Destroying the wrapped key destroys everything sealed.
+A sealed value is ``version (1 byte) | nonce (12) | ciphertext and tag``. The associated data names
+place, row and subject, so that a ciphertext that was copied to another row, table or subject does not
+open. Destroying the wrapped key destroys everything sealed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ VERSION = b"\x01"
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """The key that wraps all others. key_id tells which master key wrapped what; it does not give the key away."""
+    """The key that wraps all others. key_id tells which master key wrapped what; it does not give the key
+    away.
+    """
 
     key: bytes = field(repr=False)
 
@@ -58,7 +61,9 @@ class SubjectVault:
         return WrappedKey(key_id, subject_id, self.master_key_id, wrapped)
 
     def cipher(self, key: WrappedKey) -> AesSubjectCipher:
-        """Unwrap. Raises StorageFault: altered, moved from another subject, or wrapped by another master key."""
+        """Unwrap. Raises StorageFault: altered, moved from another subject, or wrapped by another master
+        key.
+        """
         if key.master_key_id != self.master_key_id:
             raise StorageFault(
                 "a subject's key was wrapped by another master key",

@@ -50,14 +50,14 @@ def test_delete_says_whether_there_was_something(store: ObjectStore) -> None:
     store.put("a/b/c", b"x")
     assert store.delete("a/b/c") is True
     assert store.delete("a/b/c") is False
-    assert list(store.keys()) == []
+    assert list(store.list_keys()) == []
 
 
 def test_lists_by_prefix_in_order(store: ObjectStore) -> None:
     for key in ("s/2/x", "s/1/y", "s/1/x", "t/1", "s1"):
         store.put(key, b"")
-    assert list(store.keys()) == ["s/1/x", "s/1/y", "s/2/x", "s1", "t/1"]
-    assert list(store.keys("s/1")) == ["s/1/x", "s/1/y"]
+    assert list(store.list_keys()) == ["s/1/x", "s/1/y", "s/2/x", "s1", "t/1"]
+    assert list(store.list_keys("s/1")) == ["s/1/x", "s/1/y"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_refuses_keys_that_could_leave_the_store(store: ObjectStore, key: str) -
 
 def test_check_passes_on_a_working_store(store: ObjectStore) -> None:
     store.check()
-    assert list(store.keys()) == []
+    assert list(store.list_keys()) == []
 
 
 def test_concurrent_writers_of_neighbors_and_deleters(store: ObjectStore) -> None:
@@ -94,7 +94,7 @@ def test_concurrent_writers_of_neighbors_and_deleters(store: ObjectStore) -> Non
     for t in threads:
         t.join()
     assert failures == []
-    assert list(store.keys()) == []
+    assert list(store.list_keys()) == []
 
 
 KEYS = st.from_regex(r"[a-z0-9_-]{1,5}(/[a-z0-9_-]{1,5}){0,2}", fullmatch=True)
@@ -114,4 +114,4 @@ def test_behaves_like_a_mapping(
             elif not clashes:  # a folder cannot be a file: the service never asks for that
                 store.put(key, content)
                 model[key] = content
-        assert {k: store.get(k) for k in store.keys()} == model
+        assert {k: store.get(k) for k in store.list_keys()} == model

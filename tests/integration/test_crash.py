@@ -17,17 +17,21 @@ SEED = 20260304
 
 
 def test_no_crash_loses_or_doubles_an_acknowledged_enrollment(tmp_path: Path) -> None:
-    """Acknowledged is what the client saw a 202 for. The moments are random, from before the first request is
-    served to after the last enrollment ended."""
+    """Acknowledged is what the client saw a 202 for. The moments are random, from before the first request
+    is served to after the last enrollment ended.
+    """
     random_moment = random.Random(SEED)
-    # Every kill costs the enrollment under way an attempt: with 20 in a row, three attempts could be used up by chance.
+    # Every kill costs the enrollment under way an attempt: with 20 in a row, three attempts could be used
+    # up by chance.
     server = Server(tmp_path / "state", settings={"RECON_JOB_ATTEMPTS": "100"}).start(ready=False)
     acknowledged: dict[str, str] = {}
     cut_off: list[str] = []
     try:
         for round_number in range(KILLS):
             stop = threading.Event()
-            client = threading.Thread(target=_keep_enrolling, args=(server, round_number, stop, acknowledged, cut_off))
+            client = threading.Thread(
+                target=_keep_enrolling, args=(server, round_number, stop, acknowledged, cut_off)
+            )
             client.start()
             time.sleep(random_moment.uniform(0.05, 1.5))
             server.kill()
@@ -38,7 +42,8 @@ def test_no_crash_loses_or_doubles_an_acknowledged_enrollment(tmp_path: Path) ->
         with server.client() as final:
             ends = {key: wait_for_end(final, location) for key, location in acknowledged.items()}
             assert {e["state"] for e in ends.values()} == {"succeeded"}
-            # What was sent but not answered: the client repeats it with its key and meets the same operation, if any.
+            # What was sent but not answered: the client repeats it with its key and meets the same
+            # operation, if any.
             for key in cut_off:
                 wait_for_end(final, _send(final, key).headers["location"])
             attempts = [e["attempts"] for e in ends.values()]
@@ -47,7 +52,9 @@ def test_no_crash_loses_or_doubles_an_acknowledged_enrollment(tmp_path: Path) ->
     finally:
         server.stop()
     _database_agrees(tmp_path / "state", subjects=len({*acknowledged, *cut_off}))
-    assert not [p for p in (tmp_path / "state" / "objects").rglob("*") if p.is_file()], "objects without a row"
+    assert not [p for p in (tmp_path / "state" / "objects").rglob("*") if p.is_file()], (
+        "objects without a row"
+    )
 
 
 def _keep_enrolling(

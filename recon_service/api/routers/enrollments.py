@@ -36,7 +36,8 @@ _BODY: dict[str, Any] = {
                         "minItems": 1,
                         "maxItems": 10,
                         "items": {"type": "string", "format": "binary"},
-                        "description": "JPEG, PNG, WebP or HEIC; three or more with the head turned by up to 30° are best.",
+                        "description": "JPEG, PNG, WebP or HEIC; best are three or more, "
+                        "with the head turned by up to 30°.",
                     },
                     "consent_id": {
                         "type": "string",
@@ -46,7 +47,7 @@ _BODY: dict[str, Any] = {
                     "keep_selfies": {
                         "type": "boolean",
                         "default": False,
-                        "description": "Keep the selfies, encrypted, for re-enrollment: only where the consent says so.",
+                        "description": "Keep the selfies, encrypted: only where consent says so.",
                     },
                 },
                 "additionalProperties": False,
@@ -85,7 +86,7 @@ async def enroll(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="A new random value per enrollment; repeat it with the request after a broken connection.",
+            description="A new random value per enrollment; the same when the request is repeated.",
         ),
     ] = None,
 ) -> EnrollmentAccepted:
@@ -122,4 +123,6 @@ def _flag(text: str) -> bool:
     try:
         return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
     except KeyError:
-        raise InvalidValue("keep_selfies must be true or false") from None
+        raise InvalidValue(
+            "keep_selfies must be true or false", next_step="Leave it out for false."
+        ) from None

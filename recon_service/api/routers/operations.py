@@ -35,13 +35,13 @@ STREAM_LIMIT_S: Final = 600.0
     response_model=OperationBody,
     responses={
         200: {
-            "description": "The operation. With `Accept: text/event-stream`: `progress` events until an `end` event, "
-            "each with the whole operation as data.",
+            "description": "The operation. With `Accept: text/event-stream`: `progress` events until an "
+            "`end` event, each with the whole operation as data.",
             "content": {
                 "application/json": {"example": OPERATION},
                 "text/event-stream": {
                     "schema": {"type": "string"},
-                    "example": 'event: end\nid: 7\ndata: {"state": "succeeded", "progress": 1.0, "…": "…"}\n\n',
+                    "example": 'event: end\nid: 7\ndata: {"state": "succeeded", "…": "…"}\n\n',
                 },
             },
         },

@@ -70,12 +70,13 @@ _BODY: dict[str, Any] = {
                     "intrinsics": {
                         "type": "string",
                         "contentMediaType": "application/json",
-                        "description": "JSON: width, height, fx, fy, cx, cy; optional distortion, millimetres_per_unit, camera.",
+                        "description": "JSON: width, height, fx, fy, cx, cy; optional distortion, "
+                        "millimetres_per_unit, camera.",
                         "example": INTRINSICS,
                     },
                     "image": {
                         **_FILES,
-                        "description": "One aligned picture per depth map: color (JPEG, PNG) or gray PNG (infrared).",
+                        "description": "One aligned picture per depth map: color, or gray PNG (infrared).",
                     },
                 },
                 "additionalProperties": False,

@@ -36,7 +36,7 @@ def test_a_failed_write_leaves_the_old_object_and_no_litter(
 
 def test_the_next_start_removes_interrupted_writes(tmp_path: Path) -> None:
     (tmp_path / ".tmp-0123").write_bytes(b"half")
-    assert list(FolderObjectStore(tmp_path).keys()) == []
+    assert list(FolderObjectStore(tmp_path).list_keys()) == []
     assert not (tmp_path / ".tmp-0123").exists()
 
 

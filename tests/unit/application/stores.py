@@ -1,0 +1,53 @@
+"""Real stores in a temporary folder, and a compute that gives what a test wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from recon_service.application.ports import Progress, Stores
+from recon_service.application.records import EnrollmentOutcome, SelfieReport
+from recon_service.bootstrap import OpenStores, open_stores
+from recon_service.domain.posterior import IdentityPosterior
+from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
+from recon_service.settings import Settings
+
+GOOD = SelfieReport(True, QualityReport((QualityMeasure("sharpness", 1.0, "", 80.0, Verdict.GOOD),)))
+POSTERIOR = IdentityPosterior("space", np.array([0.5, -0.25]), np.array([[0.5, 0.1], [0.1, 0.4]]))
+OUTCOME = EnrollmentOutcome(
+    (GOOD,), POSTERIOR, source="facemesh468", backend="facemesh", model="model", calibration="table"
+)
+
+
+def open_in(folder: Path) -> OpenStores:
+    return open_stores(Settings(state_dir=folder))
+
+
+@dataclass
+class ListQueue:
+    """Remembers what was published."""
+
+    published: list[str] = field(default_factory=list)
+
+    def publish_enrollment(self, operation_id: str, *, batch: bool = False) -> None:
+        self.published.append(operation_id)
+
+
+@dataclass
+class ScriptedCompute:
+    """Stands where the pipeline would: the states of a job are tested here, the pipeline elsewhere."""
+
+    script: Callable[[Sequence[bytes]], EnrollmentOutcome] = lambda _selfies: OUTCOME
+    seen: list[tuple[bytes, ...]] = field(default_factory=list)
+
+    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome:
+        self.seen.append(tuple(selfies))
+        progress("fitting", 0.5)
+        return self.script(selfies)
+
+
+def object_count(stores: Stores) -> int:
+    return len(list(stores.objects.list_keys()))
