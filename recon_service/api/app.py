@@ -25,6 +25,8 @@ Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its 
 page that explains it. A non-match and a rejected selfie are results, not errors.
 """
 
+NOUNS = (enrollments, operations, subjects, verifications, quality_checks, health)
+
 TAGS = [
     {"name": "enroll", "description": "For the mobile app: selfies to a 3D identity."},
     {"name": "verify", "description": "For the kiosk: a depth capture against the identity."},
@@ -46,7 +48,7 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    for noun in (enrollments, operations, subjects, verifications, quality_checks, health):
+    for noun in NOUNS:
         app.include_router(noun.router)
     add_problem_handlers(app)
     app.add_middleware(RequestFrame, vault=service.stores.vault)
@@ -72,7 +74,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         components = schema.setdefault("components", {})
         components["securitySchemes"] = SCHEME
         components.setdefault("schemas", {}).setdefault("ProblemBody", ProblemBody.model_json_schema())
-        for route in api_routes(app):
+        for route in api_routes():
             scopes = needed_scopes(route)
             for method in route.methods or ():
                 entry = schema["paths"][route.path][method.lower()]
@@ -82,6 +84,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def api_routes(app: FastAPI) -> list[APIRoute]:
+def api_routes() -> list[APIRoute]:
     """Every endpoint of ours."""
-    return [r for r in app.routes if isinstance(r, APIRoute) and r.include_in_schema]
+    return [r for noun in NOUNS for r in noun.router.routes if isinstance(r, APIRoute)]

@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartCallbacks, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from recon_service.application.errors import PayloadTooLarge, UnsupportedMedia, UploadTooSlow
 from recon_service.domain.errors import CallerError, InvalidValue
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 MAX_PARTS = 40
 MAX_FIELD_BYTES = 10_000

@@ -1,0 +1,54 @@
+"""The application in this process, on real stores; nothing computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from recon_service.api.app import create_app
+from recon_service.api.service import Service
+from recon_service.application.keys import create_api_key
+from recon_service.application.ports import Stores
+from recon_service.application.records import Scope
+from recon_service.bootstrap import open_stores
+from recon_service.settings import Settings
+from tests.unit.application.stores import ListQueue, ScriptedCompute
+
+
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    yield from make_service(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture
+def fresh_service(tmp_path: Path) -> Iterator[Service]:
+    yield from make_service(tmp_path)
+
+
+def make_service(tmp_path: Path) -> Iterator[Service]:
+    small = Settings(
+        state_dir=tmp_path / "state", max_selfie_bytes=2000, max_request_bytes=5000, upload_seconds=0.5
+    )
+    opened = open_stores(small)
+    compute: Any = ScriptedCompute()
+    yield Service(small, opened.stores, compute, ListQueue(), development_keys=True, checks={})
+    opened.close()
+
+
+@pytest.fixture
+def app(service: Service) -> FastAPI:
+    return create_app(service)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> TestClient:
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def authorization(stores: Stores, *scopes: Scope) -> dict[str, str]:
+    return {"Authorization": f"Bearer {create_api_key('test', scopes, on=stores).token}"}

@@ -1,0 +1,152 @@
+"""Compute processes: killed, too slow, replaced; real processes with the real pipeline."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recon_service.application.errors import ComputeFault, TimeLimitReached
+from recon_service.application.visits import KioskVisit
+from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.errors import DepthRejected, ReconError, WeightsUnavailable
+from recon_service.settings import Settings
+from tests.images import portrait
+from tests.integration.running import portrait_jpeg
+from tests.unit.storage.test_template_format import make_template
+from worker.child import described
+from worker.children import ChildCompute, _rebuilt
+
+SETTINGS = Settings(model="builtin")
+
+
+@pytest.fixture
+def compute() -> Iterator[ChildCompute]:
+    made = ChildCompute(SETTINGS, processes=1, limit_s=20.0)
+    yield made
+    made.close()
+
+
+def test_progress_comes_while_the_work_goes_on(compute: ChildCompute) -> None:
+    seen: list[tuple[str, float]] = []
+    outcome = compute.reconstruct(
+        [portrait_jpeg("astronaut")] * 3, lambda stage, share: seen.append((stage, share))
+    )
+    assert outcome.posterior is not None
+    assert len(outcome.selfies) == 3
+    shares = [share for _, share in seen]
+    assert shares == sorted(shares)
+    assert len(shares) >= 3
+    assert portrait("astronaut").size > 0
+
+
+def test_a_dead_child_is_replaced_and_the_call_repeated(compute: ChildCompute) -> None:
+    selfie = portrait_jpeg("astronaut")
+    expected = compute.check_quality([selfie])
+    (pid,) = compute.pids
+    os.kill(pid, signal.SIGKILL)
+    assert compute.check_quality([selfie]) == expected
+    assert compute.pids != [pid]
+
+
+def test_a_child_that_dies_on_every_attempt_is_a_fault_and_the_next_call_works(compute: ChildCompute) -> None:
+    def kill(_stage: str, _share: float) -> None:
+        for pid in compute.pids:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+
+    with pytest.raises(ComputeFault, match="twice"):
+        compute.reconstruct([portrait_jpeg("grace_hopper")] * 10, kill)
+    assert compute.check_quality([portrait_jpeg("astronaut")])[0].accepted
+
+
+def test_work_beyond_its_time_is_stopped_and_the_child_with_it() -> None:
+    compute = ChildCompute(SETTINGS, processes=1, limit_s=0.02)
+    try:
+        compute.start()
+        (pid,) = compute.pids
+        with pytest.raises(TimeLimitReached):
+            compute.check_quality([portrait_jpeg("grace_hopper", 1500)] * 10)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert len(compute.pids) == 1
+    finally:
+        compute.close()
+    assert compute.pids == []
+
+
+def test_errors_of_the_stages_keep_their_code_and_next_step(compute: ChildCompute) -> None:
+    camera = PinholeCamera(4, 4, 100.0, 100.0, 2.0, 2.0)
+    with pytest.raises(DepthRejected, match="neither PNG nor NPY") as caught:
+        compute.verify(make_template(), KioskVisit((b"nothing",), camera))
+    assert caught.value.next_step
+    first = compute.pids
+    assert compute.check_quality([b"x"])[0].problem is not None
+    assert compute.pids == first, "a caller's mistake costs no process"
+
+
+def test_an_error_of_a_heavy_module_arrives_as_its_closest_light_class() -> None:
+    from recon_service.depth.errors import NoFaceInDepth
+
+    _, content = described(NoFaceInDepth("none", next_step="look here"))
+    rebuilt: ReconError = _rebuilt(*content)  # type: ignore[misc]
+    assert isinstance(rebuilt, DepthRejected)
+    assert (rebuilt.code, rebuilt.title, rebuilt.detail, rebuilt.next_step) == (
+        NoFaceInDepth.code,
+        NoFaceInDepth.title,
+        "none",
+        "look here",
+    )
+
+
+def test_missing_weights_are_told_and_do_not_start_a_process_per_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECON_WEIGHTS_DIR", str(tmp_path))
+    monkeypatch.delenv("RECON_WEIGHTS_MIRROR", raising=False)
+    compute = ChildCompute(SETTINGS, processes=1, limit_s=20.0)
+    try:
+        with pytest.raises(WeightsUnavailable) as caught:
+            compute.check_quality([b"x"])
+        assert "recon weights pull" in caught.value.next_step
+    finally:
+        compute.close()
+
+
+def test_children_end_with_a_parent_that_was_killed() -> None:
+    script = (
+        "import time; from recon_service.settings import Settings\n"
+        "from worker.children import ChildCompute\n"
+        "c = ChildCompute(Settings(model='builtin'), processes=1, limit_s=20); c.check_quality([b'x'])\n"
+        "print(c.pids[0], flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and _state(pid) != "Z" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not Path(f"/proc/{pid}").exists() or _state(pid) == "Z"
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_the_service_itself_loads_no_vision_library() -> None:
+    code = (
+        "import sys, recon_service.api.server\n"
+        "heavy = {'cv2', 'scipy', 'torch', 'trimesh', 'PIL', 'onnxruntime'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
