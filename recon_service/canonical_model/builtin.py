@@ -27,11 +27,13 @@ def load_builtin(path: Path) -> MorphableModel:
     arrays = _read(path)
     vertices = _vertices(arrays)
     seen_in_depth = arrays["usable"] & arrays["on_skin"] & (vertices.normals[:, 2] > MIN_FACING)
+    triangles = arrays["triangles"].astype(np.int64)
     return MorphableModel(
         name=NAME,
         space=SPACE,
         vertices=vertices,
-        triangles=arrays["triangles"].astype(np.int64),
+        triangles=triangles,
+        skin=np.asarray(arrays["on_skin"][triangles].all(axis=1)),
         surface=np.flatnonzero(seen_in_depth),
     )
 

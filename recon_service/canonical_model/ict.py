@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from recon_service.canonical_model.space import EXPRESSION_MODES, EXPRESSION_SD, IDENTITY_MODES, SPACE
-from recon_service.canonical_model.surface import spread_points
+from recon_service.canonical_model.surface import near_border, spread_points
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import WeightsUnavailable
 from recon_service.domain.mesh import Mesh
@@ -44,6 +44,7 @@ def load_ict(path: Path) -> MorphableModel:
         space=SPACE,
         vertices=vertices,
         triangles=triangles,
+        skin=(triangles < narrow).all(axis=1) & ~near_border(triangles, len(mean))[triangles].any(axis=1),
         surface=spread_points(mean, triangles, vertices.normals, narrow=narrow, count=SURFACE_POINTS),
     )
 

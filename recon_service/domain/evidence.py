@@ -68,9 +68,10 @@ class DepthSurfaceEvidence:
 class SurfaceMatches:
     """The same skin seen in two captures.
 
-    first, second: indices of the captures. triangles: (N,) triangles of the model that the rays of the first view
-    meet. barycentric: (N, 3) where on them. first_pixels, second_pixels: (N, 2). sd: standard deviation in pixels
-    of each coordinate of a match. effective_matches: how many independent matches the errors leave.
+    first, second: indices of the captures. triangles: (N,) triangles of the model that the rays of the
+    first view meet. barycentric: (N, 3) where on them. first_pixels, second_pixels: (N, 2). sd: standard
+    deviation in pixels of each coordinate of a match. effective_matches: how many independent matches the
+    errors leave.
     """
 
     first: int

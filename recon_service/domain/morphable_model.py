@@ -72,7 +72,8 @@ class MorphableModel:
     name: which file it came from. space: the meaning of the identity coefficients; posteriors of two models
     are comparable only if their spaces are the same string (the built-in and the dense model share one).
     vertices: its V points. triangles: (F, 3). surface: indices of the vertices that depth evidence looks at
-    (visible skin, evenly spread, no eyes or inner mouth).
+    (visible skin, evenly spread, no eyes or inner mouth). skin: (F,) True for triangles of the face proper,
+    away from eyes, mouth and border, where pictures are matched.
     """
 
     name: str
@@ -80,12 +81,14 @@ class MorphableModel:
     vertices: LinearPoints
     triangles: NDArray[np.int64]
     surface: NDArray[np.int64]
+    skin: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         shaped(self.triangles, "triangles", None, 3)
         count = len(self.vertices)
         if self.triangles.min() < 0 or self.triangles.max() >= count:
             raise InvalidValue("a triangle of the model names a vertex that does not exist")
+        shaped(self.skin, "skin", len(self.triangles))
         if self.surface.min() < 0 or self.surface.max() >= count:
             raise InvalidValue("a surface point of the model names a vertex that does not exist")
 

@@ -48,9 +48,9 @@ def fit_identity(
 ) -> Fit:
     """The identity posterior of the one person on all captures.
 
-    matches: surface matches between pairs of the captures. start: an earlier fit of the same captures to go on
-    from. iterations: Gauss-Newton steps at most (default: enough to arrive). expression_sd: standard deviation of
-    the prior on expression coefficients.
+    matches: surface matches between pairs of the captures. start: an earlier fit of the same captures to go
+    on from. iterations: Gauss-Newton steps at most (default: enough to arrive). expression_sd: standard
+    deviation of the prior on expression coefficients.
 
     Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal
     length. The result does not depend on the order of the captures. Raises InvalidValue without captures or
@@ -60,7 +60,11 @@ def fit_identity(
     if not captures:
         raise InvalidValue("a fit needs at least one capture")
     layout = Layout.of(model, captures)
-    state = _first_state(captures, landmark_model, layout) if start is None else _state_of(start, captures, layout)
+    state = (
+        _first_state(captures, landmark_model, layout)
+        if start is None
+        else _state_of(start, captures, layout)
+    )
     terms = _terms(model, captures, landmark_model, layout, state.poses)
     terms += [SurfaceMatchTerm((captures[m.first], captures[m.second]), m, model, layout) for m in matches]
     with_depth = any(isinstance(term, DepthSurfaceTerm) for term in terms)

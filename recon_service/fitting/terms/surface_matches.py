@@ -1,7 +1,7 @@
 """Surface matches between two images: the same skin seen at a pixel of view i and at a pixel of view j.
 
-No landmark meaning is needed: the skin is wherever the ray of view i meets the surface, and when the shape changes the point
-slides along the surface so that it stays on that ray. With, at the current estimate,
+No landmark meaning is needed: the skin is wherever the ray of view i meets the surface, and when the shape
+changes the point slides along the surface so that it stays on that ray. With, at the current estimate,
 
     X  = R_i (B a + B_ex e_i) + t_i      the point of the matched triangle, camera i,
     n                                    normal of that triangle, camera i (held while linearizing),
@@ -17,13 +17,15 @@ the residual is u_j - proj(Y), and with Q = d nᵀ/(n·d) - I
 
     dP/d(log f) = (n·X)/(n·d) (d' - d (n·d')/(n·d)),  d' = (-d_x, -d_y, 0);   du/d(log f_j) = u - c.
 
-The derivative of s with respect to n is proportional to s itself, which vanishes at the solution: n may be held. Weights are Cauchy's.
-Neighboring matches err together, so all of a pair count no more than its effective number.
+The derivative of s with respect to n is proportional to s itself, which vanishes at the solution: n may be
+held. Weights are Cauchy's. Neighboring matches err together, so all of a pair count no more than its
+effective number.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array
 from recon_service.domain.camera import PinholeCamera
@@ -43,7 +45,11 @@ class SurfaceMatchTerm:
     """The matches of one pair of captures."""
 
     def __init__(
-        self, captures: tuple[Capture, Capture], matches: SurfaceMatches, model: MorphableModel, layout: Layout
+        self,
+        captures: tuple[Capture, Capture],
+        matches: SurfaceMatches,
+        model: MorphableModel,
+        layout: Layout,
     ) -> None:
         self._i, self._j = matches.first, matches.second
         self._layout = layout
@@ -125,7 +131,7 @@ class SurfaceMatchTerm:
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12))
 
-    def _column_indices(self) -> Array:
+    def _column_indices(self) -> NDArray[np.int64]:
         layout, i, j = self._layout, self._i, self._j
         slices = [layout.identity, layout.expression(i), layout.pose(i), layout.expression(j), layout.pose(j)]
         columns = [np.arange(s.start, s.stop) for s in slices]

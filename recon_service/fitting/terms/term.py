@@ -22,8 +22,8 @@ class TermReport:
 
 
 class Term(Protocol):
-    """One piece of evidence, ready to be linearized again and again. Terms of a single capture have its index in
-    an attribute ``capture``.
+    """One piece of evidence, ready to be linearized again and again. Terms of a single capture have its
+    index in an attribute ``capture``.
     """
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:

@@ -1,0 +1,72 @@
+"""Several selfies of one person: the landmark fit, sharpened by matching the skin between the pictures.
+
+Landmarks pull every face toward the average; the skin does not. Round by round the pictures are warped over
+each other through the current mesh, what still moves becomes surface matches, and everything is fitted
+together again. Landmarks then only hold the pose and the expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from recon_service.domain.evidence import Capture, LandmarkEvidence
+from recon_service.domain.fit import Fit
+from recon_service.domain.images import Image
+from recon_service.domain.landmark_model import LandmarkModel
+from recon_service.domain.morphable_model import MorphableModel
+from recon_service.fitting import fit_identity
+from recon_service.matching import SurfaceMatcher
+
+
+@dataclass(frozen=True, slots=True)
+class PhotometricOptions:
+    """rounds: of matching. steps: Gauss-Newton steps per round. landmark_information: weight of the
+    landmarks beside the matches. expression_sd: prior on the expression of each picture.
+    """
+
+    rounds: int = 3
+    steps: int = 2
+    landmark_information: float = 0.05
+    expression_sd: float = 0.6
+
+
+def refined(
+    fit: Fit,
+    captures: Sequence[Capture],
+    images: Sequence[Image],
+    *,
+    model: MorphableModel,
+    landmark_model: LandmarkModel,
+    matcher: SurfaceMatcher,
+    options: PhotometricOptions | None = None,
+) -> Fit:
+    """The fit of two or more selfies after matching their skin; the given fit where no pair of pictures
+    matches.
+    """
+    o = options or PhotometricOptions()
+    quiet = [_with_quiet_landmarks(capture, o.landmark_information) for capture in captures]
+    views = matcher.views(images, fit)
+    pairs = [(0, j) for j in range(1, len(views))]
+    for round_ in range(o.rounds):
+        matches = matcher.matches(views, fit, pairs, seed=round_)
+        if not matches:
+            return fit
+        fit = fit_identity(
+            model,
+            quiet,
+            landmark_model=landmark_model,
+            matches=matches,
+            start=fit,
+            iterations=o.steps,
+            expression_sd=o.expression_sd,
+        )
+    return fit
+
+
+def _with_quiet_landmarks(capture: Capture, information: float) -> Capture:
+    evidence = tuple(
+        replace(e, information=information) if isinstance(e, LandmarkEvidence) else e
+        for e in capture.evidence
+    )
+    return replace(capture, evidence=evidence)

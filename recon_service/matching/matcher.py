@@ -1,0 +1,228 @@
+"""Dense matches between pairs of views.
+
+The current mesh is cast into view i; the picture of view j is warped over it, so that what remains between
+the two is the error of the fit: a few pixels, which dense inverse-search optical flow (Kroeger et al.)
+finds, forth and back. Pixels where both directions agree and the skin has texture become matches: a point
+of the surface by the ray of view i, and where view j shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from recon_service.domain.arrays import Array
+from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.evidence import SurfaceMatches
+from recon_service.domain.fit import Fit
+from recon_service.domain.images import Image
+from recon_service.domain.mesh import Mesh
+from recon_service.domain.morphable_model import MorphableModel
+from recon_service.geometry import raycast
+from recon_service.matching.view import FaceView
+
+
+@dataclass(frozen=True, slots=True)
+class MatchOptions:
+    """How matches are found. Lengths in working pixels.
+
+    face_px: height of the face at working size. largest_scale: a small face is enlarged at most so much.
+    stride: the mesh is cast every so many pixels. min_facing: cosine between normal and line of sight.
+    erosion: matches keep this far from the edge of what both views see. max_disagreement: between the flow
+    forth and back. max_flow: longest motion. texture_share: share of the least textured pixels that is left
+    out. samples: matches kept per pair. sd: standard deviation of a match. effective_matches: independent
+    matches of a pair.
+    """
+
+    face_px: float = 256.0
+    largest_scale: float = 2.0
+    stride: int = 2
+    min_facing: float = 0.3
+    erosion: int = 7
+    max_disagreement: float = 0.8
+    max_flow: float = 14.0
+    texture_share: float = 0.15
+    samples: int = 400
+    min_matches: int = 50
+    sd: float = 1.0
+    effective_matches: float = 250.0
+
+
+class SurfaceMatcher:
+    """Finds surface matches between the pictures of one person."""
+
+    def __init__(self, model: MorphableModel, options: MatchOptions | None = None) -> None:
+        self._model = model
+        self._options = options or MatchOptions()
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._flow.setUseMeanNormalization(True)
+        self._face_vertices = np.unique(model.triangles[model.skin])
+
+    def views(self, images: Sequence[Image], fit: Fit) -> list[FaceView]:
+        """The pictures at working size, cut out where the fit has the face."""
+        views = []
+        for k, (image, capture) in enumerate(zip(images, fit.captures, strict=True)):
+            face = fit.mesh(self._model, capture=k).vertices[self._face_vertices]
+            points = capture.camera.project(capture.pose.apply(face))
+            views.append(
+                FaceView.of(
+                    image, points, face_px=self._options.face_px, largest_scale=self._options.largest_scale
+                )
+            )
+        return views
+
+    def matches(
+        self, views: Sequence[FaceView], fit: Fit, pairs: Sequence[tuple[int, int]], *, seed: int = 0
+    ) -> list[SurfaceMatches]:
+        """Matches of the given pairs of views under the current fit; pairs with too few are left out."""
+        rng = np.random.default_rng(seed)
+        posed = [self._posed(fit, k) for k in range(len(views))]
+        cast = {i: self._cast(views[i], fit, posed[i], i) for i in dict.fromkeys(i for i, _ in pairs)}
+        found = []
+        for i, j in pairs:
+            matches = self._pair(cast[i], views, posed, fit, i, j, rng)
+            if matches is not None:
+                found.append(matches)
+        return found
+
+    def _posed(self, fit: Fit, k: int) -> tuple[Mesh, Array]:
+        mesh = fit.mesh(self._model, capture=k)
+        pose = fit.captures[k].pose
+        return Mesh(pose.apply(mesh.vertices), mesh.triangles), mesh.vertex_normals() @ pose.rotation.T
+
+    def _cast(self, view: FaceView, fit: Fit, posed: tuple[Mesh, Array], i: int) -> _Cast:
+        """What every ``stride``-th working pixel of view i sees of the mesh."""
+        stride = self._options.stride
+        height, width = view.pixels.shape
+        camera = working_camera(fit.captures[i].camera, view, stride)
+        mesh, normals = posed
+        hits = raycast(mesh, camera)
+        seen = hits.mask & (hits.cosine > self._options.min_facing)
+        seen[seen] = self._model.skin[hits.triangle[seen]]
+        rows, columns = np.nonzero(seen)
+        triangles, barycentric = hits.triangle[seen], hits.barycentric[seen]
+        corners = mesh.triangles[triangles]
+        points = np.einsum("nb,nbc->nc", barycentric, mesh.vertices[corners])
+        keep = (
+            _facing(points, np.einsum("nb,nbc->nc", barycentric, normals[corners])) > self._options.min_facing
+        )
+        return _Cast(
+            rows[keep],
+            columns[keep],
+            triangles[keep],
+            barycentric[keep],
+            corners[keep],
+            (height, width),
+            seen.shape,
+        )
+
+    def _pair(
+        self,
+        cast: _Cast,
+        views: Sequence[FaceView],
+        posed: Sequence[tuple[Mesh, Array]],
+        fit: Fit,
+        i: int,
+        j: int,
+        rng: np.random.Generator,
+    ) -> SurfaceMatches | None:
+        o, view_i, view_j = self._options, views[i], views[j]
+        mesh, normals = posed[j]
+        points = np.einsum("nb,nbc->nc", cast.barycentric, mesh.vertices[cast.corners])
+        facing = _facing(points, np.einsum("nb,nbc->nc", cast.barycentric, normals[cast.corners]))
+        both = facing > o.min_facing
+        if both.sum() < o.min_matches:
+            return None
+        there = view_j.to_working(fit.captures[j].camera.project(points))
+        coarse = np.zeros((*cast.coarse_shape, 2), dtype=np.float32)
+        seen = np.zeros(cast.coarse_shape, dtype=np.uint8)
+        rows, columns = cast.rows[both], cast.columns[both]
+        coarse[rows, columns] = there[both]
+        seen[rows, columns] = 1
+        size = (cast.shape[1], cast.shape[0])
+        # Grid point k of the cast is working pixel k * stride, exactly; cv2.resize would shift by half a
+        # pixel.
+        grid = np.array([[1.0 / o.stride, 0.0, 0.0], [0.0, 1.0 / o.stride, 0.0]])
+        where = cv2.warpAffine(coarse, grid, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        mask = cv2.warpAffine(seen, grid, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+        warped = cv2.remap(view_j.pixels, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
+        first = np.where(mask > 0, view_i.pixels, 128).astype(np.uint8)
+        second = np.where(mask > 0, warped, 128).astype(np.uint8)
+        nothing_known = np.zeros((*mask.shape, 2), dtype=np.float32)
+        forth = self._flow.calc(first, second, nothing_known.copy())
+        back = self._flow.calc(second, first, nothing_known)
+
+        x, y = columns * o.stride, rows * o.stride
+        inner = cv2.erode(mask, np.ones((o.erosion, o.erosion), np.uint8))
+        move = forth[y, x]
+        landed = np.clip(np.round(np.stack([x, y], axis=1) + move).astype(int), 0, np.array(size) - 1)
+        disagreement = np.linalg.norm(move + back[landed[:, 1], landed[:, 0]], axis=1)
+        texture = _texture(view_i.pixels)[y, x]
+        good = (
+            (inner[y, x] > 0)
+            & (inner[landed[:, 1], landed[:, 0]] > 0)
+            & (disagreement < o.max_disagreement)
+            & (np.linalg.norm(move, axis=1) < o.max_flow)
+            & (texture > np.quantile(texture, o.texture_share))
+        )
+        chosen = np.flatnonzero(good)
+        if len(chosen) < o.min_matches:
+            return None
+        chosen = rng.choice(chosen, min(o.samples, len(chosen)), replace=False)
+        start = np.stack([x, y], axis=1)[chosen].astype(np.float32)
+        end = start + move[chosen]
+        target = cv2.remap(where, end[None, :, 0], end[None, :, 1], cv2.INTER_LINEAR)[0]
+        kept = np.flatnonzero(both)[chosen]
+        return SurfaceMatches(
+            first=i,
+            second=j,
+            triangles=cast.triangles[kept],
+            barycentric=cast.barycentric[kept],
+            first_pixels=view_i.to_picture(start.astype(np.float64)),
+            second_pixels=view_j.to_picture(target.astype(np.float64)),
+            sd=o.sd / view_j.scale,
+            effective_matches=o.effective_matches,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """The mesh points that the pixels of a coarse grid over a view see; rows and columns count grid steps."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    triangles: NDArray[np.int64]
+    barycentric: Array
+    corners: NDArray[np.int64]
+    shape: tuple[int, int]
+    coarse_shape: tuple[int, int]
+
+
+def working_camera(camera: PinholeCamera, view: FaceView, stride: int) -> PinholeCamera:
+    """The camera whose pixels are every ``stride``-th pixel of a view at working size."""
+    height, width = view.pixels.shape
+    factor = view.scale / stride
+    center = view.to_working(np.array([[camera.cx, camera.cy]]))[0] / stride
+    return PinholeCamera(
+        width=-(-width // stride),
+        height=-(-height // stride),
+        fx=camera.fx * factor,
+        fy=camera.fy * factor,
+        cx=float(center[0]),
+        cy=float(center[1]),
+        distortion=camera.distortion,
+    )
+
+
+def _facing(points: Array, normals: Array) -> Array:
+    length = np.linalg.norm(points, axis=1) * np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
+    return np.asarray(-np.einsum("nc,nc->n", normals, points) / length)
+
+
+def _texture(pixels: NDArray[np.uint8]) -> Array:
+    across, down = cv2.Sobel(pixels, cv2.CV_32F, 1, 0), cv2.Sobel(pixels, cv2.CV_32F, 0, 1)
+    return np.asarray(cv2.GaussianBlur(across * across + down * down, (0, 0), 4.0))
