@@ -8,6 +8,7 @@ low-rank factor plus a diagonal.
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,6 +21,24 @@ from recon_service.domain.morphable_model import LinearPoints, MorphableModel
 NAME = "ict-facemesh468-builtin"
 SCHEME = "facemesh468"
 MIN_FACING = 0.15
+ARRAYS = frozenset(
+    {
+        *(
+            "mean",
+            "identity",
+            "expression",
+            "normals",
+            "triangles",
+            "on_skin",
+            "usable",
+            "offset",
+            "response",
+        ),
+        *("dense_corners", "dense_barycentric"),
+        *("shared_factor", "shared_rest", "per_image_factor", "per_image_rest"),
+    }
+)
+"""What the file holds, beside its attribution."""
 
 
 def load_builtin(path: Path) -> MorphableModel:
@@ -81,8 +100,8 @@ def _covariance(arrays: dict[str, AnyArray], name: str) -> Array:
 def _read(path: Path) -> dict[str, AnyArray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError) as fault:
+            return {name: file[name] for name in ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as fault:
         raise WeightsUnavailable(
             "The built-in model cannot be read.", next_step="Restore weights/builtin.npz from the repository."
         ) from fault

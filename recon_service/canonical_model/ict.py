@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def load_ict(path: Path) -> MorphableModel:
             expression = reduced_expressions(file["ex_basis"].astype(np.float64))
             triangles = file["tris"].astype(np.int64)
             narrow = int(file["narrow_n"])
-    except (OSError, ValueError, KeyError) as fault:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as fault:
         raise WeightsUnavailable(
             "The dense canonical model cannot be read.",
             next_step="Run: recon weights pull ict_facekit/ict_face_model.npz",
@@ -57,5 +58,5 @@ def reduced_expressions(basis: Array) -> Array:
     flat = basis.reshape(len(basis), -1) * EXPRESSION_SD
     _, scale, directions = np.linalg.svd(flat, full_matrices=False)
     return np.asarray(
-        (scale[:EXPRESSION_MODES, None] * directions[:EXPRESSION_MODES]).reshape(EXPRESSION_MODES, -1, 3)
+        (scale[:EXPRESSION_MODES, None] * directions[:EXPRESSION_MODES]).reshape(-1, *basis.shape[1:])
     )
