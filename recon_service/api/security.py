@@ -33,11 +33,11 @@ class Needs:
                 "the request has no API key", next_step="Send the header 'Authorization: Bearer <key>'."
             )
         key = authenticate(token.strip(), on=service.stores, allow_development=service.development_keys)
+        request.state.api_key = key  # for the log, of refused requests too
         if not key.scopes.intersection(self.scopes):
             wanted = " or ".join(s.value for s in self.scopes)
             raise Forbidden(
                 f"this endpoint needs the scope {wanted}",
                 next_step=f"Use a key made with --scope {self.scopes[0].value}.",
             )
-        request.state.api_key = key
         return key

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -17,6 +16,7 @@ from recon_service.application.ports import Stores
 from recon_service.application.records import Scope
 from recon_service.bootstrap import open_stores
 from recon_service.settings import Settings
+from recon_service.telemetry import configure_logging
 from tests.unit.application.stores import ListQueue, ScriptedCompute
 
 
@@ -31,12 +31,12 @@ def fresh_service(tmp_path: Path) -> Iterator[Service]:
 
 
 def make_service(tmp_path: Path) -> Iterator[Service]:
+    configure_logging(level="error", format="json")
     small = Settings(
         state_dir=tmp_path / "state", max_selfie_bytes=2000, max_request_bytes=5000, upload_seconds=0.5
     )
     opened = open_stores(small)
-    compute: Any = ScriptedCompute()
-    yield Service(small, opened.stores, compute, ListQueue(), development_keys=True, checks={})
+    yield Service(small, opened.stores, ScriptedCompute(), ListQueue(), development_keys=True, checks={})
     opened.close()
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from recon_service.application.errors import Overloaded
 from recon_service.application.ports import Progress, Stores
 from recon_service.application.records import EnrollmentOutcome, SelfieReport
+from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.bootstrap import OpenStores, open_stores
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
+from recon_service.domain.template import Template
 from recon_service.settings import Settings
 
 GOOD = SelfieReport(True, QualityReport((QualityMeasure("sharpness", 1.0, "", 80.0, Verdict.GOOD),)))
@@ -47,6 +50,15 @@ class ScriptedCompute:
         self.seen.append(tuple(selfies))
         progress("fitting", 0.5)
         return self.script(selfies)
+
+    def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
+        raise Overloaded("this compute only reconstructs")
+
+    def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome:
+        raise Overloaded("this compute only reconstructs")
+
+    def mesh(self, template: Template) -> bytes:
+        raise Overloaded("this compute only reconstructs")
 
 
 def object_count(stores: Stores) -> int:
