@@ -44,12 +44,12 @@ class FolderObjectStore:
             _sync_folder(path.parent)
 
     def _rename(self, temporary: Path, path: Path) -> None:
-        # A delete may remove the empty folder between the two steps.
+        # A delete may remove the empty folder at any point of this.
         for _ in range(100):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 temporary.replace(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, FileExistsError):
                 continue
             return
         raise FileNotFoundError(path)

@@ -1,0 +1,265 @@
+"""What every database does for the use cases. A new one joins the list of fixtures and passes all of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from recon_service.application.ports import Database, IdempotencyState
+from recon_service.application.records import (
+    ApiKey,
+    Claim,
+    DeletionReceipt,
+    Operation,
+    OperationState,
+    Problem,
+    Scope,
+    SealedTemplate,
+    SelfieReport,
+    StoredSelfie,
+    WrappedKey,
+)
+from recon_service.domain.errors import Conflict, StorageFault
+from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
+from recon_service.storage.database import SqlDatabase, open_engine
+from recon_service.storage.schema import migrate
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=1)
+
+
+def sqlite(folder: Path) -> SqlDatabase:
+    engine = open_engine(f"sqlite:///{folder / 'recon.sqlite3'}")
+    migrate(engine)
+    return SqlDatabase(engine)
+
+
+DATABASES: dict[str, Callable[[Path], SqlDatabase]] = {"sqlite": sqlite}
+
+
+@pytest.fixture(params=sorted(DATABASES))
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    made = DATABASES[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+def operation(number: int = 1, subject: str = "ada") -> Operation:
+    return Operation(
+        f"op_{number}", subject, OperationState.QUEUED, "c", False, NOW + timedelta(seconds=number), NOW
+    )
+
+
+def template(number: int = 1, made_by: int = 1, subject: str = "ada") -> SealedTemplate:
+    moment = NOW + timedelta(seconds=number)
+    return SealedTemplate(
+        f"tpl_{number}", subject, f"op_{made_by}", "m", "s", "c", 50.0, moment, b"\x00sealed"
+    )
+
+
+def with_subject(database: Database, subject: str = "ada", operations: int = 1) -> None:
+    with database.transaction() as tx:
+        tx.subjects.add(WrappedKey(f"key_{subject}", subject, "master", b"\x01wrapped"), now=NOW)
+        for n in range(1, operations + 1):
+            tx.operations.add(operation(n, subject), [StoredSelfie(f"op_{n}", 0, f"selfies/op_{n}/0")])
+
+
+def claim(
+    database: Database, operation_id: str = "op_1", *, token: str = "t", stale: datetime = LONG_AGO
+) -> Claim | None:
+    with database.transaction() as tx:
+        return tx.operations.claim(operation_id, token=token, now=NOW, stale_before=stale)
+
+
+def test_what_was_stored_comes_back_whole(database: Database) -> None:
+    with_subject(database)
+    held = claim(database)
+    assert held is not None
+    measure = QualityMeasure("yaw", -12.5, "degrees", 40.0, Verdict.WARNING, "Look ahead.")
+    reports = (
+        SelfieReport(True, QualityReport((measure,))),
+        SelfieReport(False, None, Problem("image-empty", "d", "n")),
+    )
+    with database.transaction() as tx:
+        tx.templates.add(template())
+        tx.operations.finish(
+            held, state=OperationState.SUCCEEDED, now=NOW, selfies=reports, template_id="tpl_1", problem=None
+        )
+    with database.snapshot() as tx:
+        stored = tx.operations.get("op_1")
+        assert tx.templates.of_subject("ada") == [template()]
+        assert tx.templates.get("ada", "tpl_1") == template()
+        assert tx.templates.get("bob", "tpl_1") is None
+        assert tx.subjects.key("ada") == WrappedKey("key_ada", "ada", "master", b"\x01wrapped")
+    assert stored is not None
+    assert (stored.selfies, stored.ended_at, stored.template_id) == (reports, NOW, "tpl_1")
+    assert stored.created_at == operation().created_at
+    assert stored.version == 3
+
+
+def test_an_exception_rolls_everything_back(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction() as tx:  # noqa: PT012
+        tx.subjects.add(WrappedKey("k", "ada", "m", b""), now=NOW)
+        raise ZeroDivisionError
+    with database.snapshot() as tx:
+        assert tx.subjects.key("ada") is None
+
+
+def test_an_operation_is_claimed_by_one(database: Database) -> None:
+    with_subject(database)
+    claims: list[Claim | None] = []
+    threads = [
+        threading.Thread(target=lambda n=n: claims.append(claim(database, token=f"t{n}"))) for n in range(8)
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sum(c is not None for c in claims) == 1
+
+
+def test_a_silent_worker_loses_its_claim_and_can_write_nothing(database: Database) -> None:
+    with_subject(database)
+    old = claim(database, token="old")
+    assert claim(database, token="new") is None
+    new = claim(database, token="new", stale=NOW + timedelta(seconds=1))
+    assert old is not None
+    assert new is not None
+    assert new.operation.attempts == 2
+    with database.transaction() as tx:
+        assert not tx.operations.holds(old)
+        assert not tx.operations.report(old, stage="x", progress=0.9, now=NOW)
+        tx.operations.finish(old, state=OperationState.FAILED, now=NOW)
+        tx.operations.requeue(old, now=NOW)
+        assert tx.operations.holds(new)
+
+
+def test_an_end_is_final(database: Database) -> None:
+    with_subject(database)
+    held = claim(database)
+    assert held is not None
+    with database.transaction() as tx:
+        tx.operations.finish(held, state=OperationState.REJECTED, now=NOW)
+        tx.operations.requeue(held, now=NOW)
+        assert tx.operations.requeue_running(now=NOW, stale_before=None) == 0
+        assert tx.operations.queued() == []
+    assert claim(database, stale=NOW + timedelta(days=9)) is None
+
+
+def test_waiting_operations_come_oldest_first(database: Database) -> None:
+    with_subject(database, operations=3)
+    claim(database, "op_2")
+    with database.transaction() as tx:
+        assert tx.operations.queued() == ["op_1", "op_3"]
+        assert tx.operations.requeue_running(now=NOW, stale_before=LONG_AGO) == 0
+        assert tx.operations.requeue_running(now=NOW, stale_before=None) == 1
+        assert tx.operations.queued() == ["op_1", "op_2", "op_3"]
+
+
+def test_an_operation_has_one_template(database: Database) -> None:
+    with_subject(database, operations=2)
+    with database.transaction() as tx:
+        tx.templates.add(template(1))
+    with pytest.raises(Conflict), database.transaction() as tx:
+        tx.templates.add(template(2, made_by=1))
+    with database.transaction() as tx:
+        tx.templates.add(template(3, made_by=2))
+        assert [t.template_id for t in tx.templates.of_subject("ada")] == ["tpl_3", "tpl_1"]
+
+
+def test_nothing_is_stored_for_subjects_and_operations_that_are_not_there(database: Database) -> None:
+    with_subject(database)
+    for broken in (template(1, made_by=9), replace(template(1), subject_id="bob")):
+        with pytest.raises(Conflict), database.transaction() as tx:
+            tx.templates.add(broken)
+    with pytest.raises(Conflict), database.transaction() as tx:
+        tx.operations.add(operation(5, "bob"), [])
+    with pytest.raises(Conflict), database.transaction() as tx:
+        tx.subjects.add(WrappedKey("other", "ada", "m", b""), now=NOW)
+
+
+def test_erasing_a_subject_takes_all_of_it_and_nothing_else(database: Database) -> None:
+    with_subject(database, operations=2)
+    with database.transaction() as tx:
+        tx.subjects.add(WrappedKey("key_bob", "bob", "m", b""), now=NOW)
+        tx.operations.add(operation(7, "bob"), [StoredSelfie("op_7", 0, "selfies/op_7/0")])
+        tx.templates.add(template(1))
+        tx.idempotency.reserve(api_key_id="a", key="k", digest="d", subject_id="ada", now=NOW)
+        erasure = tx.subjects.erase("ada")
+        assert tx.subjects.erase("ada") is None
+    assert erasure is not None
+    assert (erasure.templates, erasure.operations) == (1, 2)
+    assert sorted(erasure.object_keys) == ["selfies/op_1/0", "selfies/op_2/0"]
+    with database.transaction() as tx:
+        assert tx.subjects.key("ada") is None
+        assert tx.operations.get("op_1") is None
+        assert tx.selfies.object_keys() == {"selfies/op_7/0"}
+        assert tx.operations.queued() == ["op_7"]
+        again = tx.idempotency.reserve(api_key_id="a", key="k", digest="other", subject_id="ada", now=NOW)
+        assert again.state is IdempotencyState.NEW
+
+
+def test_the_life_of_an_idempotency_key(database: Database) -> None:
+    with_subject(database)
+
+    def reserve(digest: str = "d", now: datetime = NOW) -> tuple[IdempotencyState, str | None]:
+        with database.transaction() as tx:
+            found = tx.idempotency.reserve(api_key_id="a", key="k", digest=digest, subject_id="ada", now=now)
+            return found.state, found.operation_id
+
+    assert reserve() == (IdempotencyState.NEW, None)
+    assert reserve() == (IdempotencyState.IN_FLIGHT, None)
+    assert reserve("other") == (IdempotencyState.OTHER_CONTENT, None)
+    assert reserve(now=NOW + timedelta(minutes=3)) == (IdempotencyState.NEW, None), "its process died"
+    with database.transaction() as tx:
+        tx.idempotency.release(api_key_id="a", key="k")
+    assert reserve() == (IdempotencyState.NEW, None)
+    with database.transaction() as tx:
+        tx.idempotency.complete(api_key_id="a", key="k", operation_id="op_1")
+        tx.idempotency.release(api_key_id="a", key="k")
+        assert tx.idempotency.release_in_flight() == 0
+    assert reserve() == (IdempotencyState.REPLAY, "op_1")
+    assert reserve("other") == (IdempotencyState.OTHER_CONTENT, None)
+    assert reserve(now=NOW + timedelta(hours=25)) == (IdempotencyState.NEW, None)
+
+
+def test_api_keys_and_receipts(database: Database) -> None:
+    key = ApiKey("id", "name", frozenset({Scope.OPS, Scope.VERIFY}), b"\x00" * 32, False, NOW)
+    receipt = DeletionReceipt("r", "digest", NOW, 1, 2, 3, 1, "mac")
+    with database.transaction() as tx:
+        tx.api_keys.add(key)
+        tx.receipts.add(receipt)
+        assert tx.api_keys.revoke("id", now=NOW)
+        assert not tx.api_keys.revoke("id", now=NOW)
+    with database.snapshot() as tx:
+        assert tx.api_keys.all() == [replace(key, revoked_at=NOW)]
+        assert tx.receipts.get("r") == receipt
+        assert tx.receipts.get("x") is None
+
+
+def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
+    with_subject(database)
+    with database.transaction() as writing:
+        writing.operations.requeue_running(now=NOW, stale_before=None)
+        writing.subjects.add(WrappedKey("k", "bob", "m", b""), now=NOW)
+        with database.snapshot() as reading:
+            assert reading.subjects.key("bob") is None
+            assert reading.subjects.key("ada") is not None
+
+
+def test_technical_failures_are_typed_and_do_not_repeat_values(tmp_path: Path) -> None:
+    database = sqlite(tmp_path)
+    with pytest.raises(StorageFault) as caught, database.transaction() as tx:
+        tx.subjects._connection.exec_driver_sql("INSERT INTO nowhere VALUES ('a-secret')")
+    assert "a-secret" not in str(caught.value)
+    database.close()
+    (tmp_path / "recon.sqlite3").write_bytes(b"this is no database" * 100)
+    for leftover in tmp_path.glob("recon.sqlite3-*"):
+        leftover.unlink()
+    with pytest.raises(StorageFault):
+        database.check()
