@@ -71,7 +71,7 @@ def load_noise_table(path: Path = RELEASED) -> NoiseTable:
             for name, entry in content["source"].items()
         }
         return NoiseTable(str(content["name"]), sources)
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as fault:
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, ValueError) as fault:
         raise InvalidValue(
             f"the noise table {path.name} cannot be read: {fault}",
             next_step="Restore it from the repository.",

@@ -56,6 +56,8 @@ def fnmr_at_fmr(genuine: Array, impostor: Array, fmr: float) -> float:
             next_step=f"Use at least {int(np.ceil(1 / fmr))} comparisons, or ask for a higher rate.",
         )
     allowed = int(np.floor(len(impostor) * fmr))
+    if allowed >= len(impostor):
+        return 0.0  # everything may match
     threshold = np.sort(impostor)[::-1][allowed]
     return float((genuine <= threshold).mean())
 
