@@ -34,6 +34,7 @@ COMMANDS = (
     Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys."),
     Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
     Command("weights", "recon_service.cli.weights", "List, pull, verify and build model files."),
+    Command("evaluate", "recon_service.cli.evaluate", "Measure error rates on recorded or simulated people."),
     Command("demo", "recon_service.cli.demo", "Show the whole path: enroll, fit, verify, with pictures."),
 )
 

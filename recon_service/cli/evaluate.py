@@ -1,0 +1,220 @@
+"""`recon evaluate`: error rates of a dataset of real or simulated people, through the application's own
+code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from recon_service.application.pipeline import FacePipeline
+from recon_service.assembly import ModelChoice, build_pipeline, load_model, use_one_thread
+from recon_service.comparison.noise import load_noise_table
+from recon_service.evaluation.cache import ObservationCache, default_cache_folder
+from recon_service.evaluation.dataset import Dataset
+from recon_service.evaluation.datasets.folder import folder
+from recon_service.evaluation.datasets.kinect2 import kinect2
+from recon_service.evaluation.harness import Plan, Report, evaluate
+from recon_service.evaluation.result import EvaluationResult, RowResult, as_json
+from recon_service.evaluation.rows import DEFAULT_ROWS, Row
+
+INTERRUPTED = 130
+
+app = typer.Typer(no_args_is_help=True)
+
+Root = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the recordings.")]
+Rows = Annotated[
+    str, typer.Option(help="Comma-separated rows, <enrollment>-<probe>: image5-depth3,depth1-depth1.")
+]
+People = Annotated[int | None, typer.Option("--subjects", min=2, help="Only the first so many people.")]
+Draws = Annotated[int, typer.Option(min=1, help="Enrollments and visits drawn per person.")]
+Seed = Annotated[int, typer.Option(help="Of the draws.")]
+Model = Annotated[ModelChoice, typer.Option(help="Canonical model.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+ReportTo = Annotated[
+    Path | None, typer.Option("--report", file_okay=False, help="Write report.html and result.json here.")
+]
+CrossValidate = Annotated[
+    bool, typer.Option("--cross-validate", help="Scores learned on other people, beside the released one.")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(file_okay=False, help="Folder for observations (biometric; closed to other users)."),
+]
+
+
+@app.command("kinect2")
+def kinect2_command(
+    root: Root,
+    rows: Rows = ",".join(DEFAULT_ROWS),
+    subjects: People = None,
+    draws: Draws = 18,
+    seed: Seed = 0,
+    model: Model = ModelChoice.AUTO,
+    jobs: Jobs = 2,
+    as_json_text: AsJson = False,
+    report: ReportTo = None,
+    cross_validate: CrossValidate = False,
+    cache: Cache = None,
+) -> None:
+    """Kinect v2 head crops: folders sNN with FF_ir.png and FF_depth.png."""
+    plan = Plan(_rows(rows), draws, seed, cross_validate, jobs)
+    _run(kinect2(root), subjects, plan, model, cache, as_json_text, report)
+
+
+@app.command("folder")
+def folder_command(
+    root: Root,
+    rows: Rows = ",".join(DEFAULT_ROWS),
+    subjects: People = None,
+    draws: Draws = 18,
+    seed: Seed = 0,
+    model: Model = ModelChoice.AUTO,
+    jobs: Jobs = 2,
+    as_json_text: AsJson = False,
+    report: ReportTo = None,
+    cross_validate: CrossValidate = False,
+    cache: Cache = None,
+) -> None:
+    """Your own recordings: SUBJECT/enroll/*.jpg and SUBJECT/probe/VISIT/NN_depth.png (docs/evaluation.md)."""
+    plan = Plan(_rows(rows), draws, seed, cross_validate, jobs)
+    _run(folder(root), subjects, plan, model, cache, as_json_text, report)
+
+
+def pipeline_of(choice: ModelChoice) -> FacePipeline:
+    """A pipeline in a process that computes with one thread."""
+    use_one_thread()
+    return build_pipeline(choice)
+
+
+def _rows(names: str) -> tuple[Row, ...]:
+    return tuple(dict.fromkeys(Row.parse(name.strip()) for name in names.split(",")))
+
+
+def _run(
+    dataset: Dataset,
+    subjects: int | None,
+    plan: Plan,
+    model: ModelChoice,
+    cache: Path | None,
+    as_json_text: bool,
+    report: Path | None,
+) -> None:
+    """Standard output carries the result and nothing else."""
+    console = Console(stderr=True)
+    # Before the children start: numpy reads it when it is first imported.
+    use_one_thread()
+    if subjects is not None:
+        dataset = dataset.first(subjects)
+    try:
+        with _bar(console) as progress:
+            progress("loading models", 0, 1)
+            result = evaluate(
+                dataset,
+                plan,
+                partial(pipeline_of, model),
+                model_name=load_model(model).name,
+                noise=load_noise_table(),
+                cache=ObservationCache.opened(cache or default_cache_folder()),
+                report=progress,
+            )
+    except KeyboardInterrupt:
+        console.print("Interrupted. What was observed is kept: the same command goes on from here.")
+        raise typer.Exit(INTERRUPTED) from None
+    if report is not None:
+        from recon_service.evaluation.report.page import write_report
+
+        console.print(str(write_report(result, report)), highlight=False, markup=False, soft_wrap=True)
+    if as_json_text:
+        typer.echo(json.dumps(as_json(result), indent=1))
+    else:
+        Console(width=None if Console().is_terminal else 140).print(table(result))
+
+
+def table(result: EvaluationResult) -> Table:
+    """The rows for people, in percent."""
+    printed = Table(title=f"{result.dataset}: {result.people} people, {result.model}")
+    for column in ("row", "score"):
+        printed.add_column(column, no_wrap=True)
+    for column in (
+        "genuine",
+        "impostor",
+        "EER %",
+        "95 %",
+        "FNMR % at FMR 1 %",
+        "at 0.1 %",
+        "AUC",
+        "Cllr",
+        "min",
+        "FTE %",
+        "FTA %",
+    ):
+        printed.add_column(column, justify="right")
+    for row in result.rows:
+        for cells in _lines(row):
+            printed.add_row(*cells)
+        printed.add_section()
+    return printed
+
+
+def _lines(row: RowResult) -> Iterator[list[str]]:
+    genuine = int(row.genuine.sum())
+    if row.refused:
+        yield [row.name, row.refused]
+    for number, score in enumerate(row.scores):
+        first = number == 0
+        head = [row.name if first else "", f"{score.name} ({score.calibration})"]
+        head += [f"{genuine:,}", f"{len(row.genuine) - genuine:,}"] if first else ["", ""]
+        if score.rates is None:
+            yield [*head, score.refused]
+            continue
+        r = score.rates
+        yield [
+            *head,
+            f"{100 * r.eer:.1f}",
+            "–".join(f"{100 * x:.1f}" for x in r.intervals["eer"] or ()),
+            *("–" if share is None else f"{100 * share:.1f}" for share in r.fnmr.values()),
+            f"{r.auc:.4f}",
+            "" if r.cllr is None else f"{r.cllr:.2f}",
+            f"{r.min_cllr:.2f}",
+            f"{100 * row.references.failure_rate:.1f}" if first else "",
+            f"{100 * row.probes.failure_rate:.1f}" if first else "",
+        ]
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Report]:
+    """One line on standard error; where that is no terminal, a line now and then."""
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        plain = _sparse(console)
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+            if not console.is_terminal:
+                plain(what, done, total)
+
+        yield report
+
+
+def _sparse(console: Console) -> Callable[[str, int, int], None]:
+    last = ["", -1]
+
+    def say(what: str, done: int, total: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        if [what, tenth] != last:
+            last[:] = [what, tenth]
+            console.print(f"{what} {done}/{total}", highlight=False, markup=False, soft_wrap=True)
+
+    return say

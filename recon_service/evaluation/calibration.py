@@ -1,0 +1,64 @@
+"""How far scores can be taken at their word: the best calibration in hindsight, and one that is learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import isotonic_regression, minimize
+
+from recon_service.domain.arrays import Array
+from recon_service.domain.errors import InvalidValue
+
+MAX_SLOPE = 100.0
+"""Perfectly separated scores would want an infinite one."""
+
+
+def min_cllr(genuine: Array, impostor: Array) -> float:
+    """The smallest Cllr, in bits, that any rising transformation of the scores can reach (Brümmer and du
+    Preez, 2006): what the scores lose by not telling people apart; Cllr less this is lost by calibration.
+
+    The best transformation is the isotonic regression of 'is genuine' on the scores (pool adjacent
+    violators), with both kinds weighted to equal prior odds.
+    """
+    if len(genuine) == 0 or len(impostor) == 0:
+        raise InvalidValue("a calibration needs genuine and impostor comparisons")
+    scores = np.concatenate([genuine, impostor])
+    levels, place = np.unique(scores, return_inverse=True)
+    # Tied scores are one level: no transformation can part them.
+    hits = np.bincount(place[: len(genuine)], minlength=len(levels)) / len(genuine)
+    misses = np.bincount(place[len(genuine) :], minlength=len(levels)) / len(impostor)
+    share = np.clip(isotonic_regression(hits / (hits + misses), weights=hits + misses).x, 0.0, 1.0)
+    with np.errstate(divide="ignore"):
+        cost_genuine = np.where(hits > 0, -np.log2(share), 0.0)
+        cost_impostor = np.where(misses > 0, -np.log2(1 - share), 0.0)
+    return float(hits @ cost_genuine + misses @ cost_impostor) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class AffineCalibration:
+    """score -> slope * score + offset, meant to be a natural log-likelihood ratio."""
+
+    slope: float
+    offset: float
+
+    @classmethod
+    def learned(cls, genuine: Array, impostor: Array) -> AffineCalibration:
+        """Logistic regression at equal prior odds: the slope (not negative) and offset of least Cllr."""
+        scale = float(np.std(np.concatenate([genuine, impostor]))) or 1.0
+
+        def cost(x: Array) -> tuple[float, Array]:
+            g, i = (x[0] * s / scale + x[1] for s in (genuine, impostor))
+            # d/dz log(1 + exp(-z)) = -1 / (1 + exp(z))
+            dg, di = -np.exp(-np.logaddexp(0, g)), np.exp(-np.logaddexp(0, -i))
+            slope = (dg * genuine).mean() / scale + (di * impostor).mean() / scale
+            value = np.logaddexp(0, -g).mean() + np.logaddexp(0, i).mean()
+            return float(value), np.array([slope, dg.mean() + di.mean()])
+
+        found = minimize(
+            cost, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0, MAX_SLOPE), (None, None)]
+        )
+        return cls(float(found.x[0]) / scale, float(found.x[1]))
+
+    def __call__(self, scores: Array) -> Array:
+        return np.asarray(self.slope * scores + self.offset)

@@ -1,0 +1,118 @@
+"""Which items of a person make up the two sides of a comparison: seeded draws.
+
+A draw puts the groups of a dataset into a random order that is the same for all people; a probe takes from
+the front of it, a reference from its back. So the rows of one draw are nested (the three pictures of
+``image3`` are among the five of ``image5``, the probes are the same), which makes them comparable, and no
+comparison within a draw shares a group, between two people either. Nothing depends on how many people, draws
+or rows there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recon_service.evaluation.dataset import Item, Subject
+from recon_service.evaluation.rows import Row, Side
+
+MAX_EXHAUSTIVE = 1000
+"""Single items are all compared up to this number of items on a side; more are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One side of comparisons: what a person shows at enrollment or at a visit."""
+
+    subject: str
+    kind: str
+    items: tuple[Item, ...]
+
+    @property
+    def groups(self) -> frozenset[str]:
+        return frozenset(item.group for item in self.items)
+
+    @property
+    def pose(self) -> str | None:
+        """Of a single item."""
+        return self.items[0].pose if len(self.items) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The samples of a row, each once. same: every item against every other of the same kind, so that
+    references are probes.
+    """
+
+    row: Row
+    references: tuple[Sample, ...]
+    probes: tuple[Sample, ...]
+    same: bool
+
+
+def drawn(row: Row, subjects: Sequence[Subject], *, draws: int, seed: int) -> Drawn:
+    """All samples of a row. Single items are all taken where they are few enough, else ``draws`` per
+    person. People who lack items for a draw give none.
+    """
+    if row.reference.count == row.probe.count == 1:
+        sides = [
+            tuple(
+                Sample(subject.name, side.kind, (item,))
+                for subject in subjects
+                for item in subject.items()
+                if item.medium is side.medium
+            )
+            for side in (row.reference, row.probe)
+        ]
+        if max(map(len, sides)) <= MAX_EXHAUSTIVE:
+            return Drawn(row, sides[0], sides[1], same=row.reference == row.probe)
+    references: dict[Sample, None] = {}
+    probes: dict[Sample, None] = {}
+    for subject in subjects:
+        items = subject.items()
+        for draw in range(draws):
+            pair = _pair(row, subject.name, items, f"{seed}/{draw}")
+            if pair is not None:
+                references[pair[0]] = probes[pair[1]] = None
+    return Drawn(row, tuple(references), tuple(probes), same=False)
+
+
+def _pair(row: Row, subject: str, items: Sequence[Item], draw: str) -> tuple[Sample, Sample] | None:
+    ordered = sorted(items, key=lambda i: (_rank(draw, i.group), _rank(draw, subject, i.label), i.label))
+    probe = _taken(row.probe, ordered)
+    reference = _taken(row.reference, ordered[::-1])
+    if probe is None or reference is None:
+        return None
+    first, second = Sample(subject, row.reference.kind, reference), Sample(subject, row.probe.kind, probe)
+    return (first, second) if first.groups.isdisjoint(second.groups) else None
+
+
+def _taken(side: Side, ordered: Sequence[Item]) -> tuple[Item, ...] | None:
+    """The first ``side.count`` items of the first visit that has so many, of as many poses and groups as
+    there are.
+    """
+    visits: dict[str, list[Item]] = {}
+    for item in ordered:
+        if item.medium is side.medium:
+            visits.setdefault(item.visit, []).append(item)
+    for visit in visits.values():
+        if len(visit) < side.count:
+            continue
+        taken: list[Item] = []
+        while len(taken) < side.count:
+            taken.append(
+                min(
+                    (item for item in visit if item not in taken),
+                    # min is stable: among equally new items the first in order.
+                    key=lambda item: (
+                        sum(item.pose is not None and item.pose == t.pose for t in taken),
+                        sum(item.group == t.group for t in taken),
+                    ),
+                )
+            )
+        return tuple(taken)
+    return None
+
+
+def _rank(*words: str) -> bytes:
+    return hashlib.sha256("/".join(words).encode()).digest()
