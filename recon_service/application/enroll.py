@@ -92,7 +92,7 @@ def _fitted(selfies: tuple[Selfie, ...], pipeline: FacePipeline) -> EnrollmentRe
         fit = fit_identity(pipeline.model, captures, landmark_model=pipeline.landmark_model)
     except FitFailed as problem:
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),))
-    found = doubts(fit, pipeline.model)
+    found = doubts(fit, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
     return EnrollmentResult(selfies, None if found else fit, found)
 
 

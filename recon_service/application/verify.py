@@ -13,6 +13,7 @@ from recon_service.comparison.policy import Policy, decide
 from recon_service.depth import depth_capture
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import DepthRejected, FitFailed
+from recon_service.domain.evidence import Capture
 from recon_service.domain.faces import FaceLandmarks
 from recon_service.domain.fit import Fit
 from recon_service.domain.posterior import IdentityPosterior
@@ -62,11 +63,12 @@ def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
     faults: list[tuple[str, str]] = []
     for frame in frames:
         try:
-            fit = observe_frame(frame, pipeline)
+            capture = frame_capture(frame, pipeline)
+            fit = fit_identity(pipeline.model, [capture], landmark_model=pipeline.landmark_model)
         except (DepthRejected, FitFailed) as problem:
             faults.append((problem.code, problem.next_step or problem.detail))
             continue
-        if found := doubts(fit, pipeline.model):
+        if found := doubts(fit, [capture], model=pipeline.model, landmark_model=pipeline.landmark_model):
             faults.extend(found)
         else:
             fits.append(fit)
@@ -76,15 +78,14 @@ def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
     )
 
 
-def observe_frame(frame: DepthFrame, pipeline: FacePipeline) -> Fit:
-    """The fit of one depth frame. Raises DepthRejected or FitFailed."""
-    capture = depth_capture(
+def frame_capture(frame: DepthFrame, pipeline: FacePipeline) -> Capture:
+    """The evidence in one depth frame. Raises DepthRejected."""
+    return depth_capture(
         frame,
         landmarks=_landmarks(frame, pipeline),
         model=pipeline.model,
         landmark_model=pipeline.landmark_model,
     )
-    return fit_identity(pipeline.model, [capture], landmark_model=pipeline.landmark_model)
 
 
 def _landmarks(frame: DepthFrame, pipeline: FacePipeline) -> FaceLandmarks | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recon_service.depth.cleaning import clean_depth
-from recon_service.depth.depth_only_start import pose_from_depth
+from recon_service.depth.depth_only_start import FAR_MM, NEAR_MM, pose_from_depth
 from recon_service.depth.landmark_start import pose_from_lifted
 from recon_service.depth.sensors import noise_of
 from recon_service.domain.depth_frame import DepthFrame
@@ -33,6 +33,7 @@ def depth_capture(
     if landmarks is not None:
         start = pose_from_lifted(landmarks, depth, frame.camera, landmark_model)
         evidence.append(LandmarkEvidence(landmarks))
-    if start is None:
+    # Landmarks lifted to where nobody stands: the depth alone says whether there is a face at all.
+    if start is None or not NEAR_MM < start.translation[2] < FAR_MM:
         start = pose_from_depth(depth, frame.camera, model)
     return Capture(frame.camera_name, frame.camera, tuple(evidence), start=start)
