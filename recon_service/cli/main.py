@@ -62,7 +62,7 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
             continue
         module = importlib.import_module(command.module)
         if hasattr(module, "command"):
-            app.command(command.name, help=command.help)(module.command)
+            app.command(command.name, help=module.command.__doc__ or command.help)(module.command)
         else:
             app.add_typer(module.app, name=command.name, help=command.help)
     return app
