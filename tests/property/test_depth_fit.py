@@ -124,7 +124,7 @@ def test_the_built_in_model_recovers_less_and_says_more_than_it_knows() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_posterior_does_not_depend_on_the_pose(dense: MorphableModel, seed: int) -> None:
-    """Without noise, means at different poses agree within the posterior's width, and each finds the truth."""
+    """Without noise, means at different poses agree within the posterior's width and find the truth."""
     rng = np.random.default_rng(seed)
     identity = rng.standard_normal(60)
     expression = 0.5 * rng.standard_normal(25)

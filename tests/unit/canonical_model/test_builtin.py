@@ -163,14 +163,15 @@ def test_an_archive_of_other_arrays_is_told(tmp_path: Path, load: Callable[[Path
 def test_the_script_makes_the_committed_file_again(weights_mirror: Path, tmp_path: Path) -> None:
     script, out = bundled_directory() / "build_builtin.py", tmp_path / "builtin.npz"
     folder = weights_mirror / "ict_facekit"
-    subprocess.run(
-        [sys.executable, str(script), "--ict", str(folder / "ict_face_model.npz")]
-        + ["--registration", str(folder / "facemesh468_on_ict.npz")]
-        + ["--observation", str(folder / "facemesh_observation_model.npz"), "--out", str(out)],
-        check=True,
-        capture_output=True,
-        cwd=bundled_directory().parent,
-    )
+    inputs = {
+        "--ict": folder / "ict_face_model.npz",
+        "--registration": folder / "facemesh468_on_ict.npz",
+        "--observation": folder / "facemesh_observation_model.npz",
+        "--out": out,
+    }
+    arguments = [str(part) for pair in inputs.items() for part in pair]
+    root = bundled_directory().parent
+    subprocess.run([sys.executable, str(script), *arguments], check=True, capture_output=True, cwd=root)
     with np.load(FILE) as committed, np.load(out) as made:
         assert sorted(committed.files) == sorted(made.files)
         for name in committed.files:

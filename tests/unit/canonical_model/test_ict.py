@@ -30,7 +30,12 @@ def test_directions_are_orthogonal_and_sorted_by_variance(weights_mirror: Path) 
 def grid(side: int) -> Mesh:
     v, u = np.mgrid[0:side, 0:side].astype(np.float64)
     corner = np.arange(side * side).reshape(side, side)
-    a, b, c, d = corner[:-1, :-1].ravel(), corner[:-1, 1:].ravel(), corner[1:, :-1].ravel(), corner[1:, 1:].ravel()  # fmt: skip
+    a, b, c, d = (
+        corner[:-1, :-1].ravel(),
+        corner[:-1, 1:].ravel(),
+        corner[1:, :-1].ravel(),
+        corner[1:, 1:].ravel(),
+    )
     vertices = np.stack([u.ravel(), v.ravel(), np.zeros(side * side)], axis=1)
     return Mesh(vertices, np.concatenate([np.stack([a, b, d], 1), np.stack([a, d, c], 1)]))
 

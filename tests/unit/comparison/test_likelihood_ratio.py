@@ -132,7 +132,7 @@ def test_a_common_offset_of_a_source_is_taken_out_by_its_center() -> None:
 
 def test_two_spaces_are_not_compared() -> None:
     rng = np.random.default_rng(5)
-    with pytest.raises(ModelMismatch, match="test/1.*other"):
+    with pytest.raises(ModelMismatch, match=r"test/1.*other"):
         score(random_posterior(rng), random_posterior(rng, space="other"))
 
 

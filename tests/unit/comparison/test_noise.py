@@ -24,12 +24,9 @@ def test_the_released_table_knows_the_sources_that_the_service_has() -> None:
 
 
 def test_a_table_is_read_as_written(tmp_path: Path) -> None:
-    noise = load_noise_table(
-        written(
-            tmp_path,
-            'name = "n"\n[source.generic]\ninflation = 2\n[source.x]\ninflation=1.5\nspread=0.25\ncenter=[1,2.5]',
-        )
-    )
+    entry = "inflation=1.5\nspread=0.25\ncenter=[1,2.5]"
+    text = f'name = "n"\n[source.generic]\ninflation = 2\n[source.x]\n{entry}'
+    noise = load_noise_table(written(tmp_path, text))
     assert noise.name == "n"
     assert noise.of("generic") == SourceNoise(2.0)
     assert (noise.of("x").inflation, noise.of("x").spread) == (1.5, 0.25)

@@ -11,8 +11,11 @@ from recon_service.domain.morphable_model import LinearPoints, MorphableModel
 
 RNG = np.random.default_rng(4)
 POINTS = LinearPoints(
-    RNG.normal(0, 50, (8, 3)), RNG.standard_normal((8, 3, 5)), RNG.standard_normal((8, 3, 2)), np.tile([0, 0, 1.0], (8, 1))
-)  # fmt: skip
+    RNG.normal(0, 50, (8, 3)),
+    RNG.standard_normal((8, 3, 5)),
+    RNG.standard_normal((8, 3, 2)),
+    np.tile([0, 0, 1.0], (8, 1)),
+)
 MODEL = MorphableModel(
     "small", "test/5", POINTS, np.array([[0, 1, 2], [3, 4, 5]]), np.array([0, 6]), np.array([True, False])
 )

@@ -35,8 +35,14 @@ def test_what_are_no_landmarks_is_refused(arguments: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"information": 0.0}, {"information": np.nan}, {"rows": (0, 468)}, {"rows": (-1,)}, {"independent_sd": 0.0}],
-)  # fmt: skip
+    [
+        {"information": 0.0},
+        {"information": np.nan},
+        {"rows": (0, 468)},
+        {"rows": (-1,)},
+        {"independent_sd": 0.0},
+    ],
+)
 def test_impossible_weights_and_rows_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         LandmarkEvidence(LANDMARKS, **arguments)

@@ -66,8 +66,9 @@ def test_two_normal_distributions_have_the_error_of_theory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("genuine", "impostor", "eer", "auc"), [([2, 3], [0, 1], 0, 1), ([0, 1], [2, 3], 0.5, 0), ([1], [1], 0.5, 0.5)]
-)  # fmt: skip
+    ("genuine", "impostor", "eer", "auc"),
+    [([2, 3], [0, 1], 0, 1), ([0, 1], [2, 3], 0.5, 0), ([1], [1], 0.5, 0.5)],
+)
 def test_extremes(genuine: list[float], impostor: list[float], eer: float, auc: float) -> None:
     """Scores in the wrong order: the hull of the ROC never lies above chance."""
     g, i = np.array(genuine, float), np.array(impostor, float)

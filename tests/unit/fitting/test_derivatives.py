@@ -58,7 +58,9 @@ def truth(rng: np.random.Generator, log_focals: np.ndarray) -> tuple[Person, Sta
 @pytest.mark.parametrize("distorted", [False, True])
 def test_landmarks(seed: int, independent_sd: float | None, distorted: bool) -> None:
     person, state = truth(np.random.default_rng(seed), np.array([0.0]))
-    camera = PinholeCamera(960, 1280, 1000.0, 1040.0, 470.0, 650.0, (0.05, -0.02, 0.001, 0.0, 0.0) if distorted else (0.0,) * 5)  # fmt: skip
+    camera = PinholeCamera(
+        960, 1280, 1000.0, 1040.0, 470.0, 650.0, (0.05, -0.02, 0.001, 0.0, 0.0) if distorted else (0.0,) * 5
+    )
     shown = seen_by(person, state.poses[0], camera=camera, log_focal_sd=0.1)
     (evidence,) = shown.evidence
     assert isinstance(evidence, LandmarkEvidence)
@@ -74,7 +76,15 @@ def test_landmarks_of_a_camera_that_is_known_do_not_touch_the_focal_length() -> 
     person, state = truth(np.random.default_rng(5), np.array([]))
     shown = seen_by(person, state.poses[0])
     layout = Layout.of(builtin_model(), [shown])
-    term = LandmarkTerm(0, shown, LandmarkEvidence(shown.evidence[0].landmarks), landmark_model(), layout, start=state.poses[0], images=1)  # type: ignore[union-attr]  # fmt: skip
+    term = LandmarkTerm(
+        0,
+        shown,
+        LandmarkEvidence(shown.evidence[0].landmarks),
+        landmark_model(),
+        layout,
+        start=state.poses[0],
+        images=1,
+    )  # type: ignore[union-attr]
     assert layout.size == 60 + 25 + 6
     assert_consistent(term, state, layout, tolerance=2e-4)
 
@@ -87,12 +97,20 @@ def test_evidence_that_counts_half_has_half_the_information() -> None:
     layout = Layout.of(builtin_model(), [shown])
     matrices = [
         equations_at(
-            LandmarkTerm(0, shown, replace(evidence, information=share), landmark_model(), layout, start=state.poses[0], images=1),
+            LandmarkTerm(
+                0,
+                shown,
+                replace(evidence, information=share),
+                landmark_model(),
+                layout,
+                start=state.poses[0],
+                images=1,
+            ),
             state,
             layout,
         ).matrix
         for share in (1.0, 0.5)
-    ]  # fmt: skip
+    ]
     np.testing.assert_allclose(matrices[1], 0.5 * matrices[0], rtol=1e-9, atol=1e-9 * matrices[0].max())
 
 
@@ -146,7 +164,12 @@ def test_the_depth_surface() -> None:
 
 def test_nothing_measured_adds_nothing() -> None:
     term, state, layout = flat_face(np.array([0.0, 0.0, 1.0]))
-    capture = Capture("x", PinholeCamera(400, 400, 500.0, 500.0, 200.0, 200.0), (DepthSurfaceEvidence(np.zeros((400, 400)), 1.0, 800.0),), start=state.poses[0])  # fmt: skip
+    capture = Capture(
+        "x",
+        PinholeCamera(400, 400, 500.0, 500.0, 200.0, 200.0),
+        (DepthSurfaceEvidence(np.zeros((400, 400)), 1.0, 800.0),),
+        start=state.poses[0],
+    )
     evidence = capture.evidence[0]
     assert isinstance(evidence, DepthSurfaceEvidence)
     empty = DepthSurfaceTerm(0, capture, evidence, builtin_model(), layout)

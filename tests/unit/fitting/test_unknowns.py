@@ -21,7 +21,10 @@ def captures(sds: tuple[float, ...]) -> list[Capture]:
 @pytest.mark.parametrize("sds", [(0.0,), (0.25,), (0.05, 0.0, 0.25, 0.05), (0.1, 0.1, 0.1)])
 def test_columns_are_disjoint_and_complete(sds: tuple[float, ...]) -> None:
     layout = Layout.of(builtin_model(), captures(sds))
-    own = [[*range(layout.size)[layout.expression(i)], *range(layout.size)[layout.pose(i)]] for i in range(len(sds))]  # fmt: skip
+    own = [
+        [*range(layout.size)[layout.expression(i)], *range(layout.size)[layout.pose(i)]]
+        for i in range(len(sds))
+    ]
     focal = range(layout.identity_modes, layout.identity_modes + len(layout.focal_sds))
     every = [*range(layout.size)[layout.identity], *focal, *(c for part in own for c in part)]
     assert sorted(every) == list(range(layout.size))
