@@ -17,8 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from recon_service.application.pipeline import FacePipeline
-from recon_service.assembly import ModelChoice, build_pipeline, load_model, use_one_thread
-from recon_service.comparison.noise import load_noise_table
+from recon_service.assembly import ModelChoice, build_pipeline, use_one_thread
 from recon_service.evaluation.cache import ObservationCache, default_cache_folder
 from recon_service.evaluation.dataset import Dataset
 from recon_service.evaluation.datasets.folder import folder
@@ -119,12 +118,14 @@ def _run(
     try:
         with _bar(console) as progress:
             progress("loading models", 0, 1)
+            # Here too, and first: what is missing is said once, before any child starts.
+            pipeline = pipeline_of(model)
             result = evaluate(
                 dataset,
                 plan,
                 partial(pipeline_of, model),
-                model_name=load_model(model).name,
-                noise=load_noise_table(),
+                model_name=pipeline.model.name,
+                noise=pipeline.noise,
                 cache=ObservationCache.opened(cache or default_cache_folder()),
                 report=progress,
             )

@@ -17,7 +17,7 @@ from recon_service.evaluation.dataset import Item, Subject
 from recon_service.evaluation.rows import Row, Side
 
 MAX_EXHAUSTIVE = 1000
-"""Single items are all compared up to this number of items on a side; more are drawn."""
+"""Single items of one kind are all compared up to this number of them; more are drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,19 @@ class Drawn:
 
 
 def drawn(row: Row, subjects: Sequence[Subject], *, draws: int, seed: int) -> Drawn:
-    """All samples of a row. Single items are all taken where they are few enough, else ``draws`` per
-    person. People who lack items for a draw give none.
+    """All samples of a row: ``draws`` per person and side, fewer where two draws coincide. Single items
+    against others of the same kind are all taken where they are few enough. People who lack items for a draw
+    give none.
     """
-    if row.reference.count == row.probe.count == 1:
-        sides = [
-            tuple(
-                Sample(subject.name, side.kind, (item,))
-                for subject in subjects
-                for item in subject.items()
-                if item.medium is side.medium
-            )
-            for side in (row.reference, row.probe)
-        ]
-        if max(map(len, sides)) <= MAX_EXHAUSTIVE:
-            return Drawn(row, sides[0], sides[1], same=row.reference == row.probe)
+    if row.reference == row.probe and row.probe.count == 1:
+        every = tuple(
+            Sample(subject.name, row.probe.kind, (item,))
+            for subject in subjects
+            for item in subject.items()
+            if item.medium is row.probe.medium
+        )
+        if len(every) <= MAX_EXHAUSTIVE:
+            return Drawn(row, every, every, same=True)
     references: dict[Sample, None] = {}
     probes: dict[Sample, None] = {}
     for subject in subjects:

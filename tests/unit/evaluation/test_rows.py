@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from recon_service.domain.errors import InvalidValue
+from recon_service.evaluation.observing import OBSERVERS
+from recon_service.evaluation.rows import DEFAULT_ROWS, KINDS, Row, Side
+
+
+@pytest.mark.parametrize("name", [*DEFAULT_ROWS, "image5-image1", "depthonly3-depth10"])
+def test_a_row_is_its_name(name: str) -> None:
+    assert str(Row.parse(name)) == name
+
+
+def test_a_row_names_enrollment_and_probe() -> None:
+    assert Row.parse("image5-depth3") == Row(Side("image", 5), Side("depth", 3))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "image5", "image5-depth", "image0-depth1", "voice1-depth1", "image5 depth3"]
+)
+def test_what_is_no_row_is_told(name: str) -> None:
+    with pytest.raises(InvalidValue):
+        Row.parse(name)
+
+
+def test_every_kind_can_be_observed() -> None:
+    assert KINDS.keys() == OBSERVERS.keys()
