@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from recon_service.domain.arrays import Array
 
 MIN_FACING = 0.15
 """Smallest z of the outward normal in the head frame: leaves out the inside of lips and lids and the back
 of the jaw.
+"""
+
+HIDING_RADIUS_MM, HIDING_DEPTH_MM = 3.0, 8.0
+"""A vertex is hidden if another one within this distance across the view lies so much nearer to the camera;
+the steepest skin, the side of the nose, rises less.
 """
 
 RIM_RINGS = 2
@@ -25,7 +31,7 @@ def spread_points(
     """
     eligible = np.zeros(len(mean), dtype=bool)
     eligible[:narrow] = True
-    eligible &= (normals[:, 2] > MIN_FACING) & ~near_border(triangles, len(mean))
+    eligible &= (normals[:, 2] > MIN_FACING) & ~near_border(triangles, len(mean)) & ~hidden_from_front(mean)
     candidates = np.flatnonzero(eligible)
     points = mean[candidates]
     chosen = [int(np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
@@ -35,6 +41,13 @@ def spread_points(
         chosen.append(farthest)
         np.minimum(distance, np.linalg.norm(points - points[farthest], axis=1), out=distance)
     return np.asarray(candidates[np.sort(chosen)])
+
+
+def hidden_from_front(mean: Array) -> NDArray[np.bool_]:
+    """(V,) True where another part of the face stands before the vertex: nostrils, folds of the jaw."""
+    neighbors = cKDTree(mean[:, :2]).query_ball_point(mean[:, :2], HIDING_RADIUS_MM)
+    front = np.array([mean[near, 2].max() for near in neighbors])
+    return np.asarray(front - mean[:, 2] > HIDING_DEPTH_MM)
 
 
 def near_border(triangles: NDArray[np.int64], vertices: int) -> NDArray[np.bool_]:

@@ -32,7 +32,8 @@ class Mesh:
         """
         corners = self.vertices[self.triangles]
         faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normals = np.zeros_like(self.vertices)
-        for k in range(3):
-            np.add.at(normals, self.triangles[:, k], faces)
+        corner = self.triangles.T.reshape(-1)
+        count = len(self.vertices)
+        sums = [np.bincount(corner, np.tile(faces[:, axis], 3), minlength=count) for axis in range(3)]
+        normals = np.stack(sums, axis=1)
         return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12))
