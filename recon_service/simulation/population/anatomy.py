@@ -18,6 +18,8 @@ EYE_STEPS = (24, 14)
 MOUTH_DEPTH_MM = 9.0
 """How far behind the lips the inside of the mouth lies."""
 HAIR_STEPS = (96, 64)
+EAR_MM = 77.0
+"""Farther to the side are the ears, where no hair grows."""
 SHOULDER_STEPS = (48, 24)
 SCALP_CENTER = np.array([0.0, 38.0, -22.0])
 """Head frame of the mean, mm: rays from here meet the scalp."""
@@ -68,6 +70,7 @@ def sample_hair(basis: DenseBasis, rng: np.random.Generator) -> HairStyle:
     bumps = rng.integers(2**31)
 
     def hairline(points: Array) -> Array:
+        """Border with the same random waves wherever it is asked for."""
         return _hairline(points, front, temple) + 3.0 * smooth_field(
             points, 9.0, np.random.default_rng(bumps)
         )
@@ -77,10 +80,13 @@ def sample_hair(basis: DenseBasis, rng: np.random.Generator) -> HairStyle:
     points = np.concatenate([shell, basis.mean])
     height = thickness * (1 + 0.25 * smooth_field(points, 25.0, rng)) + 0.6 * smooth_field(points, 5.0, rng)
     # Where no hair grows it dives below the skin.
-    grown = np.clip(hairline(points) / 12.0, -1.0, 1.0)
+    border = hairline(points)
+    on_skin = border[len(shell) :]
+    np.minimum(on_skin, EAR_MM - np.abs(basis.mean[:, 0]), out=on_skin, where=basis.mean[:, 1] < 70.0)
+    grown = np.clip(border / 12.0, -1.0, 1.0)
     lift = np.where(grown > 0, np.maximum(height, 0.5) * np.sqrt(np.abs(grown)), 40.0 * grown)
     shell = shell + ball.vertices * lift[: len(shell), None]
-    return HairStyle(hairline(basis.mean), lift[len(shell) :], Mesh(shell, ball.triangles))
+    return HairStyle(on_skin, lift[len(shell) :], Mesh(shell, ball.triangles))
 
 
 def assembled(basis: DenseBasis, neutral: Array, skin: Array, hair: HairStyle) -> Figure:
@@ -115,13 +121,13 @@ def _hairline(points: Array, front: float, temple: float) -> Array:
 
 
 def _eye_center(lids: Array) -> Array:
-    """Center of a ball of EYE_RADIUS_MM on which the rim of the lids (N, 3) rests, by Gauss-Newton."""
+    """Center of a ball of EYE_RADIUS_MM just behind the rim of the lids (N, 3), by Gauss-Newton."""
     center = lids.mean(axis=0) - np.array([0.0, 0.0, EYE_RADIUS_MM - 2.0])
     for _ in range(10):
         away = center - lids
         distance = np.linalg.norm(away, axis=1)
         jacobian = away / distance[:, None]
-        step = np.linalg.lstsq(jacobian, EYE_RADIUS_MM - 0.2 - distance, rcond=None)[0]
+        step = np.linalg.lstsq(jacobian, EYE_RADIUS_MM + 0.5 - distance, rcond=None)[0]
         center = center + np.clip(step, -2.0, 2.0)
     return np.asarray(center)
 

@@ -37,12 +37,14 @@ LIGHTING_PX: Final = 42.0
 SEEN_COSINE: Final = (0.30, 0.60)
 """A portrait tells nothing about skin turned away further than the first, and all beyond the second."""
 LANDMARK_STRIDE: Final = 2
-SPAN_MM: Final = {"astronaut": (-92.0, 48.0), "grace-hopper": (-92.0, -12.0)}
+DEEPEST: Final = 0.6
+"""Limit of the logarithm of a detail's contrast."""
+SPAN_MM: Final = {"astronaut": (-92.0, 56.0), "grace-hopper": (-92.0, -6.0)}
 """Heights of the mean head between which a portrait shows skin: hair, collars and glasses lie beyond."""
 MAX_ANGLE: Final = 1.2
 """Radians around the head to either side: the ears lie beyond."""
 ANY_SPAN_MM: Final = (-92.0, 75.0)
-SPAN_FADE_MM: Final = 12.0
+SPAN_FADE_MM: Final = 25.0
 
 
 def free_portraits() -> dict[str, bytes]:
@@ -121,7 +123,9 @@ def delighted(color: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[
         around = blurred_where(log, weight + 1e-6, LIGHTING_PX)
         dark = (log - around).mean(axis=2)
         weight = (seen * np.exp(-((dark / 0.3) ** 2))).astype(np.float32)
-    return np.clip(log - around, -1.8, 0.6).astype(np.float32)
+    detail = np.clip(log - around, -1.8, 0.6)
+    # Folds and shadows are the portrait's shape, which is not the head's: the deepest are softened.
+    return np.asarray(DEEPEST * np.tanh(detail / DEEPEST), dtype=np.float32)
 
 
 def filled(detail: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:

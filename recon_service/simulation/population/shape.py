@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, diags
+from scipy.spatial import cKDTree
 
 from recon_service.canonical_model.space import IDENTITY_MODES
 from recon_service.domain.arrays import Array
@@ -21,6 +22,8 @@ COEFFICIENT_LIMIT = 3.5
 """Identity coefficients end here: beyond it faces of the model stop looking like faces."""
 AT_REST = 0.10
 """How far the lids of a relaxed face are closed, as a coefficient of the blink."""
+LID_MM, LID_SHARE = 20.0, 0.3
+"""Displacement fields over less than the first are weaker by the second at the rims of the lids."""
 NORMAL_SMOOTHING = 25
 """Rounds of averaging of the directions of displacement over neighbors, so that the two sides of a lid move
 together."""
@@ -95,7 +98,9 @@ def sample_shape(basis: DenseBasis, spec: ShapeSpec, rng: np.random.Generator) -
     level = float(np.exp(spec.level_sd * rng.standard_normal()))
     along = np.zeros(len(basis.mean))
     for extent, strength in spec.patches:
-        along += level * strength * smooth_field(basis.mean, extent, rng)
+        # A lid is as wide as the smaller fields: they would open one half of an eye and close the other.
+        kept = 1.0 if extent > LID_MM else 1 - (1 - LID_SHARE) * _near_eyes(basis)
+        along += level * strength * kept * smooth_field(basis.mean, extent, rng)
     extent, strength = spec.drift
     drift = np.stack([smooth_field(basis.mean, extent, rng) for _ in range(3)], axis=1)
     displacement = along[:, None] * basis.outward + level * strength * drift
@@ -170,6 +175,13 @@ def unexplained(basis: DenseBasis, vertices: Array, *, modes: int = IDENTITY_MOD
     # Normal equations: the modes are orthogonal enough, and the residual is not sensitive.
     solution = np.linalg.solve(design.T @ design, design.T @ target)
     return np.asarray((target - design @ solution).reshape(-1, 3))
+
+
+def _near_eyes(basis: DenseBasis) -> Array:
+    """(V,) 1 at the rims of the lids, falling to 0 over a centimetre."""
+    rims = np.concatenate([basis.mean[loop] for loop in basis.borders[:2]])
+    distance = cKDTree(rims).query(basis.mean)[0]
+    return np.asarray(np.exp(-((distance / 8.0) ** 2)))
 
 
 def _borders(mean: Array, triangles: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:

@@ -132,7 +132,7 @@ def sample_skin(plan: SkinPlan, rng: np.random.Generator, *, hairline: Map) -> S
         hairs = np.clip(0.8 + 0.22 * cloudy(0.5, rng), 0, 1.3)
         log = _covered(log, np.clip(strength * thick * hairs, 0, 0.95), hair * 1.6 + 0.01)
     brows = _warped(plan.brows, _warp(rng, 1.8, 14.0, lift=rng.normal(0, 1.5)))
-    strands = np.clip(0.9 + 0.3 * cloudy(0.5, rng), 0, 1.3)
+    strands = np.clip(0.95 + 0.2 * cloudy(0.45, rng), 0, 1.3)
     log = _covered(log, np.clip(brows * strands * rng.uniform(0.35, 0.95), 0, 0.95), hair * 1.5 + 0.01)
     log = _covered(log, plan.lashes * rng.uniform(0.35, 0.8), np.array([0.02, 0.014, 0.012]))
     root = np.clip((hairline + 1.5 + 1.5 * cloudy(0.8, rng)) / 9.0, 0, 1).astype(np.float32)
@@ -184,7 +184,7 @@ def _details(details: Sequence[Map], rng: np.random.Generator) -> Map:
     out = np.zeros((SIDE, SIDE, 3), np.float32)
     for share, detail in zip(shares, details, strict=True):
         turned = detail[:, ::-1] if rng.random() < 0.5 else detail
-        gain = rng.uniform(0.35, 0.8)
+        gain = rng.uniform(0.35, 0.75)
         out += np.float32(share**0.7 * gain) * _warped(
             np.ascontiguousarray(turned), _warp(rng, WARP_MM, 18.0)
         )
@@ -210,10 +210,10 @@ def _moles(rng: np.random.Generator) -> Map:
     out = np.zeros((SIDE, SIDE), np.float32)
     for _ in range(rng.poisson(9.0)):
         center = rng.integers((SIDE // 5, SIDE // 6), (4 * SIDE // 5, 3 * SIDE // 4))
-        radius = float(np.clip(rng.gamma(2.0, 0.45), 0.5, 2.2)) / PIXEL_MM
+        radius = float(np.clip(rng.gamma(2.0, 0.3), 0.4, 1.3)) / PIXEL_MM
         axes = (max(1, round(radius)), max(1, round(radius * rng.uniform(0.7, 1.0))))
         cv2.ellipse(
-            out, tuple(int(c) for c in center), axes, rng.uniform(0, 180), 0, 360, rng.uniform(0.3, 1.0), -1
+            out, tuple(int(c) for c in center), axes, rng.uniform(0, 180), 0, 360, rng.uniform(0.15, 0.7), -1
         )
     return _soft(out, 1.2)
 

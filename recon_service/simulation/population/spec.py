@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from recon_service.domain.errors import InvalidValue
 
-GENERATOR: Final = 1
-"""Raised by whoever changes what a specification generates: cached pictures of other versions are not used.
-"""
 NAMES: Final = {
     name: number
     for number, name in enumerate(
@@ -83,9 +82,18 @@ class PopulationSpec:
         return np.random.default_rng([self.seed, NAMES[purpose], *numbers])
 
     def key(self) -> str:
-        """24 hexadecimal digits: equal for specifications that give equal subjects (whose number does not
-        matter).
+        """24 hexadecimal digits: equal where the subjects are equal. Their number does not matter; the code of
+        the simulation does.
         """
-        content = asdict(self) | {"generator": GENERATOR}
+        content = asdict(self) | {"generator": _generator()}
         del content["subjects"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@cache
+def _generator() -> str:
+    """Digest of the code that generates: files rendered by another version are not used again."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
