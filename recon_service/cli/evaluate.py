@@ -22,9 +22,11 @@ from recon_service.evaluation.cache import ObservationCache, default_cache_folde
 from recon_service.evaluation.dataset import Dataset
 from recon_service.evaluation.datasets.folder import folder
 from recon_service.evaluation.datasets.kinect2 import kinect2
+from recon_service.evaluation.datasets.synthetic import Sensor, synthetic
 from recon_service.evaluation.harness import Plan, Report, evaluate
 from recon_service.evaluation.result import EvaluationResult, RowResult, as_json
 from recon_service.evaluation.rows import DEFAULT_ROWS, Row
+from recon_service.simulation.population import PopulationSpec
 
 INTERRUPTED = 130
 
@@ -88,6 +90,41 @@ def folder_command(
     """Your own recordings: SUBJECT/enroll/*.jpg and SUBJECT/probe/VISIT/NN_depth.png (docs/evaluation.md)."""
     plan = Plan(_rows(rows), draws, seed, cross_validate, jobs)
     _run(folder(root), subjects, plan, model, cache, as_json_text, report)
+
+
+@app.command("synthetic")
+def synthetic_command(
+    population: Annotated[int, typer.Option(min=0, help="Seed of the population.")] = 0,
+    sensor: Annotated[Sensor, typer.Option(help="Simulated depth camera.")] = Sensor.STRUCTURED_LIGHT,
+    degraded: Annotated[bool, typer.Option("--degraded", help="Selfies through a poor phone.")] = False,
+    images: Annotated[
+        bool, typer.Option("--with-images", help="Depth frames come with a color picture.")
+    ] = False,
+    texture_folder: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="A scan whose colors join the portraits'."),
+    ] = None,
+    rows: Rows = "image1-depth3,image3-depth3,image5-depth3,depth3-depth3",
+    subjects: Annotated[int, typer.Option(min=2, help="How many people.")] = 100,
+    seed: Seed = 0,
+    model: Model = ModelChoice.AUTO,
+    jobs: Jobs = 2,
+    as_json_text: AsJson = False,
+    report: ReportTo = None,
+    cross_validate: CrossValidate = False,
+    cache: Cache = None,
+) -> None:
+    """People who do not exist: rendered selfies, simulated depth. The first run renders them."""
+    folder_of_files = ObservationCache.opened(cache or default_cache_folder()).folder / "population"
+    spec = PopulationSpec(
+        seed=population,
+        subjects=subjects,
+        texture_folder=str(texture_folder.resolve()) if texture_folder is not None else None,
+    )
+    dataset = synthetic(spec, sensor=sensor, degraded=degraded, images=images, cache=folder_of_files)
+    # Two visits were made and one session of selfies: further draws would repeat them.
+    plan = Plan(_rows(rows), 4, seed, cross_validate, jobs)
+    _run(dataset, None, plan, model, cache, as_json_text, report)
 
 
 def pipeline_of(choice: ModelChoice) -> FacePipeline:

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from recon_service.domain.arrays import Array
 
 RESAMPLES = 500
-QUANTILES = 400
-"""Bin edges at quantiles of the genuine and of the impostor scores, and as many in the impostors' top 1 %."""
+QUANTILES = 150
+"""Bin edges at as many quantiles of the genuine scores, of the impostor scores, of the genuine scores' lowest
+2 % and of the impostor scores' highest 2 %.
+"""
 LEVEL = 0.95
 
 
@@ -73,7 +75,8 @@ def resamples(
             [
                 np.quantile(scores[genuine], np.linspace(0, 1, QUANTILES)),
                 np.quantile(scores[~genuine], np.linspace(0, 1, QUANTILES)),
-                np.quantile(scores[~genuine], np.linspace(0.99, 1, QUANTILES)),
+                np.quantile(scores[genuine], np.linspace(0, 0.02, QUANTILES)),
+                np.quantile(scores[~genuine], np.linspace(0.98, 1, QUANTILES)),
             ]
         )
     )

@@ -51,7 +51,8 @@ class ObservationCache:
     def get(self, key: str) -> Observation | None:
         """The observation under this key; None if there is none, or one that cannot be read."""
         try:
-            with np.load(self._path(key), allow_pickle=False) as file:
+            # Opened here: numpy leaves a file open that is no archive.
+            with self._path(key).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 facts = json.loads(str(file["facts"]))
                 posterior = None
                 if "mean" in file:

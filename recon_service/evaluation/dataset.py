@@ -30,7 +30,8 @@ class Item:
 
     label: its name among the items of its medium. visit: items of one visit may be taken together. group:
     what the two sides of a comparison must not share (a moment, or a pose where all was recorded in one
-    session). pose: how the head was turned, as the dataset calls it, or None where it is not known.
+    session). pose: how the head was turned, as the dataset calls it, or None where it is not known. rank: its
+    place in a guided session, of which a sample takes the first items instead of any.
     """
 
     medium: Medium
@@ -38,6 +39,7 @@ class Item:
     visit: str
     group: str
     pose: str | None = None
+    rank: int | None = None
 
 
 class Subject(Protocol):

@@ -86,8 +86,8 @@ def _pair(row: Row, subject: str, items: Sequence[Item], draw: str) -> tuple[Sam
 
 
 def _taken(side: Side, ordered: Sequence[Item]) -> tuple[Item, ...] | None:
-    """The first ``side.count`` items of the first visit that has so many, of as many poses and groups as
-    there are.
+    """``side.count`` items of the first visit that has so many: the first in order that differ in pose and
+    group as far as they can, or the first of a guided session.
     """
     visits: dict[str, list[Item]] = {}
     for item in ordered:
@@ -96,6 +96,8 @@ def _taken(side: Side, ordered: Sequence[Item]) -> tuple[Item, ...] | None:
     for visit in visits.values():
         if len(visit) < side.count:
             continue
+        if all(item.rank is not None for item in visit):
+            return tuple(sorted(visit, key=lambda item: item.rank or 0)[: side.count])
         taken: list[Item] = []
         while len(taken) < side.count:
             taken.append(

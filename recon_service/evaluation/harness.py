@@ -163,14 +163,18 @@ def _score(
     by_person = tuple(
         _part(name, genuine, missed, (people == number).any(axis=1)) for number, name in enumerate(names)
     )
+    poses = [
+        np.array([sample.pose or "" for sample in side], dtype=np.str_)[rows]
+        for side, rows in ((usable.references, pairs.reference), (usable.probes, pairs.probe))
+    ]
     by_pose: dict[str, tuple[Part, ...]] = {}
-    for title, side, rows in (
-        ("enrollment", usable.references, pairs.reference),
-        ("probe", usable.probes, pairs.probe),
-    ):
-        poses = np.array([sample.pose or "" for sample in side], dtype=np.str_)[rows]
-        known = [str(pose) for pose in np.unique(poses) if pose]
-        by_pose[title] = tuple(_part(pose, genuine, missed, poses == pose) for pose in known)
+    # Where references are probes, a comparison belongs to both of its poses.
+    kinds = {"either side": poses} if usable.same else {"enrollment": poses[:1], "probe": poses[1:]}
+    for title, ends in kinds.items():
+        known = [str(pose) for pose in np.unique(np.concatenate(ends)) if pose]
+        by_pose[title] = tuple(
+            _part(pose, genuine, missed, np.any([end == pose for end in ends], axis=0)) for pose in known
+        )
     return ScoreResult(
         scored.name,
         scored.calibration,

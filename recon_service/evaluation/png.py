@@ -18,5 +18,6 @@ def png(pixels: NDArray[Any], *, focal_35mm: float | None = None) -> bytes:
     if focal_35mm is not None:
         exif.get_ifd(EXIF_DIRECTORY)[FOCAL_LENGTH_35MM] = round(focal_35mm)
     buffer = io.BytesIO()
-    PillowImage.fromarray(pixels).save(buffer, "PNG", exif=exif, compress_level=1)
+    # As bytes: an Exif object whose main directory is empty would be left out.
+    PillowImage.fromarray(pixels).save(buffer, "PNG", exif=exif.tobytes(), compress_level=1)
     return buffer.getvalue()

@@ -14,27 +14,34 @@ import scipy
 import recon_service
 from recon_service.weights import bundled_directory
 
-SOURCES = (
-    "domain",
-    "imaging",
-    "detection",
-    "quality",
-    "reconstruction",
-    "fitting",
-    "depth",
-    "canonical_model",
-    "application/enroll.py",
-    "application/verify.py",
-    "application/pipeline.py",
-    "assembly.py",
-    "evaluation/kinect2.py",
-    "evaluation/png.py",
-    "evaluation/datasets",
-    "evaluation/observing.py",
+NOT_INVOLVED = (
+    "api",
+    "cli",
+    "comparison",
+    "demo",
+    "evaluation/report",
+    "simulation",
+    "storage",
+    "telemetry.py",
+    "web",
 )
-"""Below recon_service/: what turns bytes into a posterior. Comparison and statistics are not among them:
-they are computed anew at every run.
+"""Below recon_service/: what cannot change a posterior. Comparison and statistics are computed anew at every
+run; simulated people carry the version of their generator in their fingerprints.
 """
+STATISTICS = (
+    "bootstrap",
+    "calibration",
+    "comparisons",
+    "draws",
+    "harness",
+    "metrics",
+    "rates",
+    "result",
+    "rows",
+    "scores",
+    "split",
+    "whitening",
+)
 
 
 @cache
@@ -44,12 +51,14 @@ def code_version() -> str:
     """
     digest = hashlib.sha256()
     root = Path(recon_service.__file__).parent
-    for name in SOURCES:
-        place = root / name
-        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(path.relative_to(root).as_posix().encode())
-                digest.update(path.read_bytes())
+    out = [root / name for name in NOT_INVOLVED]
+    out += [root / "evaluation" / f"{name}.py" for name in STATISTICS]
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".pyc", ".tflite") or path.is_dir():
+            continue
+        if not any(path == one or one in path.parents for one in out):
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
     for path in (bundled_directory() / "manifest.toml", *sorted(bundled_directory().glob("builtin*.npz"))):
         digest.update(path.read_bytes())
     libraries = (platform.machine(), np.__version__, scipy.__version__, cv2.__version__)

@@ -18,7 +18,7 @@ INK, FAINT, GENUINE, IMPOSTOR = "#1c2733", "#c9d1d9", "#12785a", "#b4432f"
 COLORS = {LLR: "#1f5fae", COSINE: "#8a6d1c", CENTERED_LLR: "#7a3fa0", WHITENED_COSINE: "#12785a"}
 TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8)
 DET_POINTS = 500
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -53,7 +53,7 @@ def summary(rows: Sequence[RowResult]) -> str:
     for row, score in shown:
         if row.name != last:
             at, last = at + 0.6, row.name
-            ticks.append((at, row.name))
+            ticks.append((at + 0.5 * (len([s for s in row.scores if s.rates is not None]) - 1), row.name))
         rates = score.rates
         assert rates is not None
         low, high = rates.intervals["eer"] or (rates.eer, rates.eer)
@@ -67,7 +67,7 @@ def summary(rows: Sequence[RowResult]) -> str:
     axes.grid(axis="y", visible=False)
     axes.set(xlim=(0, 60), xlabel="equal error rate, % (line: 95 % interval; 50 is guessing)")
     axes.invert_yaxis()
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
     return _svg(figure)
 
 
@@ -80,8 +80,7 @@ def det(row: RowResult) -> str:
         if score.values is None:
             continue
         fmr, fnmr = rates_by_threshold(score.values[row.genuine], score.values[~row.genuine])
-        # Beyond the last comparison there is nothing to draw, not a rate of zero.
-        x, y = (np.clip(ndtri(np.clip(rate, 1e-9, 1 - 1e-9)), lowest, highest) for rate in (fmr, fnmr))
+        x, y = (ndtri(np.clip(rate, 1e-9, 1 - 1e-9)) for rate in (fmr, fnmr))
         axes.plot(x, y, color=COLORS[score.name], lw=1.5, label=score.name)
     axes.plot([lowest, highest], [lowest, highest], color=FAINT, lw=1, ls="--")
     for fmr_point in (1e-3, 1e-2):
@@ -91,7 +90,7 @@ def det(row: RowResult) -> str:
     axes.set_yticks(marks, names)
     axes.set(xlim=(lowest, highest), ylim=(lowest, highest), aspect="equal")
     axes.set(xlabel="false match rate, %", ylabel="false non-match rate, %")
-    axes.legend(loc="upper right", fontsize=8)
+    axes.legend(loc="lower left", fontsize=8, frameon=False)
     return _svg(figure)
 
 
@@ -132,7 +131,7 @@ def histogram(row: RowResult, score: ScoreResult) -> str:
     axes.set(xlabel=f"{score.name}: {label}", ylabel="% of comparisons")
     if score.name in (LLR, CENTERED_LLR):
         axes.axvline(0, color=INK, lw=0.8, ls=":")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=2)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=2, frameon=False)
     return _svg(figure)
 
 
@@ -149,7 +148,7 @@ def breakdown(parts: Sequence[Part], title: str) -> str:
     axes.set_xticks(at, [part.name for part in parts], rotation=60 if len(parts) > 12 else 0)
     axes.grid(axis="x", visible=False)
     axes.set(ylabel="%", xlabel=title)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8, frameon=False)
     return _svg(figure)
 
 

@@ -186,7 +186,7 @@ def _row(row: RowResult) -> Iterator[str]:
     few = len(people) < len(main.by_person)
     yield charts.breakdown(people, f"people, the {MANY_PEOPLE} worst" if few else "people, worst first")
     for side, parts in (main.by_pose or {}).items():
-        yield charts.breakdown(parts, f"pose of the {side}")
+        yield charts.breakdown(parts, f"pose, {side}")
     yield "</div>"
 
 
