@@ -20,7 +20,7 @@ from recon_service.weights import WeightsMissing, bundled_directory, locate
 BUILTIN = "builtin.npz"
 LANDMARK_PASSES = 2
 """The second crop follows the first landmarks: on infrared faces it took the error rate of one depth frame
-from 6.7 to 5.5 % (benchmarks/kinect_depth.py)."""
+from 6.7 to 5.5 % (`recon evaluate kinect2`)."""
 
 
 class ModelChoice(StrEnum):

@@ -16,6 +16,8 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats import t as student
 
 from recon_service.domain.arrays import Array
 
@@ -25,6 +27,8 @@ QUANTILES = 150
 2 % and of the impostor scores' highest 2 %.
 """
 LEVEL = 0.95
+MAX_SHIFT = 0.15
+"""Least share of resamples on one side of the estimate that is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,21 @@ def resamples(
             yield Resample(fmr, np.clip(fnmr, 0.0, 1.0))
 
 
-def interval(values: list[float]) -> tuple[float, float] | None:
-    """The central 95 % of a statistic over the resamples; None without any."""
-    if not values:
+def interval(values: list[float], estimate: float, people: int) -> tuple[float, float] | None:
+    """The 95 % interval of a statistic over the resamples; None without any.
+
+    Two corrections for few people. Resamples are lumpier than the sample, and the convex hull makes lumpy
+    error rates look smaller: the percentiles are moved by twice the median bias of the resamples against the
+    estimate (Efron's bias-corrected percentiles, 1981). And a resample varies as if the variance were divided
+    by n, not n - 1, and the normal quantile stands for Student's: the percentiles are moved outward
+    (Hesterberg, What teachers should know about the bootstrap, The American Statistician 69(4), 2015).
+    """
+    if not values or people < 2:
         return None
-    low, high = np.percentile(values, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(low), float(high)
+    drawn = np.array(values)
+    below = float((drawn < estimate).mean() + 0.5 * (drawn == estimate).mean())
+    bias = float(ndtri(np.clip(below, MAX_SHIFT, 1 - MAX_SHIFT)))
+    quantile = float(student.ppf((1 + LEVEL) / 2, people - 1) * np.sqrt(people / (people - 1)))
+    low, high = np.quantile(drawn, ndtr([2 * bias - quantile, 2 * bias + quantile]))
+    # A bias as large as the spread says that the resamples tell little: the estimate stays inside.
+    return min(float(low), estimate), max(float(high), estimate)

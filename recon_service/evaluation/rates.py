@@ -67,17 +67,18 @@ def rates(
     for name, fmr in OPERATING_POINTS.items():
         refused[name] = refusal(fmr, len(impostor), pairs)
         fnmr[name] = None if refused[name] else fnmr_at_fmr(genuine, impostor, fmr)
+    eer, auc = equal_error_rate(genuine, impostor), area_under_curve(genuine, impostor)
     drawn = list(resamples(scores, first, second, people, seed=seed))
     intervals = {
-        "eer": interval([draw.equal_error_rate() for draw in drawn]),
-        "auc": interval([draw.area_under_curve() for draw in drawn]),
+        "eer": interval([draw.equal_error_rate() for draw in drawn], eer, people),
+        "auc": interval([draw.area_under_curve() for draw in drawn], auc, people),
     }
     for name, fmr in OPERATING_POINTS.items():
-        held = [] if fnmr[name] is None else [draw.fnmr_at(fmr) for draw in drawn]
-        intervals[f"fnmr_at_fmr_{name}"] = interval(held)
+        at, key = fnmr[name], f"fnmr_at_fmr_{name}"
+        intervals[key] = None if at is None else interval([draw.fnmr_at(fmr) for draw in drawn], at, people)
     return Rates(
-        eer=equal_error_rate(genuine, impostor),
-        auc=area_under_curve(genuine, impostor),
+        eer=eer,
+        auc=auc,
         fnmr=fnmr,
         min_cllr=min_cllr(genuine, impostor),
         cllr=cllr(genuine, impostor) if is_llr else None,

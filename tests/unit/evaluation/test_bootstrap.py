@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from recon_service.domain.arrays import Array
 from recon_service.evaluation.bootstrap import interval, resamples
@@ -46,12 +47,13 @@ def test_weights_of_one_give_the_rates_themselves() -> None:
 
 def test_intervals_cover_the_truth_of_the_population() -> None:
     rng = np.random.default_rng(7)
-    truth = equal_error_rate(*separated(population(rng, 400, each=1)))
+    # Genuine scores are N(2, 0.7² + 0.7²), impostor scores N(0, 0.5² + 0.7²).
+    truth = float(norm.cdf(-2 / (np.hypot(0.7, 0.7) + np.hypot(0.5, 0.7))))
     covered, widths = [], []
     for trial in range(60):
         scores, first, second = population(rng, 25)
         values = [d.equal_error_rate() for d in resamples(scores, first, second, 25, seed=trial, count=120)]
-        low, high = interval(values) or (1.0, 0.0)
+        low, high = interval(values, equal_error_rate(*separated((scores, first, second))), 25) or (1.0, 0.0)
         covered.append(low <= truth <= high)
         widths.append(high - low)
     # 95 % nominal; drawing comparisons instead of people would cover about two thirds.
@@ -71,7 +73,8 @@ def test_more_people_narrow_the_interval_more_comparisons_do_not() -> None:
         for _ in range(6):
             scores, first, second = population(rng, people, each=each)
             drawn = resamples(scores, first, second, people, count=150)
-            low, high = interval([d.equal_error_rate() for d in drawn]) or (0.0, 0.0)
+            estimate = equal_error_rate(*separated((scores, first, second)))
+            low, high = interval([d.equal_error_rate() for d in drawn], estimate, people) or (0.0, 0.0)
             found.append(high - low)
         return float(np.mean(found))
 
@@ -83,4 +86,4 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     compared = population(np.random.default_rng(2), 10)
     values = [[d.equal_error_rate() for d in resamples(*compared, 10, count=20)] for _ in range(2)]
     assert values[0] == values[1]
-    assert interval([]) is None
+    assert interval([], 0.1, 10) is None
