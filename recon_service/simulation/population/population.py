@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from recon_service.domain.errors import InvalidValue
 from recon_service.simulation.population.kept import Kept
@@ -11,6 +13,9 @@ from recon_service.simulation.population.person import Person
 from recon_service.simulation.population.resources import Resources
 from recon_service.simulation.population.spec import PopulationSpec
 from recon_service.simulation.population.subject import SyntheticSubject
+
+RECENT: Final = 4
+"""So many people stay in memory, 20 MB each."""
 
 
 class SyntheticPopulation:
@@ -24,6 +29,8 @@ class SyntheticPopulation:
         self.spec = spec
         self._cache = cache
         self._resources = Resources(spec)
+        # Who asks for one selfie after the other should not have the skin painted anew each time.
+        self._person = lru_cache(maxsize=RECENT)(lambda index: Person(spec, self._resources, index))
 
     def __len__(self) -> int:
         return self.spec.subjects
@@ -40,7 +47,7 @@ class SyntheticPopulation:
         if not 0 <= index < len(self):
             raise InvalidValue(f"there is no subject {index}; the population has {len(self)}")
         kept = Kept(self._cache).within(self.spec.key(), f"{index:05d}")
-        return SyntheticSubject(Person(self.spec, self._resources, index), kept)
+        return SyntheticSubject(self._person(index), kept)
 
 
 def _rebuilt(spec: PopulationSpec, cache: Path | None) -> SyntheticPopulation:

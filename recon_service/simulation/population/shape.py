@@ -100,9 +100,9 @@ def sample_shape(basis: DenseBasis, spec: ShapeSpec, rng: np.random.Generator) -
     for extent, strength in spec.patches:
         # A lid is as wide as the smaller fields: they would open one half of an eye and close the other.
         kept = 1.0 if extent > LID_MM else 1 - (1 - LID_SHARE) * _near_eyes(basis)
-        along += level * strength * kept * smooth_field(basis.mean, extent, rng)
+        along += level * strength * kept * _field(basis, extent, rng)
     extent, strength = spec.drift
-    drift = np.stack([smooth_field(basis.mean, extent, rng) for _ in range(3)], axis=1)
+    drift = np.stack([_field(basis, extent, rng) for _ in range(3)], axis=1)
     displacement = along[:, None] * basis.outward + level * strength * drift
     return HeadShape(np.clip(identity, -COEFFICIENT_LIMIT, COEFFICIENT_LIMIT), displacement)
 
@@ -175,6 +175,14 @@ def unexplained(basis: DenseBasis, vertices: Array, *, modes: int = IDENTITY_MOD
     # Normal equations: the modes are orthogonal enough, and the residual is not sensitive.
     solution = np.linalg.solve(design.T @ design, design.T @ target)
     return np.asarray((target - design @ solution).reshape(-1, 3))
+
+
+def _field(basis: DenseBasis, extent: float, rng: np.random.Generator) -> Array:
+    """(V,) a smooth random field whose root mean square over the face is 1: a wide field has so few waves on
+    a face that its strength would differ by half between heads.
+    """
+    field = smooth_field(basis.mean, extent, rng)
+    return np.asarray(field / np.sqrt((field[: basis.narrow] ** 2).mean()))
 
 
 def _near_eyes(basis: DenseBasis) -> Array:

@@ -38,7 +38,7 @@ class ShapeSpec:
     tail_freedom: float = 6.0
     patches: tuple[tuple[float, float], ...] = ((40.0, 0.8), (15.0, 0.65), (6.0, 0.22))
     drift: tuple[float, float] = (40.0, 0.5)
-    level_sd: float = 0.15
+    level_sd: float = 0.13
 
     def __post_init__(self) -> None:
         if self.tail_freedom <= 2:
@@ -82,7 +82,7 @@ class PopulationSpec:
         return np.random.default_rng([self.seed, NAMES[purpose], *numbers])
 
     def key(self) -> str:
-        """24 hexadecimal digits: equal where the subjects are equal. Their number does not matter; the code of
+        """24 hexadecimal digits: equal where the subjects are. Their number does not matter; the code of
         the simulation does.
         """
         content = asdict(self) | {"generator": _generator()}

@@ -11,25 +11,29 @@ from recon_service.domain.mesh import Mesh
 from recon_service.simulation.population.kept import Kept
 from recon_service.simulation.population.person import Person
 from recon_service.simulation.population.selfies import Photograph, guided, photograph
+from recon_service.simulation.population.shape import DenseBasis
 from recon_service.simulation.population.visits import Visit, VisitFrame
 from recon_service.simulation.sensors import DepthSensor
 
 
 class SyntheticSubject:
-    """A person, the same for the same specification and index whatever else was asked for before."""
+    """A person, the same for the same specification and index whatever else was asked for before.
+
+    person: the body behind the pictures, for tests and drawings.
+    """
 
     def __init__(self, person: Person, kept: Kept) -> None:
-        self._person = person
+        self.person = person
         self._kept = kept
 
     @property
     def index(self) -> int:
-        return self._person.index
+        return self.person.index
 
     @property
     def identity_name(self) -> str:
         """Name of the person, stating the seed."""
-        return f"synthetic-{self._person.spec.seed}-{self.index:05d}"
+        return f"synthetic-{self.person.spec.seed}-{self.index:05d}"
 
     def selfies(
         self, count: int = 5, *, yaws: Sequence[float] | None = None, degraded: bool = False
@@ -45,9 +49,14 @@ class SyntheticSubject:
     ) -> list[Photograph]:
         """The same selfies as files, with the truth about them."""
         return [
-            photograph(self._person, number, angles, self._kept, degraded=degraded)
+            photograph(self.person, number, angles, self._kept, degraded=degraded)
             for number, angles in enumerate(guided(count, yaws))
         ]
+
+    def photograph(self, number: int, *, degraded: bool = False) -> Photograph:
+        """The guided selfie ``number``, from 0, by itself."""
+        angles = guided(number + 1, None)[number]
+        return photograph(self.person, number, angles, self._kept, degraded=degraded)
 
     def visit(
         self, sensor: DepthSensor, visit_index: int = 0, frames: int = 3, *, images: bool = False
@@ -62,9 +71,19 @@ class SyntheticSubject:
         self, sensor: DepthSensor, visit_index: int = 0, frames: int = 3, *, images: bool = False
     ) -> list[VisitFrame]:
         """The same with the truth about each frame."""
-        return Visit(self._person, sensor, visit_index).frames(frames, self._kept, images=images)
+        return [self.visit_frame(sensor, visit_index, number, images=images) for number in range(frames)]
+
+    def visit_frame(
+        self, sensor: DepthSensor, visit_index: int, number: int, *, images: bool = False
+    ) -> VisitFrame:
+        """The frame ``number`` of a visit, from 0, by itself."""
+        return Visit(self.person, sensor, visit_index).frame(number, self._kept, images=images)
+
+    @property
+    def basis(self) -> DenseBasis:
+        """The dense model that the face's vertices belong to."""
+        return self.person.resources.basis
 
     def face(self, expression: Array | None = None) -> Mesh:
         """The true face, mm, head frame, on the dense model's vertices; expression: (56,), None: neutral."""
-        basis = self._person.resources.basis
-        return Mesh(self._person.shape.vertices(basis, expression), basis.triangles)
+        return Mesh(self.person.shape.vertices(self.basis, expression), self.basis.triangles)

@@ -85,11 +85,8 @@ class Visit:
     sensor: DepthSensor
     number: int
 
-    def frames(self, count: int, kept: Kept, *, images: bool) -> list[VisitFrame]:
-        """The first ``count`` frames."""
-        return [self._frame(number, kept, images=images) for number in range(count)]
-
-    def _frame(self, number: int, kept: Kept, *, images: bool) -> VisitFrame:
+    def frame(self, number: int, kept: Kept, *, images: bool) -> VisitFrame:
+        """The frame ``number``, whatever other frames are asked for."""
         held, change = self._expression(-1), self._expression(number)
         expression = 0.7 * held + 0.3 * change
         station = station_of(self.sensor)
@@ -200,13 +197,13 @@ def measured(
         np.where(hits.mask, hits.cosine, across),
         hits.mask & (part != Part.CLOTH),
     )
-    depth = _without_scale_error(sensor).measure(truth, camera, rng) * (1 + scale)
+    depth = without_scale_error(sensor).measure(truth, camera, rng) * (1 + scale)
     unlucky = correlated(depth.shape, HAIR_PATCH_PX, rng) < norm.ppf(HAIR_LOST)
     depth[(part == Part.HAIR) & unlucky] = 0.0
     return np.round(np.clip(depth * STEPS_PER_MM, 0, 65535)).astype(np.uint16)
 
 
-def _without_scale_error(sensor: DepthSensor) -> DepthSensor:
+def without_scale_error(sensor: DepthSensor) -> DepthSensor:
     """The same sensor with its scale error set to zero: a visit draws one for all of its frames."""
     if not hasattr(sensor, "scale_sd"):
         return sensor
