@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -26,9 +27,15 @@ from recon_service.evaluation.datasets.synthetic import Sensor, synthetic
 from recon_service.evaluation.harness import Plan, Report, evaluate
 from recon_service.evaluation.result import EvaluationResult, RowResult, as_json
 from recon_service.evaluation.rows import DEFAULT_ROWS, Row
+from recon_service.evaluation.scores import Calibration
 from recon_service.simulation.population import PopulationSpec
 
 INTERRUPTED = 130
+ORIGIN = {
+    Calibration.NONE: "",
+    Calibration.RELEASED: " (released)",
+    Calibration.CROSS_VALIDATED: " (learned)",
+}
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -181,7 +188,12 @@ def _run(
 
 def table(result: EvaluationResult) -> Table:
     """The rows for people, in percent."""
-    printed = Table(title=f"{result.dataset}: {result.people} people, {result.model}")
+    printed = Table(
+        title=f"{result.dataset}: {result.people} people, {result.model}",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for column in ("row", "score"):
         printed.add_column(column, no_wrap=True)
     for column in (
@@ -189,32 +201,52 @@ def table(result: EvaluationResult) -> Table:
         "impostor",
         "EER %",
         "95 %",
-        "FNMR % at FMR 1 %",
-        "at 0.1 %",
+        "FNMR %\nat FMR 1 %",
+        "\nat 0.1 %",
         "AUC",
         "Cllr",
         "min",
         "FTE %",
         "FTA %",
     ):
-        printed.add_column(column, justify="right")
+        printed.add_column(column, justify="right", no_wrap=True)
     for row in result.rows:
         for cells in _lines(row):
             printed.add_row(*cells)
         printed.add_section()
+    printed.caption = "\n".join(refusals(result))
+    printed.caption_justify = "left"
     return printed
+
+
+def refusals(result: EvaluationResult) -> list[str]:
+    """Why figures are missing, each reason once."""
+    reasons = [
+        reason
+        for row in result.rows
+        for reason in (row.refused, *(score.refused for score in row.scores))
+        if reason
+    ]
+    points = [
+        f"{row.name}, FMR {point}: {reason}"
+        for row in result.rows
+        for score in row.scores[-1:]
+        if score.rates is not None
+        for point, reason in score.rates.refused.items()
+    ]
+    return [f"–  {line}" for line in dict.fromkeys([*reasons, *points])]
 
 
 def _lines(row: RowResult) -> Iterator[list[str]]:
     genuine = int(row.genuine.sum())
     if row.refused:
-        yield [row.name, row.refused]
+        yield [row.name, "–"]
     for number, score in enumerate(row.scores):
         first = number == 0
-        head = [row.name if first else "", f"{score.name} ({score.calibration})"]
+        head = [row.name if first else "", f"{score.name}{ORIGIN[score.calibration]}"]
         head += [f"{genuine:,}", f"{len(row.genuine) - genuine:,}"] if first else ["", ""]
         if score.rates is None:
-            yield [*head, score.refused]
+            yield [*head, "–"]
             continue
         r = score.rates
         yield [

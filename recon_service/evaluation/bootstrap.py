@@ -107,10 +107,16 @@ def interval(values: list[float], estimate: float, people: int) -> tuple[float, 
     estimate (Efron's bias-corrected percentiles, 1981). And a resample varies as if the variance were divided
     by n, not n - 1, and the normal quantile stands for Student's: the percentiles are moved outward
     (Hesterberg, What teachers should know about the bootstrap, The American Statistician 69(4), 2015).
+    Without any error in any resample there is nothing to resample: the bound is then that of n people without
+    an error (1 - 0.05^(1/n)).
     """
     if not values or people < 2:
         return None
     drawn = np.array(values)
+    if estimate in (0.0, 1.0) and (drawn == estimate).all():
+        # Nobody was missed, so no resample misses anybody: the share of people that n such people still allow.
+        bound = 1 - (1 - LEVEL) ** (1 / people)
+        return (0.0, bound) if estimate == 0.0 else (1 - bound, 1.0)
     below = float((drawn < estimate).mean() + 0.5 * (drawn == estimate).mean())
     bias = float(ndtri(np.clip(below, MAX_SHIFT, 1 - MAX_SHIFT)))
     quantile = float(student.ppf((1 + LEVEL) / 2, people - 1) * np.sqrt(people / (people - 1)))

@@ -87,3 +87,12 @@ def test_the_same_seed_gives_the_same_interval() -> None:
     values = [[d.equal_error_rate() for d in resamples(*compared, 10, count=20)] for _ in range(2)]
     assert values[0] == values[1]
     assert interval([], 0.1, 10) is None
+
+
+def test_no_error_among_few_people_is_no_proof() -> None:
+    found = interval([0.0] * 100, 0.0, 11)
+    assert found is not None
+    # The chance that 11 people are all without error where a share p has one is (1 - p)^11 = 5 %.
+    assert found[0] == 0.0
+    assert (1 - found[1]) ** 11 == pytest.approx(0.05)
+    assert interval([1.0] * 100, 1.0, 11) == pytest.approx((1 - found[1], 1.0))
