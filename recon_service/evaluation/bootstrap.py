@@ -114,7 +114,7 @@ def interval(values: list[float], estimate: float, people: int) -> tuple[float, 
         return None
     drawn = np.array(values)
     if estimate in (0.0, 1.0) and (drawn == estimate).all():
-        # Nobody was missed, so no resample misses anybody: the share of people that n such people still allow.
+        # Nobody was missed, so no resample misses anybody: the share of people that n people still allow.
         bound = 1 - (1 - LEVEL) ** (1 / people)
         return (0.0, bound) if estimate == 0.0 else (1 - bound, 1.0)
     below = float((drawn < estimate).mean() + 0.5 * (drawn == estimate).mean())
