@@ -24,7 +24,8 @@ from recon_service.domain.pose import HeadPose
 NEAR_MM, FAR_MM = 200.0, 1800.0
 LAYER_MM = 260.0
 """Depth of the foreground layer behind its nearest part: a head fits in, the wall does not."""
-HEAD_HEIGHT_MM = 300.0
+HEAD_HEIGHT_MM, TIGHT_HEIGHT_MM, CROWN_HEIGHT_MM = 300.0, 200.0, 120.0
+HALF_HEAD_MM = 100.0
 MIN_PIXELS = 200
 YAWS = (-40.0, -20.0, 0.0, 20.0, 40.0)
 PITCHES = (-25.0, 0.0, 25.0)
@@ -105,8 +106,20 @@ def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:
         rows, columns = np.nonzero(labels == label)
         pixels = np.stack([columns, rows], axis=1).astype(np.float64)
         points = camera.rays(pixels) * depth[rows, columns][:, None]
-        layers.append(points[points[:, 1] < points[:, 1].min() + HEAD_HEIGHT_MM])
+        layers.extend(_head_parts(points))
     return tuple(layers)
+
+
+def _head_parts(points: Array) -> tuple[Array, Array]:
+    """The upper part of a layer, generous and tight: shoulders or a raised hand that stand before the face
+    must not be the only candidates for a nose.
+    """
+    top = points[:, 1].min()
+    generous = points[points[:, 1] < top + HEAD_HEIGHT_MM]
+    crown = points[points[:, 1] < top + CROWN_HEIGHT_MM]
+    beside = np.abs(generous[:, 0] - np.median(crown[:, 0]))
+    tight = generous[(generous[:, 1] < top + TIGHT_HEIGHT_MM) & (beside < HALF_HEAD_MM)]
+    return generous, tight
 
 
 def _score(scene: _Scene, mean: Array, normals: Array, pose: HeadPose, scale: float) -> float:
