@@ -14,6 +14,7 @@ from recon_service.canonical_model import load_builtin, load_ict, load_landmark_
 from recon_service.comparison.noise import load_noise_table
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
 from recon_service.domain.morphable_model import MorphableModel
+from recon_service.matching import SurfaceMatcher
 from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
 from recon_service.weights import WeightsMissing, bundled_directory, locate
 
@@ -43,6 +44,7 @@ def build_pipeline(choice: ModelChoice = ModelChoice.AUTO) -> FacePipeline:
         model=model,
         landmark_model=load_landmark_model(bundled_directory() / BUILTIN, model),
         noise=load_noise_table(),
+        matcher=SurfaceMatcher(model),
     )
 
 

@@ -1,1 +1,3 @@
-"""The use cases: each reads like its sentence. No framework, no storage technology: those come in through ports."""
+"""The use cases: each reads like its sentence. No framework, no storage technology: those come in through
+ports.
+"""

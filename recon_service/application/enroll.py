@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
 from recon_service.domain.errors import FitFailed, ImageRejected, InvalidValue
 from recon_service.domain.evidence import Capture, LandmarkEvidence
@@ -56,11 +57,13 @@ class EnrollmentResult:
 
     fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code and
     hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
+    source: key of the noise table, by what the fit rests on.
     """
 
     selfies: tuple[Selfie, ...]
     fit: Fit | None
     doubts: tuple[tuple[str, str], ...] = ()
+    source: str = ""
 
     @property
     def accepted(self) -> tuple[Selfie, ...]:
@@ -85,15 +88,35 @@ def enroll(
 
 
 def _fitted(selfies: tuple[Selfie, ...], pipeline: FacePipeline) -> EnrollmentResult:
-    captures = [selfie_capture(s) for s in selfies if s.accepted]
+    accepted = [s for s in selfies if s.accepted]
+    captures = [selfie_capture(s) for s in accepted]
     if not captures:
         return EnrollmentResult(selfies, None)
     try:
         fit = fit_identity(pipeline.model, captures, landmark_model=pipeline.landmark_model)
+        sharpened = _sharpened(fit, captures, accepted, pipeline)
     except FitFailed as problem:
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),))
-    found = doubts(fit, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
-    return EnrollmentResult(selfies, None if found else fit, found)
+    best = sharpened or fit
+    found = doubts(best, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
+    return EnrollmentResult(
+        selfies, None if found else best, found, source=PHOTOMETRIC if sharpened else captures[0].source
+    )
+
+
+def _sharpened(
+    fit: Fit, captures: Sequence[Capture], selfies: Sequence[Selfie], pipeline: FacePipeline
+) -> Fit | None:
+    if pipeline.matcher is None:
+        return None
+    return refined(
+        fit,
+        captures,
+        [s.image for s in selfies if s.image is not None],
+        model=pipeline.model,
+        landmark_model=pipeline.landmark_model,
+        matcher=pipeline.matcher,
+    )
 
 
 def examine(content: bytes, pipeline: FacePipeline) -> Selfie:

@@ -39,11 +39,10 @@ class LocalCompute:
                 (Problem(code, "The fit is not to be trusted.", hint) for code, hint in result.doubts), None
             )
             return EnrollmentOutcome(reports, None, doubt)
-        schemes = {s.landmarks.scheme for s in result.accepted if s.landmarks is not None}
         return EnrollmentOutcome(
             reports,
             result.fit.posterior,
-            source="+".join(sorted(schemes)),
+            source=result.source,
             backend=self.pipeline.landmarker.name,
             model=self.pipeline.model.name,
             calibration=self.pipeline.noise.name,

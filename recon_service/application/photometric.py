@@ -18,11 +18,17 @@ from recon_service.domain.morphable_model import MorphableModel
 from recon_service.fitting import fit_identity
 from recon_service.matching import SurfaceMatcher
 
+PHOTOMETRIC = "selfies-photometric"
+"""Key of such a fit in the noise table."""
+
 
 @dataclass(frozen=True, slots=True)
 class PhotometricOptions:
-    """rounds: of matching. steps: Gauss-Newton steps per round. landmark_information: weight of the
-    landmarks beside the matches. expression_sd: prior on the expression of each picture.
+    """How pictures are matched and fitted together.
+
+    rounds: of matching. steps: Gauss-Newton steps per round. landmark_information: weight of the
+    landmarks beside matches of well resolved faces; it grows as matches get fewer, up to 1.
+    expression_sd: prior on the expression of each picture.
     """
 
     rounds: int = 3
@@ -40,18 +46,24 @@ def refined(
     landmark_model: LandmarkModel,
     matcher: SurfaceMatcher,
     options: PhotometricOptions | None = None,
-) -> Fit:
-    """The fit of two or more selfies after matching their skin; the given fit where no pair of pictures
-    matches.
-    """
+) -> Fit | None:
+    """The fit of two or more selfies after matching their skin, or None where no pair of pictures matches."""
+    if len(images) < 2:
+        return None
     o = options or PhotometricOptions()
-    quiet = [_with_quiet_landmarks(capture, o.landmark_information) for capture in captures]
     views = matcher.views(images, fit)
-    pairs = [(0, j) for j in range(1, len(views))]
+    # Matches of small faces are few and noisy, while the landmarks' errors in millimetres stay as they are.
+    resolved = min(view.resolved for view in views)
+    information = min(1.0, o.landmark_information / resolved**2)
+    quiet = [_with_quiet_landmarks(capture, information) for capture in captures]
+    turns = [capture.pose.angles() for capture in fit.captures]
+    # The most frontal picture sees most of what any other one sees, whichever came first.
+    front = min(range(len(turns)), key=lambda k: abs(turns[k][0]) + abs(turns[k][1]))
+    pairs = [(front, j) for j in sorted(range(len(turns)), key=lambda k: turns[k][0]) if j != front]
     for round_ in range(o.rounds):
         matches = matcher.matches(views, fit, pairs, seed=round_)
         if not matches:
-            return fit
+            return None
         fit = fit_identity(
             model,
             quiet,

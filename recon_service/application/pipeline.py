@@ -13,6 +13,7 @@ from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.imaging.limits import ImageLimits
+from recon_service.matching import SurfaceMatcher
 from recon_service.quality.limits import QualityLimits
 
 
@@ -34,12 +35,16 @@ class FaceLandmarker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FacePipeline:
-    """The parts of the two sentences. Thread-safe: every part is immutable or locks inside."""
+    """The parts of the two sentences. Thread-safe: every part is immutable or locks inside.
+
+    matcher: matches skin between the selfies of an enrollment; None: landmarks alone.
+    """
 
     detector: FaceDetector
     landmarker: FaceLandmarker
     model: MorphableModel
     landmark_model: LandmarkModel
     noise: NoiseTable
+    matcher: SurfaceMatcher | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     quality_limits: QualityLimits = field(default_factory=QualityLimits)

@@ -101,7 +101,7 @@ def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:
         raise TooLittleDepth(
             "The depth map has no connected foreground.", next_step="Stand closer to the camera."
         )
-    layers = []
+    layers: list[Array] = []
     for label in largest:
         rows, columns = np.nonzero(labels == label)
         pixels = np.stack([columns, rows], axis=1).astype(np.float64)

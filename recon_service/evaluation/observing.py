@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.verify import observe
+from recon_service.comparison.noise import GENERIC
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.evaluation.dataset import Subject
 from recon_service.evaluation.draws import Sample
@@ -47,9 +48,13 @@ def enrolled(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observ
             faults.append(selfie.problem.code)
         elif selfie.quality is not None and not selfie.accepted:
             faults += [measure.name for measure in selfie.quality.reasons] or ["no-face"]
-    source = next((s.landmarks.scheme for s in result.accepted if s.landmarks is not None), "generic")
     posterior = result.fit.posterior if result.fit is not None else None
-    return Observation(posterior, source, len(result.accepted), tuple(faults), seconds)
+    return Observation(posterior, result.source or GENERIC, len(result.accepted), tuple(faults), seconds)
+
+
+def enrolled_by_landmarks(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
+    """Pictures go through ``enroll`` without matching their skin: the baseline of the photometric fit."""
+    return enrolled(sample, subject, replace(pipeline, matcher=None))
 
 
 def visited(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
@@ -76,6 +81,7 @@ def _visited(sample: Sample, subject: Subject, pipeline: FacePipeline, *, with_i
 
 OBSERVERS: Mapping[str, Callable[[Sample, Subject, FacePipeline], Observation]] = {
     "image": enrolled,
+    "landmarks": enrolled_by_landmarks,
     "depth": visited,
     "depthonly": visited_blind,
 }

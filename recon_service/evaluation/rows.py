@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from recon_service.domain.errors import InvalidValue
 from recon_service.evaluation.dataset import Medium
 
-KINDS = {"image": Medium.IMAGE, "depth": Medium.DEPTH, "depthonly": Medium.DEPTH}
+KINDS = {"image": Medium.IMAGE, "landmarks": Medium.IMAGE, "depth": Medium.DEPTH, "depthonly": Medium.DEPTH}
 """What a side can be made of. A new kind is a line here and one in ``observing.OBSERVERS``."""
 
 DEFAULT_ROWS = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,7 +24,8 @@ from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.geometry import raycast
-from recon_service.matching.view import FaceView
+from recon_service.matching.shading import DARKEST, shading
+from recon_service.matching.view import FaceView, evened
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class MatchOptions:
     """
 
     face_px: float = 256.0
+    blur: float = 5.0
     largest_scale: float = 2.0
     stride: int = 2
     min_facing: float = 0.3
@@ -58,8 +61,6 @@ class SurfaceMatcher:
     def __init__(self, model: MorphableModel, options: MatchOptions | None = None) -> None:
         self._model = model
         self._options = options or MatchOptions()
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._flow.setUseMeanNormalization(True)
         self._face_vertices = np.unique(model.triangles[model.skin])
 
     def views(self, images: Sequence[Image], fit: Fit) -> list[FaceView]:
@@ -97,7 +98,7 @@ class SurfaceMatcher:
     def _cast(self, view: FaceView, fit: Fit, posed: tuple[Mesh, Array], i: int) -> _Cast:
         """What every ``stride``-th working pixel of view i sees of the mesh."""
         stride = self._options.stride
-        height, width = view.pixels.shape
+        height, width = view.gray.shape
         camera = working_camera(fit.captures[i].camera, view, stride)
         mesh, normals = posed
         hits = raycast(mesh, camera)
@@ -107,17 +108,32 @@ class SurfaceMatcher:
         triangles, barycentric = hits.triangle[seen], hits.barycentric[seen]
         corners = mesh.triangles[triangles]
         points = np.einsum("nb,nbc->nc", barycentric, mesh.vertices[corners])
-        keep = (
-            _facing(points, np.einsum("nb,nbc->nc", barycentric, normals[corners])) > self._options.min_facing
-        )
+        seen_normals = np.einsum("nb,nbc->nc", barycentric, normals[corners])
+        keep = _facing(points, seen_normals) > self._options.min_facing
         return _Cast(
             rows[keep],
             columns[keep],
             triangles[keep],
             barycentric[keep],
             corners[keep],
+            seen_normals[keep],
             (height, width),
             seen.shape,
+        )
+
+    def _prepared(self, gray: NDArray[np.float32], grid: _Grid, normals: Array) -> NDArray[np.uint8]:
+        """A view ready for optical flow: shading divided out, contrast evened, nothing outside the mask.
+
+        normals: (N, 3) camera frame of this view, at the points of the grid.
+        """
+        stride = self._options.stride
+        brightness = gray[grid.rows * stride, grid.columns * stride].astype(np.float64)
+        unit = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        light = grid.spread(shading(brightness, unit), outside=1.0)
+        return evened(
+            np.asarray(gray / np.maximum(light, DARKEST), dtype=np.float32),
+            grid.mask,
+            blur=self._options.blur,
         )
 
     def _pair(
@@ -133,35 +149,32 @@ class SurfaceMatcher:
         o, view_i, view_j = self._options, views[i], views[j]
         mesh, normals = posed[j]
         points = np.einsum("nb,nbc->nc", cast.barycentric, mesh.vertices[cast.corners])
-        facing = _facing(points, np.einsum("nb,nbc->nc", cast.barycentric, normals[cast.corners]))
+        there_normals = np.einsum("nb,nbc->nc", cast.barycentric, normals[cast.corners])
+        facing = _facing(points, there_normals)
         both = facing > o.min_facing
         if both.sum() < o.min_matches:
             return None
         there = view_j.to_working(fit.captures[j].camera.project(points))
-        coarse = np.zeros((*cast.coarse_shape, 2), dtype=np.float32)
-        seen = np.zeros(cast.coarse_shape, dtype=np.uint8)
-        rows, columns = cast.rows[both], cast.columns[both]
-        coarse[rows, columns] = there[both]
-        seen[rows, columns] = 1
-        size = (cast.shape[1], cast.shape[0])
-        # Grid point k of the cast is working pixel k * stride, exactly; cv2.resize would shift by half a
-        # pixel.
-        grid = np.array([[1.0 / o.stride, 0.0, 0.0], [0.0, 1.0 / o.stride, 0.0]])
-        where = cv2.warpAffine(coarse, grid, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-        mask = cv2.warpAffine(seen, grid, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-        warped = cv2.remap(view_j.pixels, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
-        first = np.where(mask > 0, view_i.pixels, 128).astype(np.uint8)
-        second = np.where(mask > 0, warped, 128).astype(np.uint8)
+        grid = _Grid.over(cast, both, stride=o.stride)
+        where = grid.spread(there[both])
+        mask, size = grid.mask, (cast.shape[1], cast.shape[0])
+        rows, columns = grid.rows, grid.columns
+        warped = cv2.remap(view_j.gray, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
+        first = self._prepared(view_i.gray, grid, cast.normals[both])
+        second = self._prepared(np.asarray(warped, dtype=np.float32), grid, there_normals[both])
         nothing_known = np.zeros((*mask.shape, 2), dtype=np.float32)
-        forth = self._flow.calc(first, second, nothing_known.copy())
-        back = self._flow.calc(second, first, nothing_known)
+        # One per pair: OpenCV keeps working memory in the object, and a matcher may serve several threads.
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        flow.setUseMeanNormalization(True)
+        forth = flow.calc(first, second, nothing_known.copy())
+        back = flow.calc(second, first, nothing_known)
 
         x, y = columns * o.stride, rows * o.stride
         inner = cv2.erode(mask, np.ones((o.erosion, o.erosion), np.uint8))
         move = forth[y, x]
         landed = np.clip(np.round(np.stack([x, y], axis=1) + move).astype(int), 0, np.array(size) - 1)
         disagreement = np.linalg.norm(move + back[landed[:, 1], landed[:, 0]], axis=1)
-        texture = _texture(view_i.pixels)[y, x]
+        texture = _texture(first)[y, x]
         good = (
             (inner[y, x] > 0)
             & (inner[landed[:, 1], landed[:, 0]] > 0)
@@ -185,7 +198,7 @@ class SurfaceMatcher:
             first_pixels=view_i.to_picture(start.astype(np.float64)),
             second_pixels=view_j.to_picture(target.astype(np.float64)),
             sd=o.sd / view_j.scale,
-            effective_matches=o.effective_matches,
+            effective_matches=o.effective_matches * min(view_i.resolved, view_j.resolved),
         )
 
 
@@ -198,13 +211,53 @@ class _Cast:
     triangles: NDArray[np.int64]
     barycentric: Array
     corners: NDArray[np.int64]
+    normals: Array
     shape: tuple[int, int]
     coarse_shape: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The coarse grid points that both views of a pair see, and the mask of working pixels between them."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    mask: NDArray[np.uint8]
+    stride: int
+    coarse_shape: tuple[int, int]
+
+    @classmethod
+    def over(cls, cast: _Cast, seen: NDArray[np.bool_], *, stride: int) -> _Grid:
+        rows, columns = cast.rows[seen], cast.columns[seen]
+        coarse = np.zeros(cast.coarse_shape, dtype=np.uint8)
+        coarse[rows, columns] = 1
+        mask = _enlarged(coarse, cast.shape, stride, cv2.INTER_NEAREST, 0.0)
+        return cls(rows, columns, np.asarray(mask, dtype=np.uint8), stride, cast.coarse_shape)
+
+    def spread(self, values: Array, *, outside: float = 0.0) -> NDArray[np.float32]:
+        """Values at the grid points, (N,) or (N, C), interpolated to every working pixel: (h, w) or (h, w,
+        C).
+        """
+        coarse = np.full((*self.coarse_shape, *values.shape[1:]), outside, dtype=np.float32)
+        coarse[self.rows, self.columns] = values
+        shape = (self.mask.shape[0], self.mask.shape[1])
+        return np.asarray(_enlarged(coarse, shape, self.stride, cv2.INTER_LINEAR, outside), dtype=np.float32)
+
+
+def _enlarged(
+    coarse: NDArray[Any], shape: tuple[int, int], stride: int, interpolation: int, outside: float
+) -> NDArray[Any]:
+    """Grid point k becomes working pixel k * stride, exactly; cv2.resize would shift by half a pixel."""
+    grid = np.array([[1.0 / stride, 0.0, 0.0], [0.0, 1.0 / stride, 0.0]])
+    flags = interpolation | cv2.WARP_INVERSE_MAP
+    size = (shape[1], shape[0])
+    border = (outside, outside, outside, outside)
+    return np.asarray(cv2.warpAffine(coarse, grid, size, flags=flags, borderValue=border))
+
+
 def working_camera(camera: PinholeCamera, view: FaceView, stride: int) -> PinholeCamera:
     """The camera whose pixels are every ``stride``-th pixel of a view at working size."""
-    height, width = view.pixels.shape
+    height, width = view.gray.shape
     factor = view.scale / stride
     center = view.to_working(np.array([[camera.cx, camera.cy]]))[0] / stride
     return PinholeCamera(

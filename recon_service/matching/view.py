@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from recon_service.domain.arrays import Array
 from recon_service.domain.images import Image
 
-MEAN_BLUR_PX = 12.0
-SPREAD_BLUR_PX = 16.0
 SPREAD_FLOOR = 4.0
 CONTRAST = 40.0
 
@@ -23,14 +21,17 @@ CONTRAST = 40.0
 class FaceView:
     """A face at working size.
 
-    pixels: (h, w) uint8, local mean 128 and even contrast. left, top: corner of the cut in pixels of the
-    picture. scale: working pixels per pixel of the picture.
+    gray: (h, w) float32, brightness at working size. left, top: corner of the cut in pixels of the picture.
+    scale: working pixels per pixel of the picture. face_px: height of the face in pixels of the picture;
+    working_face_px: height that was wanted at working size.
     """
 
-    pixels: NDArray[np.uint8]
+    gray: NDArray[np.float32]
     left: int
     top: int
     scale: float
+    face_px: float
+    working_face_px: float
 
     @classmethod
     def of(cls, image: Image, face_points: Array, *, face_px: float, largest_scale: float) -> FaceView:
@@ -46,7 +47,12 @@ class FaceView:
         gray = cv2.cvtColor(np.ascontiguousarray(image.pixels[top:bottom, left:right]), cv2.COLOR_RGB2GRAY)
         size = (max(round((right - left) * scale), 8), max(round((bottom - top) * scale), 8))
         sized = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        return cls(evened(np.asarray(sized, dtype=np.uint8)), left, top, scale)
+        return cls(np.asarray(sized, dtype=np.float32), left, top, scale, float(high[1] - low[1]), face_px)
+
+    @property
+    def resolved(self) -> float:
+        """Share of the working pixels that the picture really has: 1 unless the face was enlarged."""
+        return min(1.0, self.face_px / self.working_face_px) ** 2
 
     def to_working(self, pixels: Array) -> Array:
         """Working pixels (N, 2) of pixels of the picture (centers of pixels are whole numbers in both)."""
@@ -57,11 +63,15 @@ class FaceView:
         return np.asarray((pixels + 0.5) / self.scale - 0.5 + [self.left, self.top])
 
 
-def evened(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture with its local mean taken out and its local contrast made even: light that differs
-    between the views must not look like motion.
+def evened(gray: NDArray[np.float32], mask: NDArray[np.uint8], *, blur: float) -> NDArray[np.uint8]:
+    """(h, w) uint8: the picture inside the mask with its local mean moved to 128 and its local contrast
+    made even.
+
+    blur: standard deviation in pixels of the neighborhood. Only pixels of the mask count; 128 outside.
     """
-    values = gray.astype(np.float32)
-    detail = values - cv2.GaussianBlur(values, (0, 0), MEAN_BLUR_PX)
-    spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), SPREAD_BLUR_PX)) + SPREAD_FLOOR
+    inside = mask.astype(np.float32)
+    mean_weight = cv2.GaussianBlur(inside, (0, 0), blur) + 1e-3
+    detail = (gray - cv2.GaussianBlur(gray * inside, (0, 0), blur) / mean_weight) * inside
+    spread_weight = cv2.GaussianBlur(inside, (0, 0), 1.33 * blur) + 1e-3
+    spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 1.33 * blur) / spread_weight) + SPREAD_FLOOR
     return np.asarray(np.clip(128 + CONTRAST * detail / spread, 0, 255), dtype=np.uint8)
