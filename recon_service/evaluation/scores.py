@@ -20,8 +20,11 @@ LLR = "llr"
 COSINE = "cosine"
 CENTERED_LLR = "centered-llr"
 WHITENED_COSINE = "whitened-cosine"
-PER_PERSON = 6
-"""Samples of each other person that the calibration of the log-likelihood ratio is learned on."""
+PER_PERSON = 10
+"""Observations of each other person and side that the calibration of the log-likelihood ratio is learned on:
+all genuine comparisons between them, and twice as many impostor comparisons, or ``LEAST_IMPOSTORS``.
+"""
+LEAST_IMPOSTORS = 1500
 
 
 class Calibration(StrEnum):
@@ -173,9 +176,14 @@ class _CenteredLlr:
         a, b = (x.ravel() for x in np.indices((len(some[0]), len(some[1]))))
         # An observation compared with itself says nothing of two visits.
         same = (some[0].mean[a] == some[1].mean[b]).all(axis=1)
-        pairs = Comparisons(a[~same], b[~same])
-        values = raw(some[0], some[1], pairs)
-        genuine = some[0].person[pairs.reference] == some[1].person[pairs.probe]
+        a, b = a[~same], b[~same]
+        genuine = some[0].person[a] == some[1].person[b]
+        impostor = np.flatnonzero(~genuine)
+        wanted = min(len(impostor), max(2 * int(genuine.sum()), LEAST_IMPOSTORS))
+        chosen = genuine.copy()
+        chosen[np.random.default_rng(0).choice(impostor, wanted, replace=False)] = True
+        a, b, genuine = a[chosen], b[chosen], genuine[chosen]
+        values = raw(some[0], some[1], Comparisons(a, b))
         return cls(noise, centers, AffineCalibration.learned(values[genuine], values[~genuine]))
 
     def __call__(self, first: Observed, second: Observed, pairs: Comparisons) -> Array:
