@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from recon_service.domain.arrays import Array
+from recon_service.domain.mesh import Mesh
+from recon_service.geometry import cast
 
 MIN_FACING = 0.15
 """Smallest z of the outward normal in the head frame: leaves out the inside of lips and lids and the back
 of the jaw.
 """
 
-HIDING_RADIUS_MM, HIDING_DEPTH_MM = 3.0, 8.0
-"""A vertex is hidden if another one within this distance across the view lies so much nearer to the camera;
-the steepest skin, the side of the nose, rises less.
-"""
+FAR_IN_FRONT_MM, HIDING_MM = 2000.0, 1.0
 
 RIM_RINGS = 2
 """Rings of vertices around the holes of eyes and mouth and along the outer border that are left out."""
@@ -31,7 +29,11 @@ def spread_points(
     """
     eligible = np.zeros(len(mean), dtype=bool)
     eligible[:narrow] = True
-    eligible &= (normals[:, 2] > MIN_FACING) & ~near_border(triangles, len(mean)) & ~hidden_from_front(mean)
+    eligible &= (
+        (normals[:, 2] > MIN_FACING)
+        & ~near_border(triangles, len(mean))
+        & ~hidden_from_front(mean, triangles)
+    )
     candidates = np.flatnonzero(eligible)
     points = mean[candidates]
     chosen = [int(np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
@@ -43,11 +45,12 @@ def spread_points(
     return np.asarray(candidates[np.sort(chosen)])
 
 
-def hidden_from_front(mean: Array) -> NDArray[np.bool_]:
-    """(V,) True where another part of the face stands before the vertex: nostrils, folds of the jaw."""
-    neighbors = cKDTree(mean[:, :2]).query_ball_point(mean[:, :2], HIDING_RADIUS_MM)
-    front = np.array([mean[near, 2].max() for near in neighbors])
-    return np.asarray(front - mean[:, 2] > HIDING_DEPTH_MM)
+def hidden_from_front(mean: Array, triangles: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(V,) True where other skin stands before the vertex in front: nostrils, folds of the jaw."""
+    origins = np.tile([0.0, 0.0, FAR_IN_FRONT_MM], (len(mean), 1))
+    hit, _, share, _ = cast(Mesh(mean, triangles), mean - origins, origins=origins)
+    before = (1.0 - share) * np.linalg.norm(mean - origins, axis=1)
+    return np.asarray((hit >= 0) & (before > HIDING_MM))
 
 
 def near_border(triangles: NDArray[np.int64], vertices: int) -> NDArray[np.bool_]:

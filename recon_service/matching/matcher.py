@@ -197,7 +197,7 @@ class SurfaceMatcher:
             barycentric=cast.barycentric[kept],
             first_pixels=view_i.to_picture(start.astype(np.float64)),
             second_pixels=view_j.to_picture(target.astype(np.float64)),
-            sd=o.sd / view_j.scale,
+            sd=o.sd / view_j.mean_scale,
             effective_matches=o.effective_matches * min(view_i.resolved, view_j.resolved),
         )
 
@@ -258,13 +258,13 @@ def _enlarged(
 def working_camera(camera: PinholeCamera, view: FaceView, stride: int) -> PinholeCamera:
     """The camera whose pixels are every ``stride``-th pixel of a view at working size."""
     height, width = view.gray.shape
-    factor = view.scale / stride
+    across, down = (scale / stride for scale in view.scale)
     center = view.to_working(np.array([[camera.cx, camera.cy]]))[0] / stride
     return PinholeCamera(
         width=-(-width // stride),
         height=-(-height // stride),
-        fx=camera.fx * factor,
-        fy=camera.fy * factor,
+        fx=camera.fx * across,
+        fy=camera.fy * down,
         cx=float(center[0]),
         cy=float(center[1]),
         distortion=camera.distortion,

@@ -14,6 +14,7 @@ from recon_service.domain.arrays import Array
 from recon_service.domain.images import Image
 
 SPREAD_FLOOR = 4.0
+SMALLEST_CUT = 32
 CONTRAST = 40.0
 
 
@@ -22,14 +23,15 @@ class FaceView:
     """A face at working size.
 
     gray: (h, w) float32, brightness at working size. left, top: corner of the cut in pixels of the picture.
-    scale: working pixels per pixel of the picture. face_px: height of the face in pixels of the picture;
-    working_face_px: height that was wanted at working size.
+    scale: (across, down) working pixels per pixel of the picture; they differ by what rounding to whole
+    pixels makes of them. face_px: height of the face in pixels of the picture; working_face_px: height that
+    was wanted at working size.
     """
 
     gray: NDArray[np.float32]
     left: int
     top: int
-    scale: float
+    scale: tuple[float, float]
     face_px: float
     working_face_px: float
 
@@ -41,13 +43,21 @@ class FaceView:
         low, high = face_points.min(axis=0), face_points.max(axis=0)
         scale = float(min(face_px / max(high[1] - low[1], 1.0), largest_scale))
         margin = 0.06 * float(high[1] - low[1]) + 4
-        left, top = (int(v) for v in np.maximum(np.floor(low - margin), 0))
-        right = int(min(np.ceil(high[0] + margin), image.width))
-        bottom = int(min(np.ceil(high[1] + margin), image.height))
+        # A fit may put the face partly outside; the cut stays inside and has at least SMALLEST_CUT pixels.
+        room = np.array([image.width, image.height])
+        left, top = (int(v) for v in np.clip(np.floor(low - margin), 0, room - SMALLEST_CUT))
+        right, bottom = (
+            int(v) for v in np.clip(np.ceil(high + margin), [left + SMALLEST_CUT, top + SMALLEST_CUT], room)
+        )
         gray = cv2.cvtColor(np.ascontiguousarray(image.pixels[top:bottom, left:right]), cv2.COLOR_RGB2GRAY)
         size = (max(round((right - left) * scale), 8), max(round((bottom - top) * scale), 8))
         sized = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        return cls(np.asarray(sized, dtype=np.float32), left, top, scale, float(high[1] - low[1]), face_px)
+        exact = (size[0] / (right - left), size[1] / (bottom - top))
+        return cls(np.asarray(sized, dtype=np.float32), left, top, exact, float(high[1] - low[1]), face_px)
+
+    @property
+    def mean_scale(self) -> float:
+        return 0.5 * (self.scale[0] + self.scale[1])
 
     @property
     def resolved(self) -> float:
@@ -56,7 +66,7 @@ class FaceView:
 
     def to_working(self, pixels: Array) -> Array:
         """Working pixels (N, 2) of pixels of the picture (centers of pixels are whole numbers in both)."""
-        return (pixels - [self.left, self.top] + 0.5) * self.scale - 0.5
+        return np.asarray((pixels - [self.left, self.top] + 0.5) * self.scale - 0.5)
 
     def to_picture(self, pixels: Array) -> Array:
         """The inverse of ``to_working``."""
