@@ -157,6 +157,7 @@ def test_another_revision_of_the_original_does_not_land(original: Path, tmp_path
     assert not any((tmp_path / "weights" / "ict_facekit").iterdir())
 
 
+@pytest.mark.ict_source
 def test_the_whole_original_gives_the_declared_file_to_the_byte(tmp_path: Path, weights_mirror: Path) -> None:
     source = os.environ.get("RECON_ICT_SOURCE")
     if not source:
