@@ -9,9 +9,9 @@ from PIL import Image as PillowImage
 
 from recon_service.application.enroll import enroll
 from recon_service.bootstrap import build_pipeline
-from recon_service.demo.portraits import portraits
 from recon_service.rendering.fit_files import fit_files
 from recon_service.settings import Settings
+from recon_service.simulation.population.portraits import free_portraits
 
 HERE = Path(__file__).parent
 WIDTH = 1100
@@ -22,7 +22,7 @@ def main() -> None:
     """Write fits.jpg beside this file."""
     pipeline = build_pipeline(Settings.from_environment())
     rows = []
-    for name, portrait in portraits().items():
+    for name, portrait in free_portraits().items():
         result = enroll([portrait], pipeline)
         files = dict(fit_files(result, [name], pipeline.model))
         parts = [PillowImage.open(io.BytesIO(files[f])) for f in (f"{name}-overlay.png", "face-views.png")]

@@ -14,12 +14,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from recon_service.bootstrap import build_pipeline
 from recon_service.demo.client import Client
 from recon_service.demo.comparisons import print_matrix, print_summary
-from recon_service.demo.portraits import portraits
 from recon_service.demo.recorded import recorded_people, recordings
 from recon_service.demo.service import running_service
 from recon_service.demo.show import Progress as Report
 from recon_service.demo.show import Show
 from recon_service.settings import Settings
+from recon_service.simulation.population.portraits import free_portraits
 
 NO_RECORDINGS = (
     "real people: skipped, there are no recorded captures here"
@@ -54,7 +54,7 @@ def command(
         with running_service() as service, Client(service) as client:
             console.print(f"recon serve is ready at {service.url}", highlight=False)
             show = Show(console, client, pipeline, out, report)
-            faces = portraits()
+            faces = free_portraits()
             show.enroll_portraits(faces)
             show.simulated(list(faces.values()), people=people, seed=seed)
             folder = recordings(cases)

@@ -27,9 +27,8 @@ Progress = Callable[[str, float], None]
 SELFIES, DEPTH = "selfie/depth HTTP", "depth/depth local"
 NOTES = {
     SELFIES: (
-        "selfie/depth: the landmarks of selfies carry little of the 3D shape (a quarter to a third of such"
-        " comparisons are wrong), so neither scores nor decisions can be relied on yet; the multi-view"
-        " photometric fit is meant to carry it"
+        "selfie/depth: several selfies of one person, their skin matched between the views, against one visit"
+        " to the kiosk; scores are not calibrated yet (docs/accuracy.md), so read their order, not their size"
     ),
     DEPTH: "depth/depth: one visit to the kiosk against another, no selfie: what the 3D side does by itself",
 }

@@ -14,8 +14,8 @@ import trimesh
 from PIL import Image as PillowImage
 
 from recon_service.cli.fit import unique_names
-from recon_service.demo.portraits import portraits
 from recon_service.domain.errors import WeightsUnavailable
+from recon_service.simulation.population.portraits import free_portraits
 from recon_service.weights import locate
 
 
@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     except WeightsUnavailable as missing:
         pytest.skip(f"the default model files are not here: {missing.next_step}")
     folder = tmp_path_factory.mktemp("selfies")
-    portrait = portraits()["grace-hopper"]
+    portrait = free_portraits()["grace-hopper"]
     (folder / "one.jpg").write_bytes(portrait)
     (folder / "two.jpg").write_bytes(portrait)
     (folder / "notes.jpg").write_text("no picture")

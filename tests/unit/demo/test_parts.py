@@ -11,7 +11,6 @@ from rich.console import Console
 
 from recon_service.demo.client import depth_png
 from recon_service.demo.comparisons import Comparison, Trial, print_matrix, print_summary
-from recon_service.demo.portraits import portraits
 from recon_service.demo.recorded import recorded_people, recordings
 from recon_service.demo.service import ServiceDidNotStart, running_service
 from recon_service.demo.simulated import jpeg
@@ -19,6 +18,7 @@ from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.images import Image
 from recon_service.imaging import decode_image
+from recon_service.simulation.population.portraits import free_portraits
 
 
 def test_depth_travels_to_a_twentieth_of_a_millimetre():
@@ -35,7 +35,7 @@ def test_a_rendered_jpeg_states_its_focal_length_as_a_phone_does():
 
 
 def test_the_portraits_are_pictures_of_two_sizes():
-    sizes = {name: PillowImage.open(io.BytesIO(content)).size for name, content in portraits().items()}
+    sizes = {name: PillowImage.open(io.BytesIO(content)).size for name, content in free_portraits().items()}
     assert sizes == {"astronaut": (512, 512), "grace-hopper": (512, 600)}
 
 
