@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recon_service.depth.cleaning import clean_depth
 from recon_service.depth.depth_only_start import FAR_MM, NEAR_MM, pose_from_depth
+from recon_service.depth.face_region import face_region, surface_normals
 from recon_service.depth.landmark_start import pose_from_lifted
 from recon_service.depth.sensors import noise_of
 from recon_service.domain.depth_frame import DepthFrame
@@ -28,12 +29,16 @@ def depth_capture(
     """
     depth = clean_depth(frame.depth)
     noise = noise_of(frame.camera_name)
-    evidence: list[Evidence] = [DepthSurfaceEvidence(depth, noise.sd, noise.effective_points)]
     start = None
     if landmarks is not None:
         start = pose_from_lifted(landmarks, depth, frame.camera, landmark_model)
-        evidence.append(LandmarkEvidence(landmarks))
     # Landmarks lifted to where nobody stands: the depth alone says whether there is a face at all.
     if start is None or not NEAR_MM < start.translation[2] < FAR_MM:
         start = pose_from_depth(depth, frame.camera, model)
+    face = face_region(depth, frame.camera, start, model)
+    evidence: list[Evidence] = [
+        DepthSurfaceEvidence(face, noise.sd, noise.effective_points, surface_normals(face, frame.camera))
+    ]
+    if landmarks is not None:
+        evidence.append(LandmarkEvidence(landmarks))
     return Capture(frame.camera_name, frame.camera, tuple(evidence), start=start)

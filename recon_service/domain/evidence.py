@@ -49,17 +49,22 @@ class LandmarkEvidence:
 
 @dataclass(frozen=True, slots=True)
 class DepthSurfaceEvidence:
-    """A cleaned depth map. depth: (H, W) mm, 0 where nothing trustworthy was measured. sd: noise per pixel
-    in mm at the face. effective_points: how many independent measurements the noise leaves (neighbors are
-    correlated).
+    """A cleaned depth map around a face.
+
+    depth: (H, W) mm, 0 where nothing trustworthy was measured. sd: noise per pixel in mm at the face.
+    effective_points: how many independent measurements the noise leaves (neighbors are correlated).
+    normals: (H, W, 3) unit normals of the measured surface, camera frame, zero where unknown; or None.
     """
 
     depth: Array
     sd: float
     effective_points: float
+    normals: Array | None = None
 
     def __post_init__(self) -> None:
         finite(shaped(self.depth, "depth", None, None), "depth")
+        if self.normals is not None:
+            finite(shaped(self.normals, "normals", *self.depth.shape, 3), "normals")
         if not (np.isfinite(self.sd) and self.sd > 0 and self.effective_points > 0):
             raise InvalidValue("depth noise and the effective number of points must be positive")
 

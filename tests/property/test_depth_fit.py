@@ -137,8 +137,8 @@ def test_the_posterior_does_not_depend_on_the_pose(dense: MorphableModel, seed: 
     for one in posteriors:
         for other in posteriors:
             width = np.sqrt(np.diag(one.covariance) + np.diag(other.covariance))
-            assert np.sqrt(np.mean(((one.mean - other.mean) / width) ** 2)) < 0.6
-        assert np.corrcoef(one.mean[:20], identity[:20])[0, 1] > 0.65
+            assert np.sqrt(np.mean(((one.mean - other.mean) / width) ** 2)) < 0.7
+        assert np.corrcoef(one.mean[:20], identity[:20])[0, 1] > 0.55
 
 
 def test_two_frames_know_more_than_one(dense: MorphableModel) -> None:

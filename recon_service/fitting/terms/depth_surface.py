@@ -2,12 +2,13 @@
 model's normal.
 
 Projective association: a model point X_c projects to a pixel; P is the measured point on the same line of
-sight, and r = n · (P - X_c). With the normals n_h (head frame, n = R n_h) the derivatives of
+sight, and r = n · (P - X_c). With the mean's normals n_h (head frame, n = R n_h) the derivatives of
 the prediction n · X_c are
 
     d/da = n_h · B_id,   d/de = n_h · B_ex,   d/d(w, t) = [R X x n, n],
 
-so the shape part of the Jacobian is constant as long as the normals are; they are taken anew twice. Cauchy
+so the shape part of the Jacobian is constant and computed once. (Normals taken anew from the current shape
+found simulated heads better and real ones not: docs/adr/0035.) Cauchy
 weights; the gate narrows from 25 to 8 mm. Neighboring pixels err together: the information of all points is
 scaled to the effective number of independent ones.
 """
@@ -15,6 +16,7 @@ scaled to the effective number of independent ones.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array
 from recon_service.domain.depth_sampling import depth_at
@@ -26,8 +28,8 @@ from recon_service.fitting.unknowns import Layout, State
 
 GATES_MM = (25.0, 20.0, 15.0, 12.0, 8.0)
 MIN_FACING = 0.3
-REFRESHED_AT = (6, 10)
-"""Iterations at which the normals are taken anew from the current shape; before, the mean's do."""
+MIN_ALIKE = 0.5
+"""Cosine between the model's and the measured normal under which they are not the same piece of skin."""
 SETTLING_ITERATIONS = 6
 """Iterations in which the robust scale follows the residuals; afterwards it follows the assumed noise."""
 
@@ -47,23 +49,28 @@ class DepthSurfaceTerm:
         self._layout = layout
         self._camera = capture.camera
         self._evidence = evidence
-        self._model = model
         self._points: LinearPoints = model.vertices.take(model.surface)
-        self._face(self._points.normals)
+        normals = self._points.normals
+        self._shape_jacobian = np.concatenate(
+            [
+                np.einsum("ni,nik->nk", normals, self._points.identity),
+                np.einsum("ni,nik->nk", normals, self._points.expression),
+            ],
+            axis=1,
+        )
         columns = layout.columns(capture_index)
         self._columns = columns[: len(columns) - (layout.focal_of[capture_index] is not None)]
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
         pose = state.poses[self.capture]
-        if iteration in REFRESHED_AT:
-            self._face(self._current_normals(state))
         turned = self._points.positions(state.identity, state.expressions[self.capture]) @ pose.rotation.T
         points = turned + pose.translation
-        normals = self._normals @ pose.rotation.T
+        normals = self._points.normals @ pose.rotation.T
         depth, seen = depth_at(self._evidence.depth, self._camera, points)
         facing = -np.einsum("ni,ni->n", normals, points) / np.linalg.norm(points, axis=1)
         along = np.einsum("ni,ni->n", normals, points)
         residual = along * (depth / points[:, 2] - 1.0)
+        seen &= self._alike(points, normals)
         gate = GATES_MM[min(iteration, len(GATES_MM) - 1)]
         used = np.flatnonzero(seen & (facing > MIN_FACING) & (np.abs(residual) < gate))
         if len(used) == 0:
@@ -87,23 +94,13 @@ class DepthSurfaceTerm:
         rms = float(np.sqrt((weight * residual**2).sum() / weight.sum()))
         return TermReport(float(whitened @ whitened), len(used), len(used), rms)
 
-    def _current_normals(self, state: State) -> Array:
-        """The mean's normals turned as the current shape turns the mesh: a coarse mesh's own are poor, what
-        they change by is good.
-        """
-        shape = self._model.mesh(state.identity, state.expressions[self.capture])
-        mean = self._model.mesh(np.zeros(self._layout.identity_modes))
-        change = (shape.vertex_normals() - mean.vertex_normals())[self._model.surface]
-        normals = self._points.normals + change
-        return np.asarray(normals / np.linalg.norm(normals, axis=1, keepdims=True))
-
-    def _face(self, normals: Array) -> None:
-        """Take these normals (N, 3), head frame, for the surface's."""
-        self._normals = normals
-        self._shape_jacobian = np.concatenate(
-            [
-                np.einsum("ni,nik->nk", normals, self._points.identity),
-                np.einsum("ni,nik->nk", normals, self._points.expression),
-            ],
-            axis=1,
-        )
+    def _alike(self, points: Array, normals: Array) -> NDArray[np.bool_]:
+        """(N,) False where the measured surface faces another way than the model's: an ear is not a cheek."""
+        measured = self._evidence.normals
+        if measured is None:
+            return np.ones(len(points), dtype=bool)
+        height, width = measured.shape[:2]
+        column, row = np.round(self._camera.project(points)).astype(np.int64).T
+        there = measured[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+        unknown = ~there.any(axis=1)
+        return np.asarray(unknown | (np.einsum("nc,nc->n", there, normals) > MIN_ALIKE))
