@@ -41,10 +41,7 @@ format: setup ## let ruff rewrite what it can
 
 bench: setup ## print the speed and accuracy tables
 	@set -e; for bench in $(BENCHES); do echo; echo "== $$bench"; $(BIN)/python $$bench; done
-	@if [ -n "$(CASES)" ]; then echo; echo "== recon evaluate kinect2"; $(BIN)/recon evaluate kinect2 --root "$(CASES)"; fi
 
-# Recorded captures of a Kinect v2, where they lie beside the mirror of model files.
-CASES   ?= $(wildcard $(RECON_WEIGHTS_MIRROR)/../cases/kinect2_dev)
 BENCHES ?= $(sort $(wildcard benchmarks/[a-z]*.py))
 
 lock: ## resolve the dependencies again (needs uv)

@@ -156,11 +156,10 @@ def without_times(found: Any) -> Any:
     return [without_times(value) for value in found] if isinstance(found, list) else found
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(first: str, recordings: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    given = arguments(recordings, cache, "--json")
-    given[given.index("--jobs") + 1] = "2"
-    command = [sys.executable, "-m", "recon_service", "evaluate", *given]
+def interrupted(command: list[str], cache: Path) -> tuple[int, str, str]:
+    """Start the command and press Ctrl-C after its third observation: exit status, standard output and
+    error.
+    """
     # A group of its own: the interrupt reaches the children too, as from a keyboard.
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -170,7 +169,19 @@ def test_an_interrupted_run_goes_on_where_it_stopped(first: str, recordings: Pat
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
         told, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    return process.returncode, told, said
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(first: str, recordings: Path, tmp_path: Path) -> None:
+    for attempt in range(5):
+        cache = tmp_path / f"cache{attempt}"
+        given = arguments(recordings, cache, "--json")
+        given[given.index("--jobs") + 1] = "2"
+        command = [sys.executable, "-m", "recon_service", "evaluate", *given]
+        status, told, said = interrupted(command, cache)
+        if status != 0:  # on a busy machine the run may be over before the interrupt arrives
+            break
+    assert status == 130
     assert told == ""
     assert "goes on" in said
     kept = observations(cache)
