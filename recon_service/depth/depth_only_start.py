@@ -31,9 +31,11 @@ YAWS = (-40.0, -20.0, 0.0, 20.0, 40.0)
 PITCHES = (-25.0, 0.0, 25.0)
 MAX_TURN_DEG = (60.0, 45.0, 40.0)
 """Yaw, pitch and roll beyond which a pose is an accident of the alignment."""
-REFINED = 6
+TRIED, REFINED = 12, 4
+"""Guesses that are aligned roughly, and those of them that are aligned to the end."""
+ROUGH_ROUNDS = 5
 REFINEMENTS = 12
-ALIGNMENT_POINTS = 250
+ALIGNMENT_POINTS = 220
 INLIER_MM = 8.0
 BEHIND_MM = 25.0
 """A model point so far in front of the measured surface stands in free space: the camera would have seen
@@ -67,12 +69,16 @@ def pose_from_depth(depth: Array, camera: PinholeCamera, model: MorphableModel) 
     for yaw in YAWS:
         for pitch in PITCHES:
             pose = HeadPose.from_angles(yaw=yaw, pitch=pitch, roll=0.0, translation=np.zeros(3))
-            for layer in scene.layers:
-                tip = layer[(layer @ pose.rotation[:, 2]).argmax()]
+            tips = (layer[(layer @ pose.rotation[:, 2]).argmax()] for layer in scene.layers)
+            # Parts of one layer often share their outermost point: refine it once.
+            for tip in {tuple(tip): tip for tip in tips}.values():
                 guess = HeadPose(pose.rotation, tip - pose.rotation @ nose)
                 guesses.append((_score(scene, mean, normals, guess, 2 * INLIER_MM), guess))
     guesses.sort(key=lambda guess: -guess[0])
-    refined = [_align(scene, mean, normals, pose) for _, pose in guesses[:REFINED]]
+    rough = [_align(scene, mean, normals, pose, range(ROUGH_ROUNDS)) for _, pose in guesses[:TRIED]]
+    rough.sort(key=lambda pose: -_score(scene, mean, normals, pose, INLIER_MM))
+    rest = range(ROUGH_ROUNDS, REFINEMENTS)
+    refined = [_align(scene, mean, normals, pose, rest) for pose in rough[:REFINED]]
     plausible = [pose for pose in refined if (np.abs(pose.angles()) < MAX_TURN_DEG).all()]
     scored = [(_score(scene, mean, normals, pose, INLIER_MM), pose) for pose in plausible]
     score, best = max(scored, key=lambda pair: pair[0], default=(0.0, guesses[0][1]))
@@ -137,9 +143,9 @@ def _score(scene: _Scene, mean: Array, normals: Array, pose: HeadPose, scale: fl
     return float((on[visible].sum() - free[visible].sum()) / max(visible.sum(), 0.7 * len(points)))
 
 
-def _align(scene: _Scene, mean: Array, normals: Array, pose: HeadPose) -> HeadPose:
+def _align(scene: _Scene, mean: Array, normals: Array, pose: HeadPose, rounds: range) -> HeadPose:
     """Rigid point-to-plane alignment by Gauss-Newton with Cauchy weights and a narrowing gate."""
-    for round_ in range(REFINEMENTS):
+    for round_ in rounds:
         points, facing = _placed(mean, normals, pose)
         depth, seen = depth_at(scene.depth, scene.camera, points)
         turned_normals = normals @ pose.rotation.T
