@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/stages.py [--root KINECT_FOLDER] [--rounds 30]
 
-Selfie: the two portraits as 1080-pixel-wide JPEG files, from bytes to the identity posterior. Depth: real
-frames with their infrared picture where ROOT is given, else ray-cast ones, from pixels to the posterior.
-Medians.
+Selfies: the two portraits as 1080-pixel-wide JPEG files, from bytes to the identity posterior; and three
+rendered views of one head, whose skin is matched. Depth: real frames with their infrared picture where ROOT
+is given, else ray-cast ones, from pixels to the posterior. Medians.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import io
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from recon_service.application.enroll import Selfie, enroll, selfie_capture
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.verify import observe
 from recon_service.assembly import ModelChoice, build_pipeline
+from recon_service.demo.simulated import simulated_person, texture_of
 from recon_service.depth import depth_capture
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.evaluation.kinect2 import kinect2_subjects
@@ -103,6 +105,16 @@ def time_selfie(content: bytes, pipeline: FacePipeline, watch: Stopwatch) -> Non
     watch.of("selfie bytes → posterior", lambda: enroll([content], pipeline))
 
 
+def time_several(contents: Sequence[bytes], pipeline: FacePipeline, watch: Stopwatch) -> None:
+    """Several selfies of one person with and without matching the skin."""
+    count = len(contents)
+    watch.of(
+        f"{count} selfies → posterior, landmarks alone",
+        lambda: enroll(contents, replace(pipeline, matcher=None)),
+    )
+    watch.of(f"{count} selfies → posterior, skin matched", lambda: enroll(contents, pipeline))
+
+
 def time_depth(frame: DepthFrame, pipeline: FacePipeline, watch: Stopwatch) -> None:
     """Every stage of one depth frame, and the whole as the application runs it."""
     landmarks = None
@@ -147,9 +159,12 @@ def main() -> None:
     kind, frames = depth_frames(arguments.root, pipeline)
     enroll(contents, pipeline)  # the first run of a network plans its memory
     observe(frames[:1], pipeline)
+    rng = np.random.default_rng(0)
+    views = simulated_person("head", texture_of(contents[1], pipeline), pipeline, rng).selfies
     selfies, depths = Stopwatch(), Stopwatch()
     for number in range(arguments.rounds):
         time_selfie(contents[number % len(contents)], pipeline, selfies)
+        time_several(views, pipeline, selfies)
         time_depth(frames[number % len(frames)], pipeline, depths)
     console.print(printed(f"Selfie, {WIDTH} px wide, model {pipeline.model.name}", selfies))
     console.print(printed(f"Depth: {kind}, model {pipeline.model.name}", depths))
