@@ -166,7 +166,7 @@ def _capture_fits(
     fits = []
     for i, capture in enumerate(captures):
         # A match belongs to two captures: it says nothing about how well either of them was fitted by itself.
-        own = [r for term, r in zip(terms, reports, strict=True) if getattr(term, "capture", None) == i]
+        own = [r for term, r in zip(terms, reports, strict=True) if term.capture == i]
         count = sum(report.count for report in own)
         distances = [report.residual_mm for report in own if report.residual_mm is not None]
         fits.append(

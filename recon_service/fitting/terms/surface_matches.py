@@ -51,6 +51,7 @@ class SurfaceMatchTerm:
         model: MorphableModel,
         layout: Layout,
     ) -> None:
+        self.capture = None
         self._i, self._j = matches.first, matches.second
         self._layout = layout
         self._matches = matches

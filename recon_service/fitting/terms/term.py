@@ -22,9 +22,12 @@ class TermReport:
 
 
 class Term(Protocol):
-    """One piece of evidence, ready to be linearized again and again. Terms of a single capture have its
-    index in an attribute ``capture``.
-    """
+    """One piece of evidence, ready to be linearized again and again."""
+
+    @property
+    def capture(self) -> int | None:
+        """The capture that it belongs to, None if it joins several."""
+        ...
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
         """Add this evidence, linearized at ``state``, to the equations. ``iteration`` counts from 0: gates
