@@ -1,4 +1,4 @@
-"""Alignment by five points: the similarity onto the template that face recognition networks are trained with.
+"""Alignment by five points: the similarity onto the template that face recognition networks are trained on.
 
 The points are, in this order: right eye, left eye, tip of the nose, right and left corner of the mouth.
 Right is the subject's right, which is on the left of the picture.

@@ -38,8 +38,8 @@ def _averaged(
     count = -(-(high - low) // factor)
     right, bottom = count * factor - (high - low)
     part = pixels[low[1] : high[1], low[0] : high[0]]
-    part = cv2.copyMakeBorder(part, 0, int(bottom), 0, int(right), cv2.BORDER_REPLICATE)
-    part = cv2.resize(part, (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
+    whole = cv2.copyMakeBorder(part, 0, int(bottom), 0, int(right), cv2.BORDER_REPLICATE)
+    small = cv2.resize(whole, (int(count[0]), int(count[1])), interpolation=cv2.INTER_AREA)
     # Pixel i of the part covers factor pixels from low + factor * i: its center lies (factor - 1) / 2
     # further.
     to_image = np.array([[factor, 0, low[0] + (factor - 1) / 2], [0, factor, low[1] + (factor - 1) / 2]])
