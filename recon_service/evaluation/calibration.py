@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import isotonic_regression, minimize
 
+from recon_service.comparison.score_map import ScoreMap
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 
@@ -62,3 +63,14 @@ class AffineCalibration:
 
     def __call__(self, scores: Array) -> Array:
         return np.asarray(self.slope * scores + self.offset)
+
+
+def learned_map(genuine: Array, impostor: Array, *, people: int) -> ScoreMap:
+    """The score map of a kind of evidence, from scores of its genuine and impostor comparisons.
+
+    Logistic regression at equal prior odds gives slope and offset. The doubt is one in as many pairs of
+    people as were seen: what the most alike of them would look like was seen once at most.
+    """
+    affine = AffineCalibration.learned(genuine, impostor)
+    doubt = 1.0 / max(2.0, people * (people - 1) / 2)
+    return ScoreMap(affine.slope, affine.offset, doubt, people)
