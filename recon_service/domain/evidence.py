@@ -99,6 +99,42 @@ class SurfaceMatches:
             raise InvalidValue("the noise and the effective number of matches must be positive")
 
 
+@dataclass(frozen=True, slots=True)
+class SurfacePoints:
+    """A reconstructed neutral face, in dense correspondence with the canonical model.
+
+    source: which backend made it. points: (N, 3) mm, in a frame and at a scale of its own: rotation,
+    translation and scale are unknown to the solver. triangles: (N,) triangles of the canonical model and
+    barycentric: (N, 3) where on them the points lie. sd: (N,) standard deviation in mm of each coordinate.
+    effective_points: how many independent points the errors leave (a network errs smoothly).
+    inflation: factor on the covariance, learned on other people (1: the noise is as stated).
+    """
+
+    source: str
+    points: Array
+    triangles: NDArray[np.int64]
+    barycentric: Array
+    sd: Array
+    effective_points: float
+    inflation: float = 1.0
+
+    def __post_init__(self) -> None:
+        n = len(self.points)
+        if n < 4:
+            raise InvalidValue(f"surface points hold at least four points, not {n}")
+        finite(shaped(self.points, "surface points", None, 3), "surface points")
+        shaped(self.triangles, "triangles of surface points", n)
+        if self.triangles.min() < 0:
+            raise InvalidValue("a surface point names a triangle that does not exist")
+        finite(shaped(self.barycentric, "barycentric weights", n, 3), "barycentric weights")
+        if not (finite(shaped(self.sd, "noise of surface points", n), "noise of surface points") > 0).all():
+            raise InvalidValue("the noise of surface points must be positive")
+        if not (np.isfinite([self.effective_points, self.inflation]).all() and self.effective_points > 0):
+            raise InvalidValue("the effective number of surface points must be positive")
+        if self.inflation < 1.0:
+            raise InvalidValue(f"an inflation is at least 1, not {self.inflation:g}")
+
+
 Evidence = LandmarkEvidence | DepthSurfaceEvidence
 
 

@@ -14,6 +14,7 @@ from recon_service.domain.evidence import (
     DepthSurfaceEvidence,
     LandmarkEvidence,
     SurfaceMatches,
+    SurfacePoints,
 )
 from recon_service.domain.fit import CaptureFit, Fit
 from recon_service.domain.landmark_model import LandmarkModel
@@ -25,6 +26,7 @@ from recon_service.fitting.start import pose_from_landmarks
 from recon_service.fitting.terms.depth_surface import DepthSurfaceTerm
 from recon_service.fitting.terms.landmarks import LandmarkTerm
 from recon_service.fitting.terms.surface_matches import SurfaceMatchTerm
+from recon_service.fitting.terms.surface_points import SurfacePointTerm
 from recon_service.fitting.terms.term import Term, TermReport
 from recon_service.fitting.unknowns import Layout, State
 
@@ -42,13 +44,15 @@ def fit_identity(
     *,
     landmark_model: LandmarkModel | None = None,
     matches: Sequence[SurfaceMatches] = (),
+    surfaces: Sequence[SurfacePoints] = (),
     start: Fit | None = None,
     iterations: int | None = None,
     expression_sd: float = 1.0,
 ) -> Fit:
     """The identity posterior of the one person on all captures.
 
-    matches: surface matches between pairs of the captures. start: an earlier fit of the same captures to go
+    matches: surface matches between pairs of the captures. surfaces: reconstructed neutral faces of the
+    person; with them there need be no capture. start: an earlier fit of the same captures to go
     on from. iterations: Gauss-Newton steps at most (default: enough to arrive). expression_sd: standard
     deviation of the prior on expression coefficients.
 
@@ -57,7 +61,7 @@ def fit_identity(
     without a start, ModelMismatch for landmarks of a scheme that the landmark model does not know,
     FitFailed when the evidence does not determine the fit.
     """
-    if not captures:
+    if not captures and not surfaces:
         raise InvalidValue("a fit needs at least one capture")
     layout = Layout.of(model, captures)
     state = (
@@ -67,6 +71,7 @@ def fit_identity(
     )
     terms = _terms(model, captures, landmark_model, layout, state.poses)
     terms += [SurfaceMatchTerm((captures[m.first], captures[m.second]), m, model, layout) for m in matches]
+    terms += [SurfacePointTerm(points, model, layout) for points in surfaces]
     with_depth = any(isinstance(term, DepthSurfaceTerm) for term in terms)
     held = HELD_ITERATIONS if with_depth and start is None else 0
     for iteration in range(iterations or (MAX_ITERATIONS if with_depth else LANDMARK_ITERATIONS)):
