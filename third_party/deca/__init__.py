@@ -1,0 +1,1 @@
+"""DECA's coarse reconstruction and the FLAME head model."""

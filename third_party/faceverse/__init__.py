@@ -1,0 +1,1 @@
+"""FaceVerse version 4: encoder and head model."""
