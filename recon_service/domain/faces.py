@@ -8,6 +8,7 @@ import numpy as np
 
 from recon_service.domain.arrays import Array, finite, shaped
 from recon_service.domain.errors import InvalidValue
+from recon_service.domain.landmark_schemes import LEFT_EYE, RIGHT_EYE, scheme_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,13 @@ class DetectedFace:
     """One face.
 
     box: (left, top, right, bottom), may reach beyond the image. score: 0 to 1. keypoints: (M, 2) float64 of
-    the detector's own scheme (MediaPipe short range: right eye, left eye, nose tip, mouth center, right
-    ear, left ear; right is the subject's).
+    the detector's own scheme, see ``landmark_schemes``.
     """
 
     box: tuple[float, float, float, float]
     score: float
     keypoints: Array
+    scheme: str = "mediapipe6"
 
     def __post_init__(self) -> None:
         left, top, right, bottom = self.box
@@ -31,7 +32,7 @@ class DetectedFace:
             )
         if not 0.0 <= self.score <= 1.0:
             raise InvalidValue(f"a detection score lies between 0 and 1, not {self.score:g}")
-        finite(shaped(self.keypoints, "keypoints", None, 2), "keypoints")
+        finite(shaped(self.keypoints, "keypoints", scheme_named(self.scheme).count, 2), "keypoints")
 
     @property
     def width(self) -> float:
@@ -41,12 +42,19 @@ class DetectedFace:
     def height(self) -> float:
         return self.box[3] - self.box[1]
 
+    @property
+    def eyes(self) -> tuple[Array, Array] | None:
+        """Right and left eye, (2,) each; None where the detector gives no landmarks."""
+        scheme = scheme_named(self.scheme)
+        right, left = scheme.place(self.keypoints, RIGHT_EYE), scheme.place(self.keypoints, LEFT_EYE)
+        return (right, left) if right is not None and left is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class FaceLandmarks:
     """Landmarks of one face by one landmark detector.
 
-    scheme: the meaning of the rows, "facemesh468" or "ibug68". points: (N, 2) float64 pixels. depth: (N,)
+    scheme: the meaning of the rows, see ``landmark_schemes``. points: (N, 2) float64 pixels. depth: (N,)
     float64, relative depth in pixels toward the background, or None. presence: 0 to 1 (saturates near 1: no
     measure of quality).
     """
@@ -57,9 +65,7 @@ class FaceLandmarks:
     depth: Array | None = None
 
     def __post_init__(self) -> None:
-        count = {"facemesh468": 468, "ibug68": 68}.get(self.scheme)
-        if count is None:
-            raise InvalidValue(f"unknown landmark scheme {self.scheme!r}")
+        count = scheme_named(self.scheme).count
         finite(shaped(self.points, "landmarks", count, 2), "landmarks")
         if self.depth is not None:
             finite(shaped(self.depth, "landmark depth", count), "landmark depth")

@@ -92,8 +92,10 @@ class FaceMeshLandmarker:
 
 
 def crop_of_detection(face: DetectedFace) -> FaceCrop:
-    """The crop that MediaPipe takes from a detection: the box squared and enlarged, the eyes level."""
-    right_eye, left_eye = face.keypoints[0], face.keypoints[1]
+    """The crop that MediaPipe takes from a detection: the box squared and enlarged, the eyes level (where the
+    detector tells where they are).
+    """
+    right_eye, left_eye = face.eyes or (np.zeros(2), np.array([1.0, 0.0]))
     return FaceCrop(
         center=((face.box[0] + face.box[2]) / 2, (face.box[1] + face.box[3]) / 2),
         side=CROP_SCALE * max(face.width, face.height),
