@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:  # most tests need no server, and shall not load a client either
+    from tests.servers.postgres import Postgres
+    from tests.servers.redis_server import Redis
+    from tests.servers.s3_server import S3
 
 settings.register_profile(
     "recon",
@@ -39,3 +46,39 @@ def cases(weights_mirror: Path) -> Path:
             "there is no folder 'cases' beside RECON_WEIGHTS_MIRROR: this test needs the recorded captures"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, started for the first test that asks. Missing, it is an error, never a skip."""
+    from tests.servers.postgres import Postgres
+
+    server = Postgres()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    """A Redis server."""
+    from tests.servers.redis_server import Redis
+
+    server = Redis()
+    try:
+        yield server.start()
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    """An S3 server."""
+    from tests.servers.s3_server import S3
+
+    server = S3()
+    try:
+        yield server.start()
+    finally:
+        server.close()
