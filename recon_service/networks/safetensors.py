@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from recon_service.domain.errors import InvalidValue
 
 Arrays = Mapping[str, NDArray[np.float32]]
-DTYPES: Final[Mapping[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "F64": np.dtype("<f8")}
+DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "F64": np.dtype("<f8"),
+}
 MAX_HEADER = 10_000_000
 
 
