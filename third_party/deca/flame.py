@@ -83,25 +83,25 @@ class Flame:
         bent = np.concatenate([(turn - np.eye(3)).reshape(9) for turn in turns[1:]])
         corrected = shaped + self.pose_basis @ bent
         matrices, offsets = self._motions(turns, joints)
-        # Each vertex moves by the weighted mean of the joints' motions (equation 2).
-        matrix = np.einsum("vj,jab->vab", self.weights, matrices)
-        return np.einsum("vab,vb->va", matrix, corrected) + self.weights @ offsets
+        # Each vertex moves by the weighted mean of the joints' motions (equation 2), written as a change: no
+        # pose moves nothing, to the last bit.
+        change = np.einsum("vj,jab->vab", self.weights, matrices - np.eye(3))
+        return corrected + np.einsum("vab,vb->va", change, corrected) + self.weights @ offsets
 
     def _motions(self, turns: list[Floats], joints: Floats) -> tuple[Floats, Floats]:
-        """Rotation (5, 3, 3) and offset (5, 3) of each joint's motion from rest: x -> M x + o."""
+        """Rotation M (5, 3, 3) and offset o (5, 3) of each joint's motion from rest, x -> M x + o.
+
+        A joint at j stays where its parent carries it: M j + o = M_parent j + o_parent.
+        """
         matrices: list[Floats] = []
-        places: list[Floats] = []
+        offsets: list[Floats] = []
         for joint, turn in enumerate(turns):
             parent = int(self.parents[joint])
-            if parent < 0:
-                matrices.append(turn)
-                places.append(joints[joint])
-            else:
-                matrices.append(matrices[parent] @ turn)
-                places.append(matrices[parent] @ (joints[joint] - joints[parent]) + places[parent])
-        offsets = [
-            place - matrix @ rest for place, matrix, rest in zip(places, matrices, joints, strict=True)
-        ]
+            matrix = turn if parent < 0 else matrices[parent] @ turn
+            before = np.eye(3) if parent < 0 else matrices[parent]
+            moved = np.zeros(3) if parent < 0 else offsets[parent]
+            matrices.append(matrix)
+            offsets.append((before - matrix) @ joints[joint] + moved)
         return np.stack(matrices), np.stack(offsets)
 
 

@@ -41,15 +41,18 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """The trunk up to the average over the last map; no classifier."""
+    """The trunk up to the average over the last map; no classifier.
 
-    def __init__(self) -> None:
+    ``widths`` other than the published ones make a smaller network of the same structure.
+    """
+
+    def __init__(self, widths: tuple[int, int, int, int] = WIDTHS) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, WIDTHS[0], 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
+        self.conv1 = nn.Conv2d(3, widths[0], 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        channels = WIDTHS[0]
-        for number, (count, width) in enumerate(zip(BLOCKS, WIDTHS, strict=True), start=1):
+        channels = widths[0]
+        for number, (count, width) in enumerate(zip(BLOCKS, widths, strict=True), start=1):
             blocks = []
             for index in range(count):
                 blocks.append(Bottleneck(channels, width, stride=2 if index == 0 and number > 1 else 1))
