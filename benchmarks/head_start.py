@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon_service.application.verify import frame_capture
+from recon_service.application.verify import frame_capture, frame_landmarks
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.domain.errors import ReconError, WeightsUnavailable
 from recon_service.fitting import fit_identity
@@ -49,7 +49,7 @@ def main() -> None:
             for shown in subject.visit_frames(SENSORS[arguments.sensor], visit, FRAMES):
                 frames += 1
                 try:
-                    capture = frame_capture(shown.frame, parts)
+                    capture = frame_capture(shown.frame, frame_landmarks(shown.frame, parts), parts)
                     fit = fit_identity(parts.model, [capture], landmark_model=parts.landmark_model)
                 except ReconError:
                     lost += 1

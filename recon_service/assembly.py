@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from pathlib import Path
 
 import cv2
 
+from recon_service.appearance.embedder import FaceEmbedder
+from recon_service.appearance.network import load_embedder
 from recon_service.application.pipeline import FacePipeline
 from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
 from recon_service.comparison.noise import load_noise_table
@@ -16,12 +19,17 @@ from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.matching import SurfaceMatcher
 from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
-from recon_service.weights import WeightsMissing, bundled_directory, locate
+from recon_service.weights import WeightsMissing, WeightsNotAllowed, bundled_directory, locate
 
 BUILTIN = "builtin.npz"
 LANDMARK_PASSES = 2
 """The second crop follows the first landmarks: on infrared faces it took the error rate of one depth frame
 from 6.7 to 5.5 % (`recon evaluate kinect2`)."""
+
+
+APPEARANCE_AUTO = "auto"
+APPEARANCE_OFF = "off"
+APPEARANCE_DEFAULT = "edgeface-xs"
 
 
 class ModelChoice(StrEnum):
@@ -32,8 +40,12 @@ class ModelChoice(StrEnum):
     DENSE = "dense"
 
 
-def build_pipeline(choice: ModelChoice = ModelChoice.AUTO) -> FacePipeline:
+def build_pipeline(
+    choice: ModelChoice = ModelChoice.AUTO, *, appearance: str = APPEARANCE_AUTO
+) -> FacePipeline:
     """Load detector, landmarker and models, verified against the manifest.
+
+    appearance: see ``load_appearance``.
 
     Raises WeightsUnavailable, naming the command that mends it.
     """
@@ -45,6 +57,7 @@ def build_pipeline(choice: ModelChoice = ModelChoice.AUTO) -> FacePipeline:
         landmark_model=load_landmark_model(bundled_directory() / BUILTIN, model),
         noise=load_noise_table(),
         matcher=SurfaceMatcher(model),
+        embedder=load_appearance(appearance),
     )
 
 
@@ -59,6 +72,24 @@ def load_model(choice: ModelChoice = ModelChoice.AUTO) -> MorphableModel:
             if choice is ModelChoice.DENSE:
                 raise
     return load_builtin(bundled_directory() / BUILTIN)
+
+
+def load_appearance(choice: str = APPEARANCE_AUTO) -> FaceEmbedder | None:
+    """The network for appearance: a name of the manifest, the path of an ONNX file, "off" for none, or "auto"
+    for EdgeFace xs where its file is there and its license was accepted.
+
+    Raises WeightsUnavailable, InvalidValue.
+    """
+    if choice == APPEARANCE_OFF:
+        return None
+    if choice.endswith(".onnx"):
+        return load_embedder(Path(choice))
+    if choice != APPEARANCE_AUTO:
+        return load_embedder(locate(choice), name=choice)
+    try:
+        return load_embedder(locate(APPEARANCE_DEFAULT), name=APPEARANCE_DEFAULT)
+    except (WeightsMissing, WeightsNotAllowed):
+        return None
 
 
 def use_one_thread() -> None:

@@ -80,7 +80,7 @@ def build_pipeline(settings: Settings) -> FacePipeline:
     from recon_service import assembly
     from recon_service.imaging import ImageLimits
 
-    pipeline = assembly.build_pipeline(assembly.ModelChoice(settings.model))
+    pipeline = assembly.build_pipeline(assembly.ModelChoice(settings.model), appearance=settings.appearance)
     return replace(pipeline, image_limits=ImageLimits(max_bytes=settings.max_selfie_bytes))
 
 

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     model: Literal["auto", "builtin", "dense"] = Field(
         "auto", description="auto: dense where its file is there."
     )
+    appearance: str = Field(
+        "auto",
+        description="Network for appearance: auto (EdgeFace xs where it is there and allowed), off, "
+        "edgeface-xs, edgeface-xxs, or the path of an ONNX file.",
+    )
     compute_processes: int = Field(
         1, ge=0, le=64, description="Processes for verification; 0: a thread of the service."
     )

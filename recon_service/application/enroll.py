@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from recon_service.application.appearances import appearance_of
 from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
+from recon_service.domain.appearance import Appearance
 from recon_service.domain.errors import FitFailed, ImageRejected, InvalidValue
 from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
@@ -57,13 +59,14 @@ class EnrollmentResult:
 
     fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code and
     hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
-    source: key of the noise table, by what the fit rests on.
+    source: key of the noise table, by what the fit rests on. appearance: of the accepted selfies.
     """
 
     selfies: tuple[Selfie, ...]
     fit: Fit | None
     doubts: tuple[tuple[str, str], ...] = ()
     source: str = ""
+    appearance: Appearance | None = None
 
     @property
     def accepted(self) -> tuple[Selfie, ...]:
@@ -99,9 +102,11 @@ def _fitted(selfies: tuple[Selfie, ...], pipeline: FacePipeline) -> EnrollmentRe
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),))
     best = sharpened or fit
     found = doubts(best, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
-    return EnrollmentResult(
-        selfies, None if found else best, found, source=PHOTOMETRIC if sharpened else captures[0].source
-    )
+    source = PHOTOMETRIC if sharpened else captures[0].source
+    if found:
+        return EnrollmentResult(selfies, None, found, source)
+    seen = [(s.image, s.landmarks) for s in accepted if s.image is not None and s.landmarks is not None]
+    return EnrollmentResult(selfies, best, (), source, appearance_of(seen, pipeline.embedder))
 
 
 def _sharpened(

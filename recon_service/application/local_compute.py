@@ -46,6 +46,7 @@ class LocalCompute:
             backend=self.pipeline.landmarker.name,
             model=self.pipeline.model.name,
             calibration=self.pipeline.noise.name,
+            appearance=result.appearance,
         )
 
     def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:

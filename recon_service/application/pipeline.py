@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from recon_service.appearance.embedder import FaceEmbedder
 from recon_service.comparison.noise import NoiseTable
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
@@ -37,7 +38,8 @@ class FaceLandmarker(Protocol):
 class FacePipeline:
     """The parts of the two sentences. Thread-safe: every part is immutable or locks inside.
 
-    matcher: matches skin between the selfies of an enrollment; None: landmarks alone.
+    matcher: matches skin between the selfies of an enrollment; None: landmarks alone. embedder: gives the
+    appearance of pictures; None: shape alone.
     """
 
     detector: FaceDetector
@@ -46,5 +48,6 @@ class FacePipeline:
     landmark_model: LandmarkModel
     noise: NoiseTable
     matcher: SurfaceMatcher | None = None
+    embedder: FaceEmbedder | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     quality_limits: QualityLimits = field(default_factory=QualityLimits)

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from recon_service.domain.appearance import Appearance
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.quality import QualityReport
 
@@ -206,3 +207,4 @@ class EnrollmentOutcome:
     def quality(self) -> float:
         """0 to 100, of the weakest selfie that was used."""
         return min((s.quality.score for s in self.selfies if s.accepted and s.quality), default=0.0)
+    appearance: Appearance | None = None

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+from recon_service.application.appearances import appearance_of
 from recon_service.application.pipeline import FacePipeline
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.noise import GENERIC
 from recon_service.comparison.policy import Policy, decide
 from recon_service.depth import depth_capture
+from recon_service.domain.appearance import Appearance
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import DepthRejected, FitFailed
 from recon_service.domain.evidence import Capture
 from recon_service.domain.faces import FaceLandmarks
 from recon_service.domain.fit import Fit
+from recon_service.domain.images import Image
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Template, VerificationResult
 from recon_service.fitting import fit_identity
@@ -27,13 +30,15 @@ class Probe:
     """What a visit to the kiosk gave.
 
     posterior: of all usable frames together, or None when there is none. fits: of each usable frame.
-    faults: code and hint for each thing that kept a frame from being used.
+    faults: code and hint for each thing that kept a frame from being used. appearance: on the pictures of
+    usable frames.
     """
 
     posterior: IdentityPosterior | None
     fits: tuple[Fit, ...]
     source: str
     faults: tuple[tuple[str, str], ...] = ()
+    appearance: Appearance | None = None
 
 
 def verify(
@@ -60,35 +65,44 @@ def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
     and the answer after each frame is there as it comes.
     """
     fits: list[Fit] = []
+    pictures: list[tuple[Image, FaceLandmarks]] = []
     faults: list[tuple[str, str]] = []
     for frame in frames:
         try:
-            capture = frame_capture(frame, pipeline)
+            landmarks = frame_landmarks(frame, pipeline)
+            capture = frame_capture(frame, landmarks, pipeline)
             fit = fit_identity(pipeline.model, [capture], landmark_model=pipeline.landmark_model)
         except (DepthRejected, FitFailed) as problem:
             faults.append((problem.code, problem.next_step or problem.detail))
             continue
         if found := doubts(fit, [capture], model=pipeline.model, landmark_model=pipeline.landmark_model):
             faults.extend(found)
-        else:
-            fits.append(fit)
+            continue
+        fits.append(fit)
+        if frame.image is not None and landmarks is not None:
+            pictures.append((frame.image, landmarks))
     posterior = reduce(IdentityPosterior.fused_with, (fit.posterior for fit in fits)) if fits else None
     return Probe(
-        posterior, tuple(fits), frames[0].camera_name if frames else GENERIC, tuple(dict.fromkeys(faults))
+        posterior,
+        tuple(fits),
+        frames[0].camera_name if frames else GENERIC,
+        tuple(dict.fromkeys(faults)),
+        appearance_of(pictures, pipeline.embedder),
     )
 
 
-def frame_capture(frame: DepthFrame, pipeline: FacePipeline) -> Capture:
+def frame_capture(frame: DepthFrame, landmarks: FaceLandmarks | None, pipeline: FacePipeline) -> Capture:
     """The evidence in one depth frame. Raises DepthRejected."""
     return depth_capture(
         frame,
-        landmarks=_landmarks(frame, pipeline),
+        landmarks=landmarks,
         model=pipeline.model,
         landmark_model=pipeline.landmark_model,
     )
 
 
-def _landmarks(frame: DepthFrame, pipeline: FacePipeline) -> FaceLandmarks | None:
+def frame_landmarks(frame: DepthFrame, pipeline: FacePipeline) -> FaceLandmarks | None:
+    """Landmarks in the picture of a frame; None where there is no picture or no face in it."""
     if frame.image is None:
         return None
     faces = pipeline.detector.detect(frame.image)

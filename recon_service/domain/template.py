@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from recon_service.domain.appearance import Appearance
 from recon_service.domain.posterior import IdentityPosterior
 
 
@@ -26,7 +27,7 @@ class Template:
 
     template_id: unique. source: key of the noise table ("facemesh468", "kinect2", …). model: name of the
     morphable model it was fitted with. calibration: name of the noise table in force. quality: 0-100 of the
-    weakest selfie.
+    weakest selfie. appearance: of the selfies, where a network for it was at hand.
     """
 
     template_id: str
@@ -38,6 +39,7 @@ class Template:
     provenance: tuple[Provenance, ...]
     quality: float
     created_at: datetime
+    appearance: Appearance | None = None
 
 
 class Decision(StrEnum):

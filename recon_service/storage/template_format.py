@@ -1,11 +1,15 @@
-"""A template as bytes, version 1. Little endian; no pickle, nothing in it is ever executed.
+"""A template as bytes, version 2. Little endian; no pickle, nothing in it is ever executed.
 
 "RTPL"            4 bytes
-version           uint16, 1
+version           uint16, 2
 length of header  uint32
-header            UTF-8 JSON: every field of the template but the posterior's numbers; "modes" is K
+header            UTF-8 JSON: every field of the template but its numbers; "modes" is K; "appearance" is
+                  null or says the network, the light, the count of pictures and the length D of the vector
 mean              K float64
 covariance        K (K + 1) / 2 float64, the lower triangle by rows
+appearance        D float64, none where it is null
+
+Version 1 had no appearance, and is still read.
 """
 
 from __future__ import annotations
@@ -17,14 +21,18 @@ from typing import Any
 
 import numpy as np
 
+from recon_service.domain.appearance import Appearance, Light
+from recon_service.domain.arrays import Array
 from recon_service.domain.errors import CallerError, StorageFault
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template
 
 MAGIC = b"RTPL"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 _PREFIX = struct.Struct("<4sHI")
 MAX_MODES = 1000
+MAX_DIMENSION = 8192
 
 
 class BinaryTemplateFormat:
@@ -35,7 +43,8 @@ class BinaryTemplateFormat:
         posterior = template.posterior
         header = json.dumps(_header(template), sort_keys=True).encode()
         lower = posterior.covariance[np.tril_indices(len(posterior.mean))]
-        numbers = np.concatenate([posterior.mean, lower]).astype("<f8").tobytes()
+        seen = template.appearance.mean if template.appearance is not None else np.zeros(0)
+        numbers = np.concatenate([posterior.mean, lower, seen]).astype("<f8").tobytes()
         return _PREFIX.pack(MAGIC, VERSION, len(header)) + header + numbers
 
     def read(self, content: bytes) -> Template:
@@ -50,18 +59,23 @@ class BinaryTemplateFormat:
 
 def _read(content: bytes) -> Template:
     magic, version, length = _PREFIX.unpack_from(content)
-    if magic != MAGIC or version != VERSION:
-        raise ValueError("not a template of version 1")
+    if magic != MAGIC or version not in READABLE:
+        raise ValueError("not a template of a known version")
     start = _PREFIX.size + length
     header: dict[str, Any] = json.loads(content[_PREFIX.size : start])
     modes = int(header["modes"])
     size = modes + modes * (modes + 1) // 2
-    if not 1 <= modes <= MAX_MODES or len(content) != start + 8 * size:
+    seen: dict[str, Any] | None = header["appearance"] if version > 1 else None
+    dimension = int(seen["dimension"]) if seen is not None else 0
+    if not 1 <= modes <= MAX_MODES or not 0 <= dimension <= MAX_DIMENSION:
+        raise ValueError("a template of impossible size")
+    if len(content) != start + 8 * (size + dimension):
         raise ValueError("the length does not fit the number of modes")
     numbers = np.frombuffer(content, dtype="<f8", count=size, offset=start).astype(np.float64)
     covariance = np.zeros((modes, modes))
     covariance[np.tril_indices(modes)] = numbers[modes:]
     covariance = covariance + np.tril(covariance, -1).T
+    vector = np.frombuffer(content, dtype="<f8", count=dimension, offset=start + 8 * size).astype(np.float64)
     return Template(
         template_id=str(header["template_id"]),
         subject_id=str(header["subject_id"]),
@@ -72,10 +86,18 @@ def _read(content: bytes) -> Template:
         provenance=tuple(_provenance(p) for p in header["provenance"]),
         quality=float(header["quality"]),
         created_at=datetime.fromisoformat(header["created_at"]),
+        appearance=_appearance(seen, vector) if seen is not None else None,
+    )
+
+
+def _appearance(entry: dict[str, Any], vector: Array) -> Appearance:
+    return Appearance(
+        str(entry["embedder"]), str(entry["version"]), Light(entry["light"]), vector, int(entry["count"])
     )
 
 
 def _header(template: Template) -> dict[str, Any]:
+    seen = template.appearance
     return {
         "template_id": template.template_id,
         "subject_id": template.subject_id,
@@ -90,6 +112,15 @@ def _header(template: Template) -> dict[str, Any]:
             {"source": p.source, "backend": p.backend, "captured_at": p.captured_at.isoformat()}
             for p in template.provenance
         ],
+        "appearance": {
+            "embedder": seen.embedder,
+            "version": seen.version,
+            "light": seen.light.value,
+            "count": seen.count,
+            "dimension": len(seen.mean),
+        }
+        if seen is not None
+        else None,
     }
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import struct
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.errors import StorageFault
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template
@@ -43,6 +47,31 @@ def test_comes_back_bit_for_bit(modes: int) -> None:
     assert (again.template_id, again.subject_id, again.provenance) == ("tpl_1", "ada", template.provenance)
     assert (again.quality, again.created_at, again.posterior.space) == (61.25, template.created_at, "space-é")
     assert FORMAT.write(again) == content
+
+
+def test_an_appearance_comes_back_bit_for_bit() -> None:
+    vectors = np.random.default_rng(0).normal(size=(3, 512))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    seen = Appearance.of(vectors, embedder="net", version="ab12", light=Light.INFRARED)
+    content = FORMAT.write(replace(make_template(), appearance=seen))
+    again = FORMAT.read(content).appearance
+    assert again is not None
+    assert np.array_equal(again.mean, seen.mean)
+    assert (again.network, again.light, again.count) == (seen.network, seen.light, 3)
+    for wrong in (content[:-8], content + bytes(8)):
+        with pytest.raises(StorageFault):
+            FORMAT.read(wrong)
+
+
+def test_a_template_of_version_1_is_read_without_an_appearance() -> None:
+    content = FORMAT.write(make_template())
+    length = struct.unpack_from("<I", content, 6)[0]
+    header = json.loads(content[10 : 10 + length])
+    del header["appearance"]
+    old = json.dumps(header).encode()
+    template = FORMAT.read(struct.pack("<4sHI", b"RTPL", 1, len(old)) + old + content[10 + length :])
+    assert template.appearance is None
+    assert FORMAT.write(template) == content
 
 
 @settings(max_examples=100)
