@@ -20,13 +20,21 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from recon_service.weights.derived import derived_state
 from recon_service.weights.errors import (
     ALLOW_NONCOMMERCIAL,
     UnknownWeights,
     WeightsAltered,
     WeightsNotAllowed,
 )
-from recon_service.weights.manifest import Build, Conversion, PackageMember, Url, WeightFile
+from recon_service.weights.manifest import (
+    Build,
+    Conversion,
+    DerivedFile,
+    PackageMember,
+    Url,
+    WeightFile,
+)
 from recon_service.weights.pull import PullResult, pull
 from recon_service.weights.store import State, WeightStore
 
@@ -82,6 +90,7 @@ def list_files(
     """Print every declared model file, how it stands on this machine, and what mends it."""
     store = WeightStore.from_environment()
     rows = [_row(store, file) for file in store.manifest.files]
+    rows += [_derived_row(store, file) for file in store.manifest.derived]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
@@ -96,7 +105,12 @@ def list_files(
         commercial = "[green]yes[/]" if row["commercial_use"] else "[yellow]no[/]"
         state = f"[{_COLORS[State(row['state'])]}]{row['state']}[/]"
         table.add_row(
-            row["name"], f"{row['bytes'] / 1e6:.2f}", row["license"], commercial, state, row["mend"]
+            row["name"],
+            f"{row['bytes'] / 1e6:.2f}" if row["bytes"] else "",
+            row["license"],
+            commercial,
+            state,
+            row["mend"],
         )
     console = Console()
     console.print(table)
@@ -109,12 +123,17 @@ def list_files(
 _MENDS = {
     "pull": "recon weights pull NAME",
     "build": "recon weights build ict",
+    "convert": "recon weights pull ORIGINAL, then: recon weights convert NAME",
     "conversion": "its converter is not written yet: set RECON_WEIGHTS_MIRROR to a folder with the file",
+    "derive": "computed on this machine by the command that `recon weights list --json` names",
     "mirror": "published nowhere else: set RECON_WEIGHTS_MIRROR to a folder with the file",
 }
 
 
 def _mend_by(file: WeightFile) -> str:
+    first = file.sources[0] if file.sources else None
+    if isinstance(first, Conversion) and first.command:
+        return "convert"
     kinds = {Build: "build", Conversion: "conversion", PackageMember: "pull", Url: "pull"}
     return kinds[type(file.sources[0])] if file.sources else "mirror"
 
@@ -140,6 +159,24 @@ def _row(store: WeightStore, file: WeightFile) -> dict[str, Any]:
         "state": state.value,
         "mend": _mend_by(file) if state in (State.MISSING, State.ALTERED) else "",
         "note": file.note,
+    }
+
+
+def _derived_row(store: WeightStore, file: DerivedFile) -> dict[str, Any]:
+    state = derived_state(store, file)
+    path = store.directory / file.path
+    return {
+        "name": file.name,
+        "path": file.path,
+        "title": file.title,
+        "bytes": path.stat().st_size if path.is_file() else 0,
+        "license": file.license,
+        "commercial_use": file.commercial_use,
+        "sets": [],
+        "sources": [f"`{file.command}`"],
+        "state": state.value,
+        "mend": "derive" if state in (State.MISSING, State.ALTERED) else "",
+        "note": "",
     }
 
 
@@ -209,6 +246,25 @@ def verify_files(
         )
     if names and any(state is State.MISSING for state in states.values()):
         raise typer.Exit(1)
+
+
+@app.command("convert")
+def convert_file(
+    name: Annotated[str, typer.Argument(help="The file to make: faceboxes, tddfa-v2, bfm, …")],
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", exists=True, dir_okay=False, help="The original; none: where the weights lie."
+        ),
+    ] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Take an original that is not the published one.")
+    ] = False,
+) -> None:
+    """Turn an original's pickle or checkpoint into npz or safetensors, without running what is in it."""
+    from recon_service.weights.convert.originals import convert
+
+    typer.echo(convert(WeightStore.from_environment(), name, source=source, unverified=unverified))
 
 
 build = typer.Typer(no_args_is_help=True, help="Compute a model file from the original's files.")

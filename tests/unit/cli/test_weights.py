@@ -38,7 +38,8 @@ def test_list_names_every_file_its_state_and_what_mends_it() -> None:
     mends = {row["name"]: row["mend"] for row in rows}
     assert mends["face-landmark"] == "pull"
     assert mends["ict-face-model"] == "build"
-    assert mends["faceboxes"] == "conversion"
+    assert mends["faceboxes"] == "convert"
+    assert mends["edgeface-xs"] == "conversion"
     assert mends["ict-facemesh-points"] == "mirror"
 
 
