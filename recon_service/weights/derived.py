@@ -43,7 +43,7 @@ def check_derived_allowed(store: WeightStore, file: DerivedFile) -> None:
 def locate_derived(store: WeightStore, name: str) -> Path:
     """The derived file of that name, as it was made.
 
-    Raises UnknownWeights, WeightsNotAllowed, WeightsMissing or WeightsAltered, with the command that makes it.
+    Raises UnknownWeights, WeightsNotAllowed, WeightsMissing or WeightsAltered, naming the command.
     """
     file = store.manifest.find_derived(name)
     check_derived_allowed(store, file)

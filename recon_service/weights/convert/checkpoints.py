@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -69,7 +68,7 @@ class _Tensor:
             raise OriginalInvalid("The checkpoint refers to a storage that it does not hold.")
         reach = sum((n - 1) * s for n, s in zip(self.shape, self.stride, strict=True))
         negative = min((self.offset, *self.shape, *self.stride)) < 0
-        if negative or (math.prod(self.shape) and self.offset + reach >= len(numbers)):
+        if negative or (0 not in self.shape and self.offset + reach >= len(numbers)):
             raise OriginalInvalid("The checkpoint holds a tensor that leaves its storage.")
         step = numbers.itemsize
         view = np.lib.stride_tricks.as_strided(

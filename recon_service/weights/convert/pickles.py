@@ -50,7 +50,7 @@ class _DType:
         self.order = order
 
     def numpy(self) -> np.dtype[Any]:
-        return np.dtype(self.code).newbyteorder(self.order)
+        return np.dtype(f"{self.order}{self.code}")
 
 
 class PickledArray:
