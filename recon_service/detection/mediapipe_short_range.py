@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recon_service.detection.detector import DetectorKind, Device, FaceDetector, OneByOne
 from recon_service.detection.suppression import overlap_with_each, weighted_suppression
 from recon_service.domain.arrays import Array
 from recon_service.domain.faces import DetectedFace
@@ -42,10 +44,11 @@ CLOSE_UP: Final = 3.0
 """Side of that closer square over the side of the face."""
 
 
-class MediaPipeShortRange:
+class MediaPipeShortRange(OneByOne):
     """The detector; one network behind a lock, because OpenCV's networks are not re-entrant."""
 
-    name: str = "mediapipe-short-range"
+    name: str = "mediapipe_simple"
+    device: Device = Device.CPU
 
     def __init__(self, weights: Path, *, min_score: float = 0.5, min_overlap: float = 0.3) -> None:
         self._net = cv2.dnn.readNetFromTFLite(str(weights), cv2.dnn.ENGINE_CLASSIC)
@@ -165,3 +168,16 @@ def _tiles(width: int, height: int, side: float) -> list[tuple[tuple[float, floa
         return [float(c) for c in np.linspace(side / 2, length - side / 2, count)]
 
     return [((x, y), side) for y in centers(height) for x in centers(width)]
+
+
+def _build(weights: Sequence[Path], _device: Device, _base: FaceDetector | None) -> FaceDetector:
+    return MediaPipeShortRange(weights[0])
+
+
+DETECTOR = DetectorKind(
+    name="mediapipe_simple",
+    title="MediaPipe, short range",
+    scheme="mediapipe6",
+    weights=("face-detection-short-range",),
+    build=_build,
+)

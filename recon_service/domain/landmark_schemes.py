@@ -81,17 +81,8 @@ SCHEMES: Final = MappingProxyType(
                 (90,),
                 mouth=(84, 90),
             ),
-            # Of each eye the corners and the middles of the lids.
-            _scheme(
-                "facemesh468",
-                468,
-                (33, 133, 159, 145),
-                (263, 362, 386, 374),
-                (1,),
-                (61,),
-                (291,),
-                mouth=(61, 291),
-            ),
+            # Of each eye the two corners.
+            _scheme("facemesh468", 468, (33, 133), (263, 362), (1,), (61,), (291,), mouth=(61, 291)),
         )
     }
 )

@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 
 from recon_service.weights.convert.basel import basel_bases
 from recon_service.weights.convert.checkpoints import load_checkpoint
+from recon_service.weights.convert.encoders import deca_encoder, faceverse_encoder
 from recon_service.weights.convert.errors import OriginalInvalid
+from recon_service.weights.convert.faceverse import faceverse_model
 from recon_service.weights.convert.files import npz_bytes, safetensors_bytes
+from recon_service.weights.convert.flame import flame_landmarks, flame_model
+from recon_service.weights.convert.mtcnn import mtcnn_network
 from recon_service.weights.convert.pickles import load_arrays
 from recon_service.weights.derived import check_derived_allowed, write_derived
 from recon_service.weights.digest import file_sha256
@@ -104,6 +108,12 @@ DECLARED: Final[Mapping[str, DeclaredConversion]] = {
     "tddfa-v2-triangles": DeclaredConversion(
         "tddfa-v2-triangles-original", lambda content: npz_bytes(triangles(content))
     ),
+    **{
+        f"mtcnn-{part}": DeclaredConversion(
+            f"mtcnn-{part}-original", lambda content: safetensors_bytes(mtcnn_network(content))
+        )
+        for part in ("pnet", "rnet", "onet")
+    },
 }
 
 OWN: Final[Mapping[str, OwnConversion]] = {
@@ -113,6 +123,14 @@ OWN: Final[Mapping[str, OwnConversion]] = {
     "tddfa-v2-mb1": OwnConversion(
         "bb78e0cd616fa578febb725b4be3a3ddd546f6b4", lambda content: safetensors_bytes(regressor(content))
     ),
+    # Handed out after a registration, under no digest that we know: what is inside is checked instead.
+    "deca": OwnConversion("", lambda content: safetensors_bytes(deca_encoder(content))),
+    "flame": OwnConversion("", lambda content: npz_bytes(flame_model(content))),
+    "flame-landmarks": OwnConversion("", lambda content: npz_bytes(flame_landmarks(content))),
+    "faceverse": OwnConversion("", lambda content: npz_bytes(faceverse_model(content))),
+    "faceverse-encoder": OwnConversion("", lambda content: safetensors_bytes(faceverse_encoder(content))),
+    # Published inside archives: no identity of the bare file is known, and nothing is converted.
+    "rtmpose-face": OwnConversion("", lambda content: content),
 }
 
 
