@@ -1,5 +1,5 @@
-"""Small heads of FLAME's and FaceVerse's structure: the built-in canonical model's points in another frame and
-unit, with random skinning. So the mesh is a face, and what it says about the canonical model is known.
+"""Small heads of FLAME's and FaceVerse's structure: the built-in canonical model's points in another frame
+and unit, with random skinning. So the mesh is a face, and what it says about the canonical model is known.
 """
 
 from __future__ import annotations
@@ -92,13 +92,15 @@ def landmark_table(triangles: NDArray[np.int64], seed: int = 0) -> LandmarkTable
 
 
 def faceverse(seed: int = 0) -> FaceVerse:
-    """The small face in the camera's axes (x and z turned by half a turn about y … y down), two eyeballs and
-    teeth behind it."""
+    """The small face in the camera's axes (y down, z forward), two eyeballs and teeth behind it."""
     rng = np.random.default_rng(seed)
     model = face()
     turn = np.diag([1.0, -1.0, -1.0]) * FACEVERSE_SCALE / 100
     skin = model.vertices.mean @ turn
-    balls = [_ball(model.vertices.mean[[a, b]].mean(axis=0) - [0, 0, 12.0]) @ turn for a, b in ((362, 263), (33, 133))]
+    balls = [
+        _ball(model.vertices.mean[[a, b]].mean(axis=0) - [0, 0, 12.0]) @ turn
+        for a, b in ((362, 263), (33, 133))
+    ]
     teeth = (model.vertices.mean[[13, 14]].mean(axis=0) + rng.normal(0, 4, (6, 3)) - [0, 0, 10]) @ turn
     mean = np.concatenate([skin, *balls, teeth])
     count, n = len(mean), len(skin)
@@ -110,8 +112,9 @@ def faceverse(seed: int = 0) -> FaceVerse:
     expression[:n, :, :25] = np.einsum("vck,cd->vdk", model.vertices.expression[:, :, :25], turn)
     expression[n:] = 1e-3 * rng.standard_normal((count - n, 3, 177))
     ends = np.cumsum([n, len(balls[0]), len(balls[1]), 2, 2, 2])
-    inner = np.concatenate([Delaunay(b[:, :2]).simplices + start for b, start in zip(balls, ends, strict=False)])
-    # Triangles as the file has them: turned with the axes, they stay counter-clockwise from outside.
+    inner = np.concatenate(
+        [Delaunay(b[:, :2]).simplices + start for b, start in zip(balls, ends, strict=False)]
+    )
     return FaceVerse(
         mean=mean,
         identity_basis=identity,

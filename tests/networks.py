@@ -20,9 +20,9 @@ def resnet50_parameters(
 
     def conv(name: str, norm: str, out: int, channels: int, side: int, gain: float = 1.0) -> None:
         fan_in = channels * side * side
-        found[f"{prefix}{name}.weight"] = (
-            rng.standard_normal((out, channels, side, side), dtype=np.float32) * np.float32((2 / fan_in) ** 0.5)
-        )
+        found[f"{prefix}{name}.weight"] = rng.standard_normal(
+            (out, channels, side, side), dtype=np.float32
+        ) * np.float32((2 / fan_in) ** 0.5)
         for part, value in {
             "weight": gain * rng.uniform(0.7, 1.3, out),
             "bias": 0.1 * rng.standard_normal(out),
@@ -82,9 +82,7 @@ def resnet50_in_numpy(image: NDArray[Any], parameters: Parameters) -> NDArray[An
     for stage, count in enumerate((3, 4, 6, 3), start=1):
         for index in range(count):
             b, stride = f"layer{stage}.{index}.", 2 if index == 0 and stage > 1 else 1
-            shortcut = (
-                conv(x, f"{b}downsample.0", f"{b}downsample.1", stride, 0) if index == 0 else x
-            )
+            shortcut = conv(x, f"{b}downsample.0", f"{b}downsample.1", stride, 0) if index == 0 else x
             y = np.maximum(conv(x, f"{b}conv1", f"{b}bn1", 1, 0), 0)
             y = np.maximum(conv(y, f"{b}conv2", f"{b}bn2", stride, 1), 0)
             x = np.maximum(conv(y, f"{b}conv3", f"{b}bn3", 1, 0) + shortcut, 0)

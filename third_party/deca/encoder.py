@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from third_party.deca.layout import OUTPUTS
-from third_party.resnet50.network import FEATURES, ResNet50
-
-HIDDEN = 1024
+from third_party.deca.layout import HIDDEN, OUTPUTS
+from third_party.resnet50.network import ResNet50
+from third_party.resnet50.parameters import FEATURES
 
 
 class CoarseEncoder(nn.Module):

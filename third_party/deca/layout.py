@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from third_party.resnet50.parameters import FEATURES, parameter_shapes
+
 SHAPE: Final = slice(0, 100)
 TEXTURE: Final = slice(100, 150)
 EXPRESSION: Final = slice(150, 200)
@@ -15,6 +17,18 @@ POSE: Final = slice(200, 206)
 CAMERA: Final = slice(206, 209)
 LIGHT: Final = slice(209, 236)
 OUTPUTS: Final = 236
+HIDDEN: Final = 1024
+
+
+def encoder_shapes() -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter of the encoder by its name in ``E_flame``."""
+    return {
+        **parameter_shapes("encoder."),
+        "layers.0.weight": (HIDDEN, FEATURES),
+        "layers.0.bias": (HIDDEN,),
+        "layers.2.weight": (OUTPUTS, HIDDEN),
+        "layers.2.bias": (OUTPUTS,),
+    }
 
 
 @dataclass(frozen=True)

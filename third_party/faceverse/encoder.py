@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from third_party.faceverse.layout import HEADS
-from third_party.resnet50.network import FEATURES, ResNet50
+from third_party.resnet50.network import ResNet50
+from third_party.resnet50.parameters import FEATURES
 
 
 class Encoder(nn.Module):

@@ -8,12 +8,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from third_party.resnet50.parameters import FEATURES, parameter_shapes
+
 HEADS: Final = (156, 177, 251, 27, 3, 2, 1, 4)
 """Outputs of the eight heads: identity, expression, texture, light, angles, tx ty, tz, eyes."""
 IDENTITY_MODES: Final = HEADS[0]
 EXPRESSION_MODES: Final = HEADS[1]
 TEXTURE_MODES: Final = HEADS[2]
 OUTPUTS: Final = sum(HEADS)
+
+
+def encoder_shapes() -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter of the encoder by its published name."""
+    shapes = parameter_shapes("backbone.")
+    for index, outputs in enumerate(HEADS):
+        shapes[f"final_layers.{index}.weight"] = (outputs, FEATURES, 1, 1)
+        shapes[f"final_layers.{index}.bias"] = (outputs,)
+    return shapes
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from third_party.resnet50.parameters import BLOCKS
+
 Floats = NDArray[np.float32]
-BLOCKS: Final = (3, 4, 6, 3)
 BN_EPSILON: Final = 1e-5
 OPSET: Final = 17
 IR_VERSION: Final = 8

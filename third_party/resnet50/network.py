@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
 from torch import nn
 
-BLOCKS: Final = (3, 4, 6, 3)
-"""Bottlenecks per stage."""
-WIDTHS: Final = (64, 128, 256, 512)
-"""Inner channels per stage; a bottleneck gives four times as many."""
-EXPANSION: Final = 4
-FEATURES: Final = 2048
+from third_party.resnet50.parameters import BLOCKS, EXPANSION, WIDTHS
 
 
 class Bottleneck(nn.Module):

@@ -121,6 +121,15 @@ def _reconstruct(kind: object, _shape: object, _code: object) -> _MaybeObjects:
     return _MaybeObjects()
 
 
+def _from_buffer(buffer: object, dtype: object, shape: object, order: object) -> _MaybeObjects:
+    """How NumPy writes arrays since the fifth protocol of pickles."""
+    if not isinstance(buffer, bytes | bytearray):
+        raise PickleRefused("The pickle holds an array without its bytes.")
+    found = _MaybeObjects()
+    found.__setstate__((1, shape, dtype, order == "F", bytes(buffer)))
+    return found
+
+
 def _make(kind: object, _base: object, _state: object) -> _Inert:
     if not (isinstance(kind, type) and issubclass(kind, _Inert)):
         raise PickleRefused("The pickle makes an object of a kind that no model needs.")
@@ -142,6 +151,7 @@ _OBJECT = object()
 
 FLAME_NAMES: Final[Mapping[tuple[str, str], object]] = {
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
     ("numpy", "dtype"): _dtype,
     ("chumpy.ch", "Ch"): _Chumpy,
     ("chumpy", "Ch"): _Chumpy,

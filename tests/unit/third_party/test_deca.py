@@ -17,7 +17,12 @@ from third_party.deca.layout import named
 
 @pytest.mark.parametrize(
     "box",
-    [(60.0, 70.0, 190.5, 220.25), (-50.0, -20.0, 120.0, 150.0), (400.0, 380.0, 560.0, 590.0), (600, 600, 700, 720)],
+    [
+        (60.0, 70.0, 190.5, 220.25),
+        (-50.0, -20.0, 120.0, 150.0),
+        (400.0, 380.0, 560.0, 590.0),
+        (600, 600, 700, 720),
+    ],
 )
 def test_the_crop_is_scikit_images_warp(box: tuple[float, float, float, float]) -> None:
     """The similarity that takes three corners of the square to the corners of the input, by another library."""
@@ -27,8 +32,12 @@ def test_the_crop_is_scikit_images_warp(box: tuple[float, float, float, float]) 
     old = (right - left + bottom - top) / 2
     side = int(old * 1.25)
     x, y = (left + right) / 2, (top + bottom) / 2 + 0.12 * old
-    corners = np.array([[x - side / 2, y - side / 2], [x - side / 2, y + side / 2], [x + side / 2, y - side / 2]])
-    map_ = skimage.transform.SimilarityTransform.from_estimate(corners, np.array([[0, 0], [0, 223], [223, 0]]))
+    corners = np.array(
+        [[x - side / 2, y - side / 2], [x - side / 2, y + side / 2], [x + side / 2, y - side / 2]]
+    )
+    map_ = skimage.transform.SimilarityTransform.from_estimate(
+        corners, np.array([[0, 0], [0, 223], [223, 0]])
+    )
     wanted = skimage.transform.warp(pixels / 255.0, map_.inverse, output_shape=(224, 224))
     np.testing.assert_allclose(sampled(pixels, crop).transpose(1, 2, 0), wanted, atol=2e-5)
     np.testing.assert_allclose(crop.to_input(corners), [[0, 0], [0, 223], [223, 0]], atol=1e-9)
@@ -46,7 +55,19 @@ def test_the_crop_of_landmarks_is_a_tenth_larger_and_centered() -> None:
 
 @pytest.mark.parametrize(
     ("yaw", "row"),
-    [(0, 0), (0.4, 0), (-0.4, 0), (12.6, 13), (39, 39), (80, 39), (-1, 40), (-38.4, 77), (-39, 78), (-39.2, 78), (-90, 78)],
+    [
+        (0, 0),
+        (0.4, 0),
+        (-0.4, 0),
+        (12.6, 13),
+        (39, 39),
+        (80, 39),
+        (-1, 40),
+        (-38.4, 77),
+        (-39, 78),
+        (-39.2, 78),
+        (-90, 78),
+    ],
 )
 def test_the_row_of_the_contour(yaw: float, row: int) -> None:
     assert contour_row(yaw) == row

@@ -24,7 +24,9 @@ def test_the_box_follows_the_rule() -> None:
     assert crop == CropBox(int(140.5 - 78), int(140.45 - 84), int(140.5 + 78), int(140.45 + 72))
 
 
-@pytest.mark.parametrize("crop", [CropBox(50, 40, 250, 240), CropBox(-60, -30, 140, 170), CropBox(400, 420, 620, 640)])
+@pytest.mark.parametrize(
+    "crop", [CropBox(50, 40, 250, 240), CropBox(-60, -30, 140, 170), CropBox(400, 420, 620, 640)]
+)
 def test_the_crop_is_black_outside(crop: CropBox) -> None:
     pixels = portrait("astronaut")
     margin = 400
@@ -79,7 +81,9 @@ def test_teeth_keep_their_distance_to_the_lip() -> None:
 
 def test_the_pose_is_turns_about_x_then_y_then_z() -> None:
     angles = np.array([0.3, -0.5, 0.2])
-    np.testing.assert_allclose(head_rotation(angles), Rotation.from_euler("xyz", angles).as_matrix(), atol=1e-12)
+    np.testing.assert_allclose(
+        head_rotation(angles), Rotation.from_euler("xyz", angles).as_matrix(), atol=1e-12
+    )
     points = np.random.default_rng(2).normal(size=(20, 3))
     translation = np.array([0.1, -0.2, 0.4])
     seen = to_camera(points, angles, translation)
@@ -95,7 +99,15 @@ def test_the_camera_is_a_pinhole() -> None:
 def test_every_number_has_one_meaning() -> None:
     raw = np.arange(621.0)
     code = named(raw)
-    parts = (code.identity, code.expression, code.texture, code.light.ravel(), code.angles, code.translation, code.eyes)
+    parts = (
+        code.identity,
+        code.expression,
+        code.texture,
+        code.light.ravel(),
+        code.angles,
+        code.translation,
+        code.eyes,
+    )
     np.testing.assert_array_equal(np.concatenate(parts), raw)
     assert [len(p) for p in parts] == [*HEADS[:5], HEADS[5] + HEADS[6], HEADS[7]]
     with pytest.raises(ValueError, match="621"):

@@ -21,6 +21,7 @@ def straightforward(
     head: Flame, shape: np.ndarray, expression: np.ndarray, turns: list[np.ndarray]
 ) -> np.ndarray:
     """Equations 1 to 5 of the FLAME paper as they stand."""
+
     def homogeneous(matrix: np.ndarray, offset: np.ndarray) -> np.ndarray:
         out = np.eye(4)
         out[:3, :3], out[:3, 3] = matrix, offset
@@ -55,9 +56,7 @@ def test_agrees_with_a_second_implementation(seed: int) -> None:
     rng = np.random.default_rng(seed)
     shape, expression = rng.normal(size=100), rng.normal(size=50)
     turns = list(rng.normal(size=(5, 3)))
-    got = HEAD.posed(
-        shape, expression, root=turns[0], neck=turns[1], jaw=turns[2], eyes=(turns[3], turns[4])
-    )
+    got = HEAD.posed(shape, expression, root=turns[0], neck=turns[1], jaw=turns[2], eyes=(turns[3], turns[4]))
     # Angles differ by the 1e-8 that training adds inside the norm.
     np.testing.assert_allclose(got, straightforward(HEAD, shape, expression, turns), atol=1e-8)
 
@@ -71,10 +70,10 @@ def test_zero_gives_the_template_exactly() -> None:
 def test_the_shape_alone_is_linear_and_the_posed_head_without_pose() -> None:
     shape = np.random.default_rng(1).normal(size=100)
     neutral = HEAD.neutral(shape)
+    np.testing.assert_allclose(neutral, HEAD.posed(shape, EXPRESSION, root=ZERO, jaw=ZERO), atol=1e-15)
     np.testing.assert_allclose(
-        neutral, HEAD.posed(shape, EXPRESSION, root=ZERO, jaw=ZERO), atol=1e-15
+        neutral - HEAD.template, (HEAD.neutral(2 * shape) - HEAD.template) / 2, atol=1e-15
     )
-    np.testing.assert_allclose(neutral - HEAD.template, (HEAD.neutral(2 * shape) - HEAD.template) / 2, atol=1e-15)
 
 
 @settings(max_examples=20)
@@ -85,7 +84,9 @@ def test_turning_the_root_is_a_rigid_motion(vector: tuple[float, float, float]) 
     root = np.array(vector)
     still = HEAD.posed(shape, expression, root=ZERO, jaw=jaw)
     turned = HEAD.posed(shape, expression, root=root, jaw=jaw)
-    joint = HEAD.joint_regressor[ROOT] @ (HEAD.template + HEAD.shape_basis @ np.concatenate([shape, expression]))
+    joint = HEAD.joint_regressor[ROOT] @ (
+        HEAD.template + HEAD.shape_basis @ np.concatenate([shape, expression])
+    )
     np.testing.assert_allclose(turned, (still - joint) @ rotation(root).T + joint, atol=1e-12)
 
 
@@ -108,7 +109,9 @@ def test_a_vertex_on_one_joint_is_moved_rigidly() -> None:
     weights[np.arange(len(weights)), rows] = 1.0
     rigid = Flame(**{**vars(HEAD), "weights": weights, "pose_basis": np.zeros_like(HEAD.pose_basis)})
     turns = np.random.default_rng(4).normal(size=(5, 3))
-    out = rigid.posed(SHAPE, EXPRESSION, root=turns[0], neck=turns[1], jaw=turns[2], eyes=(turns[3], turns[4]))
+    out = rigid.posed(
+        SHAPE, EXPRESSION, root=turns[0], neck=turns[1], jaw=turns[2], eyes=(turns[3], turns[4])
+    )
     for joint in (ROOT, NECK, JAW, LEFT_EYE):
         a, b = rigid.template[rows == joint], out[rows == joint]
         before = np.linalg.norm(a[:, None] - a[None], axis=-1)
