@@ -3,6 +3,6 @@ one type.
 """
 
 from recon_service.canonical_model.builtin import load_builtin, load_landmark_model
-from recon_service.canonical_model.ict import load_ict
+from recon_service.canonical_model.ict import load_ict, load_ict_landmarks
 
-__all__ = ["load_builtin", "load_ict", "load_landmark_model"]
+__all__ = ["load_builtin", "load_ict", "load_ict_landmarks", "load_landmark_model"]

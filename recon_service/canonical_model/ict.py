@@ -6,6 +6,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recon_service.canonical_model.space import EXPRESSION_MODES, EXPRESSION_SD, IDENTITY_MODES, SPACE
 from recon_service.canonical_model.surface import near_border, spread_points
@@ -48,6 +49,18 @@ def load_ict(path: Path) -> MorphableModel:
         skin=(triangles < narrow).all(axis=1) & ~near_border(triangles, len(mean))[triangles].any(axis=1),
         surface=spread_points(mean, triangles, vertices.normals, narrow=narrow, count=SURFACE_POINTS),
     )
+
+
+def load_ict_landmarks(path: Path) -> NDArray[np.int64]:
+    """(68,) vertices of the dense model that are iBUG's landmarks. Raises WeightsUnavailable."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return np.asarray(file["ibug68"].astype(np.int64))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as fault:
+        raise WeightsUnavailable(
+            "The dense canonical model cannot be read.",
+            next_step="Run: recon weights pull ict_facekit/ict_face_model.npz",
+        ) from fault
 
 
 def reduced_expressions(basis: Array) -> Array:

@@ -35,6 +35,7 @@ from recon_service.domain.arrays import Array
 from recon_service.domain.errors import FitFailed, InvalidValue
 from recon_service.domain.evidence import SurfacePoints
 from recon_service.domain.morphable_model import LinearPoints, MorphableModel
+from recon_service.domain.similarity import best_similarity
 from recon_service.fitting.normal_equations import NormalEquations
 from recon_service.fitting.terms.term import TermReport
 from recon_service.fitting.unknowns import Layout, State
@@ -77,20 +78,13 @@ class SurfacePointTerm:
 
 
 def aligned(points: Array, target: Array, weights: Array) -> Array:
-    """Points (N, 3) after the similarity (no reflection) that brings them closest to target (N, 3).
-
-    weights: (N,) of the squared distances. Raises FitFailed for points that do not span a plane.
-    """
-    weights = weights / weights.sum()
-    from_mean, to_mean = weights @ points, weights @ target
-    source, goal = points - from_mean, target - to_mean
-    spread = float(weights @ (source**2).sum(axis=1))
-    u, scales, vt = np.linalg.svd((goal * weights[:, None]).T @ source)
-    if spread <= 0 or scales[1] <= 1e-12 * scales[0] or scales[0] <= 0:
-        raise FitFailed("The reconstructed mesh has no extent.", next_step="Take the picture again.")
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt)) or 1.0])
-    rotation, scale = (u * signs) @ vt, float(scales @ signs) / spread
-    return np.asarray(scale * source @ rotation.T + to_mean)
+    """Points (N, 3) after the similarity that brings them closest to target (N, 3), weights (N,)."""
+    try:
+        return best_similarity(points, target, weights).apply(points)
+    except InvalidValue as fault:
+        raise FitFailed(
+            "The reconstructed mesh has no extent.", next_step="Take the picture again."
+        ) from fault
 
 
 def _similarity_directions(points: Array) -> Array:
