@@ -7,7 +7,7 @@ rows, at a multiple of the input's resolution (Li et al., SimCC, ECCV 2022). The
 highest.
 
 The published files (rtmpose-m, face6, ONNX) are the user's to bring:
-``recon weights convert rtmpose-face --from FILE``.
+``recon weights convert rtmpose-face --from FILE --unverified``.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class YoloV5Face:
         weights: Path,
         device: Device = Device.AUTO,
         *,
-        min_score: float = 0.5,
+        min_score: float = 0.55,
         max_overlap: float = 0.45,
     ) -> None:
         self._net = OnnxNetwork(weights, device)

@@ -100,11 +100,13 @@ def test_urls_are_secure_and_no_file_for_sale_is_academic() -> None:
 
 
 def test_the_mirror_holds_every_declared_file(weights_mirror: Path) -> None:
-    # Originals that are only converted need not be mirrored.
+    # Originals that are only converted need not be mirrored, nor what a command of ours makes of them.
     declared = {
         file.path: (file.size, file.sha256)
         for file in shipped().files
-        if "originals" not in file.sets or (weights_mirror / file.path).exists()
+        if (file.only_from_mirror or file.can_be_pulled)
+        and "originals" not in file.sets
+        or (weights_mirror / file.path).exists()
     }
     for path, (size, sha256) in declared.items():
         mirrored = weights_mirror / path
