@@ -1,7 +1,7 @@
 # `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup torch demo test lint format bench lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -25,7 +25,10 @@ demo: setup ## enroll two portraits and verify depth captures, with pictures
 	$(BIN)/recon weights pull --set default
 	$(BIN)/recon demo
 
-test: setup ## run the whole test suite
+torch: setup ## add torch, which only tests need (RECON_TORCH=no: leave it out)
+	@VENV=$(VENV) sh scripts/install_torch.sh
+
+test: setup torch ## run the whole test suite
 	$(BIN)/recon weights pull --set default
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
