@@ -4,15 +4,18 @@ asked for.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from recon_service.application.enrollments import JobPolicy
-from recon_service.application.ports import Stores
+from recon_service.application.enrollment_runs import JobPolicy
+from recon_service.application.errors import StorageUnavailable
+from recon_service.application.ports import ObjectStore, Stores
 from recon_service.domain.errors import StorageFault
 from recon_service.settings import Settings
-from recon_service.storage.database import SqlDatabase, open_engine
+from recon_service.storage.connections import check_broker_url, check_database_url, check_s3_endpoint
+from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine
 from recon_service.storage.folder_store import FolderObjectStore
 from recon_service.storage.master_key import Origin, load_master_key
 from recon_service.storage.schema import migrate
@@ -22,8 +25,6 @@ from recon_service.storage.vault import SubjectVault
 if TYPE_CHECKING:
     from recon_service.application.local_compute import LocalCompute
     from recon_service.application.pipeline import FacePipeline
-
-SILENCE_MARGIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +56,59 @@ def open_stores(settings: Settings) -> OpenStores:
         file=settings.master_key_file,
         state_dir=settings.state_dir,
     )
-    engine = open_engine(settings.resolved_database_url)
+    refuse_insecure_connections(settings)
+    engine = open_engine(
+        settings.resolved_database_url,
+        DatabaseLimits(
+            connections=settings.database_connections,
+            statement=settings.database_statement_seconds,
+            lock=settings.database_lock_seconds,
+        ),
+    )
     migrate(engine)
     database = SqlDatabase(engine)
     stores = Stores(
         database=database,
-        objects=FolderObjectStore(settings.resolved_objects_dir),
+        objects=open_objects(settings),
         vault=SubjectVault(master.key),
         template_format=BinaryTemplateFormat(),
     )
     return OpenStores(stores, database, master.origin)
 
 
+def refuse_insecure_connections(settings: Settings) -> None:
+    """Raises InsecureConfiguration for connections to other machines in the open, unless that is allowed."""
+    if not settings.allow_insecure_connections:
+        check_database_url(settings.resolved_database_url)
+        check_broker_url(settings.broker_url)
+        check_s3_endpoint(settings.s3_endpoint)
+
+
+def open_objects(settings: Settings) -> ObjectStore:
+    """The folder, or the bucket that RECON_OBJECT_STORE names."""
+    if not settings.object_store.startswith("s3:"):
+        return FolderObjectStore(settings.resolved_objects_dir)
+    from recon_service.storage.s3_store import S3Address, S3ObjectStore
+
+    secret = settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else ""
+    address = S3Address.parse(
+        settings.object_store,
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key,
+        secret_key=secret,
+    )
+    store = S3ObjectStore(address)
+    if not settings.allow_insecure_connections:
+        # Should it not answer at the moment, the service starts all the same and waits for it.
+        with contextlib.suppress(StorageUnavailable):
+            store.refuse_if_public()
+    return store
+
+
 def job_policy(settings: Settings) -> JobPolicy:
     """How often an enrollment is tried, and when its worker is taken for dead."""
-    return JobPolicy(
-        attempts=settings.job_attempts,
-        silence=timedelta(seconds=settings.enrollment_seconds + SILENCE_MARGIN_S),
-    )
+    return JobPolicy(attempts=settings.job_attempts, silence=timedelta(seconds=settings.job_silence_seconds))
 
 
 def build_pipeline(settings: Settings) -> FacePipeline:

@@ -1,7 +1,8 @@
 """Every setting of the service: typed, read once from the environment (``RECON_…``), passed down.
 
 Without any setting the service runs embedded: SQLite, a folder of objects and a key file in the state
-folder, the queue in memory.
+folder, the queue in memory. With addresses of a PostgreSQL, a Redis and an S3 store the same code runs on
+several machines.
 """
 
 from __future__ import annotations
@@ -61,10 +62,27 @@ class Settings(BaseSettings):
     state_dir: Path = Field(
         default_factory=default_state_dir, description="Folder of the embedded database, objects and keys."
     )
-    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the state folder.")
+    database_url: str = Field(
+        "", repr=False, description="postgresql:// or sqlite:// address; empty: SQLite in the state folder."
+    )
+    database_connections: int = Field(10, ge=1, le=200, description="Of one process, at most.")
+    database_statement_seconds: float = Field(30.0, gt=0, description="Time limit of one statement.")
+    database_lock_seconds: float = Field(10.0, gt=0, description="Time limit of the wait for a row.")
+    object_store: str = Field(
+        "", description="s3://bucket/prefix or a folder; empty: a folder in the state folder."
+    )
     objects_dir: Path | None = Field(None, description="Folder of the objects; unset: in the state folder.")
+    s3_endpoint: str = Field("", description="Address of an S3 server that is not Amazon's.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key: str = Field("", repr=False, description="Empty: as boto3 finds it (AWS_…, role).")
+    s3_secret_key: SecretStr | None = Field(None, description="Secret that belongs to s3_access_key.")
     broker_url: str = Field(
-        "memory://", description="Celery broker; memory:// runs the worker inside the service."
+        "memory://",
+        repr=False,
+        description="redis:// or rediss:// address; memory:// runs the worker inside the service.",
+    )
+    allow_insecure_connections: bool = Field(
+        False, description="Allow database, broker or objects beyond this machine without TLS or password."
     )
     master_key: SecretStr | None = Field(None, description="Master key: 32 bytes as base64 or hex.")
     master_key_file: Path | None = Field(None, description="File that holds the master key.")
@@ -91,6 +109,16 @@ class Settings(BaseSettings):
     )
     enrollment_seconds: float = Field(120.0, gt=0, description="Time limit of the work of one enrollment.")
     job_attempts: int = Field(3, ge=1, le=100, description="Attempts until an enrollment is given up.")
+    job_silence_seconds: float = Field(
+        60.0, gt=0, description="A worker without a sign of life for so long is taken for dead."
+    )
+    queue_budget_seconds: float = Field(
+        600.0, gt=0, description="When enrollments have waited longer, new ones are refused (503)."
+    )
+    sweep_seconds: float = Field(10.0, gt=0, description="Time between two looks for lost jobs.")
+    dead_hours: float = Field(
+        72.0, ge=0, description="How long the selfies of a given-up enrollment are kept for another try."
+    )
 
     max_selfie_bytes: int = Field(15_000_000, ge=1000, description="Of one selfie.")
     max_depth_bytes: int = Field(40_000_000, ge=1000, description="Of one depth map or aligned picture.")
@@ -117,6 +145,21 @@ class Settings(BaseSettings):
             )
             raise SettingsInvalid(what, next_step="Correct the environment variable.") from None
 
+    def without_secrets(self) -> Self:
+        """For processes that see what callers send: all but keys, passwords and addresses with them."""
+        secret = (
+            "master_key",
+            "master_key_file",
+            "database_url",
+            "broker_url",
+            "s3_access_key",
+            "s3_secret_key",
+        )
+        # Built anew, since a copy would take along what has been derived from the secrets.
+        return self.model_construct(
+            **{k: getattr(self, k) for k in type(self).model_fields if k not in secret}
+        )
+
     @cached_property
     def embedded(self) -> bool:
         """Whether queue and worker live inside the service."""
@@ -129,7 +172,9 @@ class Settings(BaseSettings):
 
     @cached_property
     def resolved_objects_dir(self) -> Path:
-        """The folder of the objects."""
+        """The folder of the objects, unless they are in S3."""
+        if self.object_store:
+            return Path(self.object_store.removeprefix("file://"))
         return self.objects_dir or self.state_dir / "objects"
 
 

@@ -60,6 +60,8 @@ class Child:
             )
         self._connection = Connection(ours.detach())
         self._ready = False
+        self.between_calls = True
+        """False: an answer is still to come, which must not be taken for that of another call."""
         with contextlib.suppress(OSError):  # died already: the first call will tell
             self._connection.send(settings)
 
@@ -79,6 +81,7 @@ class Child:
     ) -> Any:
         """The value of ``compute.method(*arguments)``. The time limit counts from when the child is ready."""
         self.wait_until_ready()
+        self.between_calls = False
         try:
             self._connection.send((method, arguments, progress is not None))
         except OSError:
@@ -102,15 +105,18 @@ class Child:
                 kind, content = self._connection.recv()
             except (EOFError, OSError):
                 raise ChildDied from None
-            if kind == "progress" and progress is not None:
-                progress(*content)
-            elif kind == "error":
+            if kind == "progress":
+                if progress is not None:
+                    progress(*content)
+                continue
+            self.between_calls = True
+            if kind == "error":
                 raise _rebuilt(*content)
-            elif kind == "crash":
+            if kind == "crash":
                 raise ComputeFault(
                     f"the computation failed ({content})", next_step="Report it with the request id."
                 )
-            elif kind in ("value", "ready"):
+            if kind in ("value", "ready"):
                 return content
 
 
@@ -120,7 +126,7 @@ class ChildCompute:
     def __init__(self, settings: Settings, *, processes: int, limit_s: float) -> None:
         """Children start with ``start``, or with the first call."""
         # Children see what callers send, so they get no secret.
-        self._settings = settings.model_copy(update={"master_key": None, "master_key_file": None})
+        self._settings = settings.without_secrets()
         self._processes = processes
         self._limit_s = limit_s
         self._idle: queue.LifoQueue[Child | None] = queue.LifoQueue()
@@ -220,7 +226,7 @@ class ChildCompute:
                 structlog.get_logger().warning("compute time limit", method=method, limit_s=self._limit_s)
                 raise
             except ReconError:
-                successor = child
+                successor = child if child.between_calls else None
                 raise
             finally:
                 if successor is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+
 import structlog
 from celery import Celery
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
 
-from recon_service.application.operations import recover_open_operations
-from recon_service.application.ports import Compute, utc_now
+from recon_service.application.ports import Compute
 from recon_service.bootstrap import build_compute, job_policy, open_stores
 from recon_service.domain.errors import InsecureConfiguration
 from recon_service.settings import Settings
@@ -15,6 +17,7 @@ from recon_service.storage.master_key import Origin
 from recon_service.telemetry import configure_logging
 from worker.app import make_app
 from worker.children import ChildCompute
+from worker.housekeeping import start_beside
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
 
@@ -28,9 +31,10 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
             next_step="Set RECON_BROKER_URL for both, for example redis://localhost:6379/0.",
         )
     configure_logging(level=settings.log_level, format=settings.log_format)
-    app = make_app(settings)
+    app = make_app(settings, consumes=True)
     queue = CeleryQueue(app)
     opened: list[ChildCompute] = []
+    beside: list[subprocess.Popen[bytes]] = []
 
     def make_context() -> WorkerContext:
         stores = open_stores(settings)
@@ -45,14 +49,17 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
     add_tasks(app, make_context)
 
     @worker_ready.connect(weak=False)
-    def take_up(**_kwargs: object) -> None:
-        stores = open_stores(settings)
-        try:
-            silent = utc_now() - job_policy(settings).silence
-            count = recover_open_operations(queue, on=stores.stores, stale_before=silent)
-            structlog.get_logger().info("worker ready", taken_up=count)
-        finally:
-            stores.close()
+    def begin(**_kwargs: object) -> None:
+        beside.append(start_beside())
+        structlog.get_logger().info("worker ready")
+
+    @worker_shutdown.connect(weak=False)
+    def end(**_kwargs: object) -> None:
+        for process in beside:
+            if process.stdin is not None:
+                process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(15)
 
     def close_children(**_kwargs: object) -> None:
         for compute in opened:

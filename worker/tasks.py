@@ -9,7 +9,7 @@ from functools import lru_cache
 import structlog
 from celery import Celery
 
-from recon_service.application.enrollments import JobPolicy, run_enrollment
+from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.ports import Compute, JobQueue, Stores
 from recon_service.domain.errors import ReconError
 from worker.queue import ENROLL, WAKE

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from fastapi import FastAPI
@@ -13,8 +14,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
+from recon_service.application.housekeeping import recover_alone
 from recon_service.application.keys import ensure_development_key, has_real_key
-from recon_service.application.operations import clean_up_after_crash, recover_open_operations
 from recon_service.application.ports import Compute
 from recon_service.bootstrap import OpenStores, build_compute, job_policy, open_stores
 from recon_service.domain.errors import InsecureConfiguration, ServiceFault
@@ -24,6 +25,7 @@ from recon_service.storage.state_lock import StateLock
 from worker.app import make_app
 from worker.children import ChildCompute
 from worker.embedded import EmbeddedWorkers
+from worker.housekeeper import Housekeeper
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
 
@@ -96,6 +98,13 @@ class _Parts:
         self.compute = self._compute(settings.compute_processes, settings.verification_seconds)
         self._celery = make_app(settings)
         self.queue = CeleryQueue(self._celery)
+        self._housekeeper = Housekeeper(
+            opened.stores,
+            self.queue,
+            job_policy(settings),
+            sweep_s=settings.sweep_seconds,
+            keep_dead=timedelta(hours=settings.dead_hours),
+        )
         self._workers: EmbeddedWorkers | None = None
         if settings.embedded:
             enrolling = self._compute(settings.enrollment_processes, settings.enrollment_seconds)
@@ -119,6 +128,7 @@ class _Parts:
         checks["compute"] = self._check_compute
         if self._workers is not None:
             checks["worker"] = self._check_worker
+        # Not the broker: without it enrollments are taken all the same, and published later.
         return checks
 
     def _check_compute(self) -> None:
@@ -126,7 +136,7 @@ class _Parts:
             children.check()
 
     def _check_worker(self) -> None:
-        if self._workers is None or not self._workers.alive:
+        if self._workers is None or not self._workers.alive or not self._housekeeper.alive:
             raise ServiceFault("the worker does not run", next_step="Restart the service.")
 
     @asynccontextmanager
@@ -141,14 +151,15 @@ class _Parts:
     def _start(self) -> None:
         for children in self._children:
             children.start()
-        if self._workers is None:
-            return
-        orphans = clean_up_after_crash(on=self._opened.stores)
-        self._workers.start()
-        taken_up = recover_open_operations(self.queue, on=self._opened.stores, stale_before=None)
+        taken_up = orphans = 0
+        if self._workers is not None:
+            taken_up, orphans = recover_alone(self.queue, on=self._opened.stores)
+            self._workers.start()
+        self._housekeeper.start()
         structlog.get_logger().info("service started", taken_up=taken_up, orphans_removed=orphans)
 
     def _stop(self) -> None:
+        self._housekeeper.stop()
         if self._workers is not None and not self._workers.stop():
             structlog.get_logger().warning(
                 "the worker was still busy; its enrollment is taken up at the next start"

@@ -39,6 +39,8 @@ STATUS: Final[Mapping[type[ReconError], int]] = {
     domain.StorageFault: 500,
     domain.InsecureConfiguration: 500,
     SettingsInvalid: 500,
+    use_case.StorageUnavailable: 503,
+    use_case.PreconditionFailed: 412,
     use_case.ComputeFault: 500,
     use_case.TimeLimitReached: 503,
     use_case.Overloaded: 503,
@@ -120,6 +122,7 @@ def add_problem_handlers(app: FastAPI) -> None:
             title=fault.title,
             detail=fault.detail,
             next_step=fault.next_step,
+            headers={"Retry-After": str(wait)} if (wait := getattr(fault, "retry_after_s", None)) else None,
         )
 
     @app.exception_handler(HTTPException)
@@ -201,6 +204,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _TITLES: Final = {
     408: "The request came too slowly",
     409: "Conflict with what is stored or under way",
+    412: "It has changed meanwhile",
     413: "The request is too large",
     415: "The body has the wrong format",
     503: "The service is busy or not ready",

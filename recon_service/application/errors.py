@@ -4,7 +4,9 @@ under /problems/<code>.
 
 from __future__ import annotations
 
-from recon_service.domain.errors import CallerError, Conflict, ServiceFault
+from typing import ClassVar
+
+from recon_service.domain.errors import CallerError, Conflict, ServiceFault, StorageFault
 
 
 class IdempotencyKeyReused(CallerError):
@@ -61,3 +63,26 @@ class UploadTooSlow(CallerError):
 
     code = "upload-too-slow"
     title = "The request came too slowly"
+
+
+class QueueFull(Overloaded):
+    """Enrollments wait longer than the service is allowed to let them wait: it takes no new ones for now."""
+
+    code = "queue-full"
+    title = "Too many enrollments are waiting"
+    retry_after_s: ClassVar[int] = 30
+
+
+class StorageUnavailable(StorageFault):
+    """Database, object store or queue do not answer at the moment; what they hold is not in doubt."""
+
+    code = "storage-unavailable"
+    title = "The storage does not answer"
+    retry_after_s: ClassVar[int] = 5
+
+
+class PreconditionFailed(CallerError):
+    """What the request was meant for has changed since the caller looked (If-Match)."""
+
+    code = "precondition-failed"
+    title = "It has changed meanwhile"

@@ -1,15 +1,20 @@
-"""Operations: looking one up, reporting its progress, and taking up after a crash what was open."""
+"""Operations: looking one up, reporting its progress, looking at the queue, and raising the dead."""
 
 from __future__ import annotations
 
+import threading
 import time
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
 
 from recon_service.application.ports import JobQueue, Progress, Stores
-from recon_service.application.records import Claim, Operation
-from recon_service.domain.errors import NotFound
+from recon_service.application.records import Claim, Lane, Operation, QueueState
+from recon_service.domain.errors import Conflict, NotFound, StorageFault
 
-PROGRESS_INTERVAL_S = 0.1
+PROGRESS_INTERVAL_S: Final = 0.1
+MAX_LISTED: Final = 500
 
 
 def get_operation(operation_id: str, *, on: Stores) -> Operation:
@@ -24,38 +29,11 @@ def get_operation(operation_id: str, *, on: Stores) -> Operation:
     return operation
 
 
-def recover_open_operations(queue: JobQueue, *, on: Stores, stale_before: datetime | None) -> int:
-    """Publish again every operation that waits or whose worker is gone; how many.
-
-    stale_before: workers silent since then are taken for dead. None: every worker is dead, because this
-    process is the only one and has just started. Publishing twice does no harm: an operation is claimed
-    once.
-    """
-    with on.database.transaction() as tx:
-        tx.operations.requeue_running(now=on.clock(), stale_before=stale_before)
-        waiting = tx.operations.queued()
-    for operation_id in waiting:
-        queue.publish_enrollment(operation_id)
-    return len(waiting)
-
-
-def clean_up_after_crash(*, on: Stores) -> int:
-    """Remove what a killed process left half done: reservations and objects that no row speaks of; how many
-    objects.
-
-    Only for a process that is alone with its stores.
-    """
-    with on.database.transaction() as tx:
-        tx.idempotency.release_in_flight()
-        known = tx.selfies.object_keys()
-    orphans = [key for key in on.objects.list_keys() if key not in known]
-    for key in orphans:
-        on.objects.delete(key)
-    return len(orphans)
-
-
 def progress_to_database(claim: Claim, *, on: Stores) -> Progress:
-    """Writes progress when the stage changes or the last time is long enough ago: each write is a commit."""
+    """Writes progress when the stage changes or the last time is long enough ago: each write is a commit.
+
+    Progress is news, not truth: when the database does not answer, the work goes on.
+    """
     last_stage, last_time = "", 0.0
 
     def report(stage: str, share: float) -> None:
@@ -64,7 +42,60 @@ def progress_to_database(claim: Claim, *, on: Stores) -> Progress:
         if stage == last_stage and now - last_time < PROGRESS_INTERVAL_S:
             return
         last_stage, last_time = stage, now
-        with on.database.transaction() as tx:
-            tx.operations.report(claim, stage=stage, progress=min(max(share, 0.0), 1.0), now=on.clock())
+        try:
+            with on.database.transaction() as tx:
+                tx.operations.report(claim, stage=stage, progress=min(max(share, 0.0), 1.0), now=on.clock())
+        except StorageFault:
+            pass
 
     return report
+
+
+@contextmanager
+def signs_of_life(claim: Claim, *, every: timedelta, on: Stores) -> Iterator[None]:
+    """While the block runs, a thread tells the database that the worker lives."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(every.total_seconds()):
+            try:
+                with on.database.transaction() as tx:
+                    if not tx.operations.beat(claim, now=on.clock()):
+                        return  # taken over: the last transaction will find out
+            except StorageFault:
+                continue
+
+    thread = threading.Thread(target=beat, name="recon-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def queue_states(*, on: Stores) -> list[QueueState]:
+    """What waits and works, lane by lane."""
+    with on.database.snapshot() as tx:
+        return [tx.operations.queue_state(lane, now=on.clock()) for lane in Lane]
+
+
+def list_dead(*, on: Stores, limit: int = 100) -> list[Operation]:
+    """Operations that were given up for a fault of ours, newest first."""
+    with on.database.snapshot() as tx:
+        return tx.operations.dead(limit=min(max(limit, 1), MAX_LISTED))
+
+
+def retry_dead(operation_id: str, *, on: Stores, queue: JobQueue) -> Operation:
+    """A dead operation waits again, with all its attempts. Raises NotFound, Conflict (it is not dead)."""
+    with on.database.transaction() as tx:
+        revived = tx.operations.revive(operation_id, now=on.clock())
+    operation = get_operation(operation_id, on=on)
+    if not revived:
+        raise Conflict(
+            f"the operation is {operation.state.value} and not dead",
+            next_step="Only an operation that was given up for a fault of ours can be tried again, and only "
+            "while its selfies are kept; else enroll the subject again.",
+        )
+    queue.ring()
+    return operation

@@ -17,9 +17,11 @@ from recon_service.application.records import (
     DeletionReceipt,
     EnrollmentOutcome,
     Erasure,
+    Lane,
     Operation,
     OperationState,
     Problem,
+    QueueState,
     SealedTemplate,
     SelfieReport,
     StoredSelfie,
@@ -78,6 +80,10 @@ class Subjects(Protocol):
         """
         ...
 
+    def version(self, subject_id: str) -> int | None:
+        """Grows with every change of the subject's templates. None: there is no such subject."""
+        ...
+
     def erase(self, subject_id: str) -> Erasure | None:
         """Remove every row of the subject, the key first of all. None: there is no such subject."""
         ...
@@ -100,6 +106,10 @@ class Operations(Protocol):
         """Write progress, which is also the sign of life. False: the claim is no longer ours."""
         ...
 
+    def beat(self, claim: Claim, *, now: datetime) -> bool:
+        """A sign of life without news. False: the claim is no longer ours."""
+        ...
+
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours; locks the row until the transaction ends."""
         ...
@@ -113,10 +123,15 @@ class Operations(Protocol):
         selfies: Sequence[SelfieReport] = (),
         template_id: str | None = None,
         problem: Problem | None = None,
-    ) -> None: ...
+        dead: bool = False,
+    ) -> None:
+        """dead: given up for a fault of ours; it may be revived."""
+        ...
 
-    def requeue(self, claim: Claim, *, now: datetime) -> None:
-        """Give it back for another attempt."""
+    def requeue(
+        self, claim: Claim, *, now: datetime, due: datetime | None = None, refund: bool = False
+    ) -> None:
+        """Give it back for another attempt, not before ``due``. refund: this attempt does not count."""
         ...
 
     def requeue_running(self, *, now: datetime, stale_before: datetime | None) -> int:
@@ -129,6 +144,38 @@ class Operations(Protocol):
         """Ids of all queued operations, oldest first."""
         ...
 
+    def unpublished(self, *, now: datetime, limit: int, lock: bool = True) -> list[tuple[str, Lane]]:
+        """Queued operations that are due and of which the broker knows nothing, oldest first. lock: for this
+        transaction alone, without those that another one has locked.
+        """
+        ...
+
+    def mark_published(self, operation_ids: Sequence[str], *, now: datetime) -> None: ...
+
+    def unpublish(self, *, published_before: datetime | None, now: datetime) -> int:
+        """Take the messages of queued operations for lost, those published before that moment or (None) all;
+        how many.
+        """
+        ...
+
+    def queue_state(self, lane: Lane, *, now: datetime) -> QueueState: ...
+
+    def oldest_queued(self, lane: Lane) -> datetime | None:
+        """Since when the operation that waits longest has been waiting."""
+        ...
+
+    def dead(self, *, limit: int) -> list[Operation]:
+        """Operations that were given up, newest first."""
+        ...
+
+    def revive(self, operation_id: str, *, now: datetime) -> bool:
+        """A dead operation is queued again, with all its attempts. False: it is not dead."""
+        ...
+
+    def bury(self, *, dead_before: datetime, limit: int) -> list[str]:
+        """Dead operations stay failed for good; their ids."""
+        ...
+
 
 class Selfies(Protocol):
     """Where the encrypted selfies lie."""
@@ -139,6 +186,32 @@ class Selfies(Protocol):
 
     def object_keys(self) -> set[str]:
         """Every object that a row still speaks of."""
+        ...
+
+
+class LooseObjects(Protocol):
+    """Objects in the store that no other row owns: uploads under way, and those to be deleted."""
+
+    def begin(self, keys: Sequence[str], *, now: datetime) -> None:
+        """These objects are about to be written."""
+        ...
+
+    def adopt(self, keys: Sequence[str]) -> bool:
+        """Another row owns them from now on. False: not all were still to be had, nothing may be adopted."""
+        ...
+
+    def doom(self, keys: Sequence[str], *, now: datetime) -> None:
+        """These objects are to be deleted, whether they were listed or not."""
+        ...
+
+    def doom_stale(self, *, begun_before: datetime, now: datetime) -> int:
+        """Uploads that nobody will finish are to be deleted; how many objects."""
+        ...
+
+    def doomed(self, *, limit: int) -> list[str]: ...
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """They are gone from the store."""
         ...
 
 
@@ -184,6 +257,10 @@ class Idempotency(Protocol):
 
     def release(self, *, api_key_id: str, key: str) -> None: ...
 
+    def expire(self, *, now: datetime) -> int:
+        """Drop what is older than a day; how many."""
+        ...
+
     def release_in_flight(self) -> int:
         """Drop the reservations that no living process can complete; how many."""
         ...
@@ -218,6 +295,8 @@ class Transaction(Protocol):
     def operations(self) -> Operations: ...
     @property
     def selfies(self) -> Selfies: ...
+    @property
+    def loose_objects(self) -> LooseObjects: ...
     @property
     def templates(self) -> Templates: ...
     @property
@@ -311,7 +390,17 @@ class TemplateFormat(Protocol):
 class JobQueue(Protocol):
     """Publishes ids; the state of the job is in the database."""
 
-    def publish_enrollment(self, operation_id: str, *, batch: bool = False) -> None: ...
+    def ring(self) -> None:
+        """Something waits in the outbox. Called after the commit; never waits, never fails."""
+        ...
+
+    def publish_enrollment(self, operation_id: str, lane: Lane) -> None:
+        """For the relay of the outbox. Raises StorageUnavailable."""
+        ...
+
+    def waiting(self) -> int | None:
+        """Messages that no worker has taken; None: cannot be known. Raises StorageUnavailable."""
+        ...
 
 
 class Compute(Protocol):

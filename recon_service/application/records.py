@@ -41,6 +41,13 @@ class OperationState(StrEnum):
 ENDED: Final = frozenset({OperationState.SUCCEEDED, OperationState.REJECTED, OperationState.FAILED})
 
 
+class Lane(StrEnum):
+    """Which queue an operation waits in: people who wait go before batches that do not."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
 class Scope(StrEnum):
     """What an API key may do."""
 
@@ -72,7 +79,7 @@ class SelfieReport:
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One piece of work that outlives its request. version grows with every change. progress: share done, 0
-    to 1.
+    to 1. dead_at: when it was given up for a fault of ours; until it is buried it may be tried again.
     """
 
     operation_id: str
@@ -90,6 +97,8 @@ class Operation:
     template_id: str | None = None
     problem: Problem | None = None
     ended_at: datetime | None = None
+    lane: Lane = Lane.INTERACTIVE
+    dead_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,17 @@ class Claim:
 
     operation: Operation
     token: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """How much waits and works in one lane. oldest: since when the first of those that wait does."""
+
+    lane: Lane
+    waiting: int = 0
+    running: int = 0
+    unpublished: int = 0
+    oldest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +222,9 @@ class EnrollmentOutcome:
     backend: str = ""
     model: str = ""
     calibration: str = ""
+    appearance: Appearance | None = None
 
     @property
     def quality(self) -> float:
         """0 to 100, of the weakest selfie that was used."""
         return min((s.quality.score for s in self.selfies if s.accepted and s.quality), default=0.0)
-    appearance: Appearance | None = None

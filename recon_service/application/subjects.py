@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
+from recon_service.application.objects import delete_doomed
 from recon_service.application.ports import Compute, Stores, Transaction
 from recon_service.application.records import DeletionReceipt, SealedTemplate, new_id
 from recon_service.domain.errors import NotFound, StorageFault
@@ -43,8 +44,8 @@ def template_mesh(subject_id: str, template_id: str, *, on: Stores, compute: Com
 def delete_subject(subject_id: str, *, on: Stores) -> DeletionReceipt:
     """Destroy the subject's key, rows and objects. Raises NotFound.
 
-    With the key's row gone, whatever a crash may leave of the objects is unreadable, and the next start
-    removes it.
+    With the key's row gone, whatever a crash or a store that does not answer may leave of the objects is
+    unreadable, and the sweeper removes it.
     """
     check_subject_id(subject_id)
     with on.database.transaction() as tx:
@@ -62,8 +63,8 @@ def delete_subject(subject_id: str, *, on: Stores) -> DeletionReceipt:
         )
         receipt = replace(receipt, authentication=on.vault.digest("receipt", *receipt.statement()))
         tx.receipts.add(receipt)
-    for key in erasure.object_keys:
-        on.objects.delete(key)
+        tx.loose_objects.doom(erasure.object_keys, now=on.clock())
+    delete_doomed(erasure.object_keys, on=on)
     return receipt
 
 

@@ -1,24 +1,40 @@
-"""The database behind the port ``Database``: SQLite in a file for one machine; any other SQLAlchemy URL
-speaks the same tables.
-"""
+"""The database behind the port ``Database``: SQLite in a file for one machine, PostgreSQL for several."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from recon_service.domain.errors import Conflict, StorageFault
+from recon_service.application.errors import StorageUnavailable
+from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.storage.access import SqlApiKeys, SqlIdempotency, SqlReceipts
 from recon_service.storage.identities import SqlSelfies, SqlSubjects, SqlTemplates
 from recon_service.storage.jobs import SqlOperations
+from recon_service.storage.loose_objects import SqlLooseObjects
 
 BUSY_TIMEOUT_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLimits:
+    """How many connections one process may hold, and how long it waits. All times in seconds.
+
+    connect: for a connection to be made; checkout: for one of the pool to be free; statement and lock: for
+    the server to finish or to get a row.
+    """
+
+    connections: int = 10
+    connect: float = 5.0
+    checkout: float = 5.0
+    statement: float = 30.0
+    lock: float = 10.0
 
 
 class SqlTransaction:
@@ -41,6 +57,11 @@ class SqlTransaction:
     def selfies(self) -> SqlSelfies:
         """Where selfies lie."""
         return SqlSelfies(self._connection)
+
+    @cached_property
+    def loose_objects(self) -> SqlLooseObjects:
+        """Objects that no other row owns."""
+        return SqlLooseObjects(self._connection)
 
     @cached_property
     def templates(self) -> SqlTemplates:
@@ -68,6 +89,9 @@ class SqlDatabase:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
+        self._reading: dict[str, Any] = {"recon_reads_only": True}
+        if engine.dialect.name == "postgresql":
+            self._reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @contextmanager
     def transaction(self) -> Iterator[SqlTransaction]:
@@ -77,10 +101,10 @@ class SqlDatabase:
 
     @contextmanager
     def snapshot(self) -> Iterator[SqlTransaction]:
-        """For reading; on SQLite it neither waits for a writer nor holds one up."""
+        """For reading; it neither waits for a writer nor holds one up, and sees one moment throughout."""
         with (
             _faults(),
-            self.engine.connect().execution_options(recon_reads_only=True) as connection,
+            self.engine.connect().execution_options(**self._reading) as connection,
             connection.begin(),
         ):
             yield SqlTransaction(connection)
@@ -95,13 +119,58 @@ class SqlDatabase:
         self.engine.dispose()
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine for ``url`` with the manners that the service relies on."""
-    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_up_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+def open_engine(url: str, limits: DatabaseLimits = DatabaseLimits()) -> sa.Engine:
+    """An engine for ``url`` with the manners that the service relies on. Raises InsecureConfiguration for a
+    URL that is none, without repeating it: it holds a password.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError:
+        raise _unknown_url() from None
+    kind = parsed.get_backend_name()
+    if kind in ("postgresql", "postgres"):
+        return _open_postgresql(parsed.set(drivername="postgresql+psycopg"), limits)
+    if kind != "sqlite":
+        raise _unknown_url()
+    engine = sa.create_engine(parsed, hide_parameters=True)
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _unknown_url() -> InsecureConfiguration:
+    return InsecureConfiguration(
+        "RECON_DATABASE_URL is not the address of a SQLite or PostgreSQL database",
+        next_step="For example: postgresql://user:password@host/database?sslmode=verify-full",
+    )
+
+
+def _open_postgresql(url: sa.URL, limits: DatabaseLimits) -> sa.Engine:
+    milliseconds = {
+        "statement_timeout": limits.statement,
+        "lock_timeout": limits.lock,
+        # A process that stalls in a transaction must not hold its rows for good.
+        "idle_in_transaction_session_timeout": 2 * limits.statement,
+    }
+    return sa.create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,  # a restarted server costs nobody an error
+        pool_size=limits.connections,
+        max_overflow=0,
+        pool_timeout=limits.checkout,
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": max(2, round(limits.connect)),
+            "application_name": "recon-service",
+            "options": " ".join(f"-c {name}={round(1000 * s)}" for name, s in milliseconds.items()),
+            # A server that vanished without a word is noticed within half a minute.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        },
+    )
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -132,6 +201,11 @@ def _faults() -> Iterator[None]:
     except exc.IntegrityError as fault:
         raise Conflict(
             "what was to be stored contradicts what is there", next_step="Send the request again."
+        ) from fault
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as fault:
+        # Not there, restarting, full, too slow, or in a deadlock: the same request may do a little later.
+        raise StorageUnavailable(
+            "the database does not answer", next_step="Send the request again; look at the database."
         ) from fault
     except (exc.SQLAlchemyError, sqlite3.Error) as fault:
         raise StorageFault(

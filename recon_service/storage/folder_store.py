@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from recon_service.domain.errors import InvalidValue, NotFound, StorageFault
+from recon_service.application.errors import StorageUnavailable
+from recon_service.domain.errors import InvalidValue, NotFound
 
 _KEY = re.compile(r"(?:[a-z0-9_-][a-z0-9_.-]*/)*[a-z0-9_-][a-z0-9_.-]*")
 _UNFINISHED = ".tmp-"
@@ -93,9 +94,14 @@ class FolderObjectStore:
             probe.unlink()
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key) or len(key) > 200:
-            raise InvalidValue("an object key is made of a-z, 0-9, '_', '-', '.' and '/'")
+        check_key(key)
         return self._folder / key
+
+
+def check_key(key: str) -> None:
+    """Raises InvalidValue unless the key could be a relative path without surprises."""
+    if not _KEY.fullmatch(key) or len(key) > 200:
+        raise InvalidValue("an object key is made of a-z, 0-9, '_', '-', '.' and '/'")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -113,7 +119,7 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        raise StorageFault(
+        raise StorageUnavailable(
             f"the object store failed ({type(fault).__name__})",
             next_step="Look at the disk and the rights of its folder.",
         ) from fault

@@ -34,6 +34,12 @@ class SqlSubjects:
         row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
         return WrappedKey(row.key_id, row.subject_id, row.master_key_id, row.wrapped) if row else None
 
+    def version(self, subject_id: str) -> int | None:
+        """Of the subject's templates."""
+        query = sa.select(t.subjects.c.version).where(t.subjects.c.subject_id == subject_id)
+        version: int | None = self._connection.scalar(query)
+        return version
+
     def erase(self, subject_id: str) -> Erasure | None:
         """Remove every row of the subject."""
         if self.key(subject_id, lock=True) is None:
@@ -99,6 +105,8 @@ class SqlTemplates:
                 sealed=template.sealed,
             )
         )
+        ours = t.subjects.c.subject_id == template.subject_id
+        self._connection.execute(sa.update(t.subjects).where(ours).values(version=t.subjects.c.version + 1))
 
     def of_subject(self, subject_id: str) -> list[SealedTemplate]:
         """Newest first."""

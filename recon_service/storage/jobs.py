@@ -13,9 +13,11 @@ import sqlalchemy as sa
 
 from recon_service.application.records import (
     Claim,
+    Lane,
     Operation,
     OperationState,
     Problem,
+    QueueState,
     SelfieReport,
     StoredSelfie,
 )
@@ -45,6 +47,8 @@ class SqlOperations:
                 selfies=[],
                 created_at=operation.created_at,
                 updated_at=operation.updated_at,
+                lane=operation.lane.value,
+                queued_at=operation.created_at,
             )
         )
         if selfies:
@@ -59,7 +63,7 @@ class SqlOperations:
     def claim(self, operation_id: str, *, token: str, now: datetime, stale_before: datetime) -> Claim | None:
         """Take it if it waits, or if its worker fell silent."""
         c = t.operations.c
-        abandoned = (c.state == OperationState.RUNNING.value) & (c.updated_at < stale_before)
+        abandoned = (c.state == OperationState.RUNNING.value) & _silent(now, stale_before)
         free = (c.state == OperationState.QUEUED.value) | abandoned
         taken = self._change(
             (c.operation_id == operation_id) & free,
@@ -77,6 +81,11 @@ class SqlOperations:
         """Write progress while the claim holds."""
         return self._change(_held(claim), now=now, stage=stage, progress=progress) == 1
 
+    def beat(self, claim: Claim, *, now: datetime) -> bool:
+        """Not a change that anybody need hear of: the version stays."""
+        change = sa.update(t.operations).where(_held(claim)).values(updated_at=now)
+        return self._connection.execute(change).rowcount == 1
+
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still the newest; locks the row."""
         query = sa.select(t.operations.c.operation_id).where(_held(claim)).with_for_update()
@@ -91,8 +100,9 @@ class SqlOperations:
         selfies: Sequence[SelfieReport] = (),
         template_id: str | None = None,
         problem: Problem | None = None,
+        dead: bool = False,
     ) -> None:
-        """End it. An end is final: no other method changes an operation that has one."""
+        """End it. An end is final: only ``revive`` changes an operation that has one, and only a dead one."""
         self._change(
             _held(claim),
             now=now,
@@ -104,32 +114,22 @@ class SqlOperations:
             selfies=[_selfie_to_json(s) for s in selfies],
             template_id=template_id,
             problem=asdict(problem) if problem else None,
+            dead_at=now if dead else None,
         )
 
-    def requeue(self, claim: Claim, *, now: datetime) -> None:
+    def requeue(
+        self, claim: Claim, *, now: datetime, due: datetime | None = None, refund: bool = False
+    ) -> None:
         """Give it back."""
-        self._change(
-            _held(claim),
-            now=now,
-            state=OperationState.QUEUED.value,
-            stage="queued",
-            progress=0.0,
-            claim_token=None,
-        )
+        attempts = t.operations.c.attempts - (1 if refund else 0)
+        self._change(_held(claim), now=now, attempts=attempts, **_waiting(due or now))
 
     def requeue_running(self, *, now: datetime, stale_before: datetime | None) -> int:
         """Take running operations away from workers that fell silent."""
         condition = t.operations.c.state == OperationState.RUNNING.value
         if stale_before is not None:
-            condition &= t.operations.c.updated_at < stale_before
-        return self._change(
-            condition,
-            now=now,
-            state=OperationState.QUEUED.value,
-            stage="queued",
-            progress=0.0,
-            claim_token=None,
-        )
+            condition &= _silent(now, stale_before)
+        return self._change(condition, now=now, **_waiting(now))
 
     def queued(self) -> list[str]:
         """Oldest first."""
@@ -140,11 +140,113 @@ class SqlOperations:
         )
         return list(self._connection.scalars(query))
 
+    def unpublished(self, *, now: datetime, limit: int, lock: bool = True) -> list[tuple[str, Lane]]:
+        """The outbox, oldest first; two relays that lock do not see the same rows."""
+        c = t.operations.c
+        query = (
+            sa.select(c.operation_id, c.lane)
+            .where(_queued() & c.published_at.is_(None) & (c.queued_at <= now))
+            .order_by(c.queued_at)
+            .limit(limit)
+        )
+        if lock:
+            query = query.with_for_update(skip_locked=True)
+        return [(row.operation_id, Lane(row.lane)) for row in self._connection.execute(query)]
+
+    def mark_published(self, operation_ids: Sequence[str], *, now: datetime) -> None:
+        """Of those that still wait."""
+        ours = _queued() & t.operations.c.operation_id.in_(operation_ids)
+        self._connection.execute(sa.update(t.operations).where(ours).values(published_at=now))
+
+    def unpublish(self, *, published_before: datetime | None, now: datetime) -> int:
+        """Back into the outbox. A message from the future was published before the clock went back."""
+        published = t.operations.c.published_at
+        lost = _queued() & published.is_not(None)
+        if published_before is not None:
+            lost &= (published < published_before) | (published > now)
+        return self._connection.execute(
+            sa.update(t.operations).where(lost).values(published_at=None)
+        ).rowcount
+
+    def queue_state(self, lane: Lane, *, now: datetime) -> QueueState:
+        """Counts of one lane."""
+        c = t.operations.c
+        open_ = (
+            sa.select(c.state, c.published_at, c.queued_at)
+            .where(
+                (c.lane == lane.value)
+                & c.state.in_((OperationState.QUEUED.value, OperationState.RUNNING.value))
+            )
+            .subquery()
+        )
+        waits = open_.c.state == OperationState.QUEUED.value
+        row = self._connection.execute(
+            sa.select(
+                sa.func.count().filter(waits).label("waiting"),
+                sa.func.count().filter(~waits).label("running"),
+                sa.func.count().filter(waits & open_.c.published_at.is_(None)).label("unpublished"),
+            ).select_from(open_)
+        ).one()
+        return QueueState(lane, row.waiting, row.running, row.unpublished, self.oldest_queued(lane))
+
+    def oldest_queued(self, lane: Lane) -> datetime | None:
+        """Read from the index."""
+        c = t.operations.c
+        query = (
+            sa.select(c.queued_at).where(_queued() & (c.lane == lane.value)).order_by(c.queued_at).limit(1)
+        )
+        oldest: datetime | None = self._connection.scalar(query)
+        return oldest
+
+    def dead(self, *, limit: int) -> list[Operation]:
+        """Newest first."""
+        c = t.operations.c
+        query = sa.select(t.operations).where(c.dead_at.is_not(None)).order_by(c.dead_at.desc()).limit(limit)
+        return [_operation(dict(row._mapping)) for row in self._connection.execute(query)]
+
+    def revive(self, operation_id: str, *, now: datetime) -> bool:
+        """Queue a dead operation as if it were new."""
+        c = t.operations.c
+        dead = (c.operation_id == operation_id) & c.dead_at.is_not(None)
+        fresh = {**_waiting(now), "attempts": 0, "problem": None, "ended_at": None, "dead_at": None}
+        return self._change(dead, now=now, **fresh) == 1
+
+    def bury(self, *, dead_before: datetime, limit: int) -> list[str]:
+        """No longer dead, failed for good."""
+        c = t.operations.c
+        query = sa.select(c.operation_id).where(c.dead_at < dead_before).limit(limit)
+        ids = list(self._connection.scalars(query.with_for_update(skip_locked=True)))
+        change = sa.update(t.operations).where(c.operation_id.in_(ids)).values(dead_at=None)
+        self._connection.execute(change)
+        return ids
+
     def _change(self, condition: sa.ColumnElement[bool], *, now: datetime, **values: object) -> int:
         change = sa.update(t.operations).where(condition)
         return self._connection.execute(
             change.values(version=t.operations.c.version + 1, updated_at=now, **values)
         ).rowcount
+
+
+def _queued() -> sa.ColumnElement[bool]:
+    return t.operations.c.state == OperationState.QUEUED.value
+
+
+def _waiting(due: datetime) -> dict[str, Any]:
+    """What a row says that waits in the outbox."""
+    return {
+        "state": OperationState.QUEUED.value,
+        "stage": "queued",
+        "progress": 0.0,
+        "claim_token": None,
+        "queued_at": due,
+        "published_at": None,
+    }
+
+
+def _silent(now: datetime, stale_before: datetime) -> sa.ColumnElement[bool]:
+    """No sign of life since then. One from the future is none either: the clock has been put back."""
+    updated = t.operations.c.updated_at
+    return (updated < stale_before) | (updated > now + abs(now - stale_before))
 
 
 def _held(claim: Claim) -> sa.ColumnElement[bool]:
@@ -157,8 +259,10 @@ def _held(claim: Claim) -> sa.ColumnElement[bool]:
 
 
 def _operation(row: Mapping[str, Any]) -> Operation:
-    fields = {name: value for name, value in row.items() if name != "claim_token"}
+    inner = ("claim_token", "queued_at", "published_at")
+    fields = {name: value for name, value in row.items() if name not in inner}
     fields["state"] = OperationState(fields["state"])
+    fields["lane"] = Lane(fields["lane"])
     fields["selfies"] = tuple(_selfie_from_json(s) for s in fields["selfies"])
     fields["problem"] = Problem(**fields["problem"]) if fields["problem"] else None
     return Operation(**fields)

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
+from recon_service.application.errors import StorageUnavailable
 from recon_service.domain.errors import StorageFault
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. Known here so that a start with a current database need not load Alembic; a test
 holds it true.
 """
@@ -27,7 +29,16 @@ def current_revision(engine: sa.Engine) -> str | None:
 
 
 def migrate(engine: sa.Engine) -> None:
-    """Bring the database to HEAD. Raises StorageFault when it is newer than this code."""
+    """Bring the database to HEAD. Raises StorageFault when it is newer than this code, StorageUnavailable."""
+    try:
+        _migrate(engine)
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as fault:
+        raise StorageUnavailable(
+            "the database does not answer", next_step="Start it, or correct RECON_DATABASE_URL."
+        ) from fault
+
+
+def _migrate(engine: sa.Engine) -> None:
     revision = current_revision(engine)
     if revision == HEAD:
         return

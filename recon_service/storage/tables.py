@@ -21,6 +21,7 @@ metadata = sa.MetaData(
 )
 
 SUBJECT_ID = sa.String(64)
+EPOCH = "1970-01-01 00:00:00"
 ID = sa.String(64)
 
 
@@ -49,6 +50,8 @@ subjects = sa.Table(
     metadata,
     sa.Column("subject_id", SUBJECT_ID, primary_key=True),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # Grows with every change of the subject's templates.
+    sa.Column("version", sa.Integer, nullable=False, server_default="1"),
 )
 
 subject_keys = sa.Table(
@@ -87,7 +90,15 @@ operations = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("ended_at", UtcDateTime, nullable=True),
-    sa.Index("ix_operations_state_created_at", "state", "created_at"),
+    sa.Column("lane", sa.String(16), nullable=False, server_default="interactive"),
+    # Not before this moment is it to be run; how long it has waited counts from here.
+    sa.Column("queued_at", UtcDateTime, nullable=False, server_default=EPOCH),
+    # When its message went to the broker; null while it waits in this row, which is the outbox.
+    sa.Column("published_at", UtcDateTime, nullable=True),
+    # When it was given up for a fault of ours; null again when it is buried.
+    sa.Column("dead_at", UtcDateTime, nullable=True),
+    sa.Index("ix_operations_state_queued_at", "state", "queued_at"),
+    sa.Index("ix_operations_dead_at", "dead_at"),
 )
 
 selfies = sa.Table(
@@ -98,6 +109,17 @@ selfies = sa.Table(
     ),
     sa.Column("ordinal", sa.Integer, primary_key=True),
     sa.Column("object_key", sa.String(200), nullable=False, unique=True),
+)
+
+# Objects that no other row owns: listed before an upload and when their owner lets go of them, so that no
+# crash can leave an object that nobody knows of.
+loose_objects = sa.Table(
+    "loose_objects",
+    metadata,
+    sa.Column("object_key", sa.String(200), primary_key=True),
+    sa.Column("doomed", sa.Boolean, nullable=False),  # to be deleted; else: an upload under way
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Index("ix_loose_objects_doomed_since", "doomed", "since"),
 )
 
 templates = sa.Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -49,6 +50,11 @@ _BODY: dict[str, Any] = {
                         "default": False,
                         "description": "Keep the selfies, encrypted: only where consent says so.",
                     },
+                    "batch": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Nobody waits for it: it is run after those that people wait for.",
+                    },
                 },
                 "additionalProperties": False,
             }
@@ -74,7 +80,7 @@ _BODY: dict[str, Any] = {
             },
             **example(ACCEPTED),
         },
-        **documented(400, 401, 403, 408, 409, 413, 415, 422, 500),
+        **documented(400, 401, 403, 408, 409, 413, 415, 422, 500, 503),
     },
 )
 async def enroll(
@@ -98,11 +104,18 @@ async def enroll(
         subject_id=subject_id,
         selfies=tuple(form.files.get("selfies", ())),
         consent_id=form.require("consent_id"),
-        keep_selfies=_flag(form.fields.get("keep_selfies", "false")),
+        keep_selfies=_flag("keep_selfies", form.fields.get("keep_selfies", "false")),
         idempotency_key=idempotency_key,
         api_key_id=key.key_id,
+        batch=_flag("batch", form.fields.get("batch", "false")),
     )
-    acknowledged = await run_in_threadpool(request_enrollment, wanted, on=service.stores, queue=service.queue)
+    acknowledged = await run_in_threadpool(
+        request_enrollment,
+        wanted,
+        on=service.stores,
+        queue=service.queue,
+        budget=timedelta(seconds=service.settings.queue_budget_seconds),
+    )
     response.headers["Location"] = operation_path(acknowledged.operation.operation_id)
     if acknowledged.replayed:
         response.headers["Idempotent-Replayed"] = "true"
@@ -113,16 +126,14 @@ def _limits(service: Service) -> FormLimits:
     settings = service.settings
     return FormLimits(
         files={"selfies": settings.max_selfie_bytes},
-        fields=frozenset({"consent_id", "keep_selfies"}),
+        fields=frozenset({"consent_id", "keep_selfies", "batch"}),
         total_bytes=settings.max_request_bytes,
         seconds=settings.upload_seconds,
     )
 
 
-def _flag(text: str) -> bool:
+def _flag(name: str, text: str) -> bool:
     try:
         return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
     except KeyError:
-        raise InvalidValue(
-            "keep_selfies must be true or false", next_step="Leave it out for false."
-        ) from None
+        raise InvalidValue(f"{name} must be true or false", next_step="Leave it out for false.") from None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from recon_service.application.errors import Overloaded
+from recon_service.application.errors import Overloaded, StorageUnavailable
 from recon_service.application.ports import Progress, Stores
-from recon_service.application.records import EnrollmentOutcome, SelfieReport
+from recon_service.application.records import EnrollmentOutcome, Lane, SelfieReport
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.bootstrap import OpenStores, open_stores
 from recon_service.domain.posterior import IdentityPosterior
@@ -31,12 +31,27 @@ def open_in(folder: Path) -> OpenStores:
 
 @dataclass
 class ListQueue:
-    """Remembers what was published."""
+    """Remembers what was published. down: the broker does not answer."""
 
     published: list[str] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
+    rung: int = 0
+    down: bool = False
+    depth: int | None = None
 
-    def publish_enrollment(self, operation_id: str, *, batch: bool = False) -> None:
+    def ring(self) -> None:
+        self.rung += 1
+
+    def publish_enrollment(self, operation_id: str, lane: Lane) -> None:
+        if self.down:
+            raise StorageUnavailable("the queue does not answer")
         self.published.append(operation_id)
+        self.lanes.append(lane)
+
+    def waiting(self) -> int | None:
+        if self.down:
+            raise StorageUnavailable("the queue does not answer")
+        return self.depth
 
 
 @dataclass

@@ -13,18 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon_service.application.enrollments import (
-    EnrollmentRequest,
-    JobPolicy,
-    request_enrollment,
-    run_enrollment,
-)
+from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.errors import IdempotencyKeyReused, RequestInFlight
-from recon_service.application.operations import (
-    clean_up_after_crash,
-    get_operation,
-    recover_open_operations,
-)
+from recon_service.application.housekeeping import recover_alone, relay_outbox, sweep
+from recon_service.application.operations import get_operation
 from recon_service.application.ports import Stores, utc_now
 from recon_service.application.records import EnrollmentOutcome, OperationState, SelfieReport
 from recon_service.application.subjects import delete_subject, list_templates, load_template
@@ -39,7 +32,8 @@ from tests.unit.application.stores import (
     open_in,
 )
 
-POLICY = JobPolicy(attempts=3, silence=timedelta(seconds=60))
+POLICY = JobPolicy(attempts=3, silence=timedelta(seconds=60), backoff=timedelta(0))
+KEEP_DEAD = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -70,6 +64,11 @@ def run(
     )
 
 
+def bury(stores: Stores) -> None:
+    later = replace(stores, clock=lambda: utc_now() + 2 * KEEP_DEAD)
+    sweep(ListQueue(), on=later, policy=POLICY, keep_dead=KEEP_DEAD)
+
+
 class Killed(BaseException):
     """The process dies: nothing after it runs."""
 
@@ -77,7 +76,10 @@ class Killed(BaseException):
 def test_from_request_to_template(stores: Stores) -> None:
     queue, compute = ListQueue(), ScriptedCompute()
     operation = request_enrollment(request(), on=stores, queue=queue).operation
-    assert (operation.state, queue.published) == (OperationState.QUEUED, [operation.operation_id])
+    assert (operation.state, queue.rung, queue.published) == (OperationState.QUEUED, 1, [])
+    assert relay_outbox(queue, on=stores) == 1
+    assert relay_outbox(queue, on=stores) == 0
+    assert queue.published == [operation.operation_id]
     assert object_count(stores) == 2
     ended = run(stores, operation.operation_id, compute)
     assert ended == get_operation(operation.operation_id, on=stores)
@@ -133,8 +135,10 @@ def test_a_fault_is_tried_again_three_times_and_then_ends_it(stores: Stores) -> 
     ended = get_operation(operation_id, on=stores)
     assert ended.problem is not None
     assert (ended.problem.code, ended.attempts) == ("fit-failed", 3)
-    assert queue.published == [operation_id] * 2
+    assert object_count(stores) == 2, "it may be revived"
+    bury(stores)
     assert object_count(stores) == 0
+    assert get_operation(operation_id, on=stores).state is OperationState.FAILED
 
 
 def test_the_callers_mistake_is_not_tried_again(stores: Stores) -> None:
@@ -174,8 +178,10 @@ def test_a_killed_worker_loses_nothing_and_a_restart_takes_it_up(stores: Stores)
     assert get_operation(operation_id, on=stores).state is OperationState.RUNNING
     assert run(stores, operation_id) is None, "its worker may be alive for all that others know"
     queue = ListQueue()
-    assert recover_open_operations(queue, on=stores, stale_before=utc_now() - POLICY.silence) == 0
-    assert recover_open_operations(queue, on=stores, stale_before=None) == 1
+    swept = sweep(queue, on=stores, policy=POLICY, keep_dead=KEEP_DEAD)
+    assert not swept.requeued
+    assert recover_alone(queue, on=stores) == (1, 0)
+    relay_outbox(queue, on=stores)
     assert queue.published == [operation_id]
     assert run(stores, operation_id).attempts == 2
 
@@ -189,7 +195,7 @@ def test_an_operation_that_kills_every_worker_is_given_up(stores: Stores) -> Non
     for _ in range(3):
         with pytest.raises(Killed):
             run(stores, operation_id, ScriptedCompute(die))
-        recover_open_operations(ListQueue(), on=stores, stale_before=None)
+        recover_alone(ListQueue(), on=stores)
     compute = ScriptedCompute()
     assert run(stores, operation_id, compute) is None
     assert compute.seen == []
@@ -197,6 +203,7 @@ def test_an_operation_that_kills_every_worker_is_given_up(stores: Stores) -> Non
     assert ended.state is OperationState.FAILED
     assert ended.problem is not None
     assert ended.problem.code == "worker-lost"
+    bury(stores)
     assert object_count(stores) == 0
 
 
@@ -205,7 +212,7 @@ def test_a_worker_that_was_given_up_and_comes_back_changes_nothing(stores: Store
     operation_id = ask(stores)
 
     def overtaken(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
-        recover_open_operations(ListQueue(), on=stores, stale_before=None)
+        recover_alone(ListQueue(), on=stores)
         assert run(stores, operation_id).state is OperationState.SUCCEEDED
         return OUTCOME
 
@@ -311,14 +318,14 @@ def test_killed_in_the_middle_of_a_request(stores: Stores, monkeypatch: pytest.M
     assert object_count(stores) == 2
     with pytest.raises(RequestInFlight):
         ask(stores, idempotency_key="k")
-    assert clean_up_after_crash(on=stores) == 2
+    assert recover_alone(ListQueue(), on=stores) == (0, 2)
     assert object_count(stores) == 0
     ask(stores, idempotency_key="k")
 
 
 def test_cleaning_up_leaves_what_is_needed(stores: Stores) -> None:
     operation_id = ask(stores)
-    assert clean_up_after_crash(on=stores) == 0
+    assert recover_alone(ListQueue(), on=stores) == (1, 0)
     assert run(stores, operation_id).state is OperationState.SUCCEEDED
 
 
@@ -372,7 +379,7 @@ def test_any_history_ends_well(tmp_path_factory: pytest.TempPathFactory, steps: 
             if step == "request":
                 known.append(ask(stores))
             elif step == "recover":
-                recover_open_operations(ListQueue(), on=stores, stale_before=None)
+                recover_alone(ListQueue(), on=stores)
             elif step == "delete":
                 if known:
                     delete_subject("ada", on=stores)
@@ -381,10 +388,11 @@ def test_any_history_ends_well(tmp_path_factory: pytest.TempPathFactory, steps: 
                 with contextlib.suppress(Killed, FitFailed):
                     run(stores, known[len(known) // 2], ScriptedCompute(scripts[step]))
         queue = ListQueue()
-        recover_open_operations(queue, on=stores, stale_before=None)
-        clean_up_after_crash(on=stores)
+        recover_alone(queue, on=stores)
+        relay_outbox(queue, on=stores)
         for operation_id in queue.published:
             run(stores, operation_id)
+        bury(stores)
         ends = [get_operation(i, on=stores) for i in known]
         assert all(e.state.ended for e in ends)
         succeeded = {e.template_id for e in ends if e.state is OperationState.SUCCEEDED}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
+from recon_service.application.records import Lane
 from recon_service.domain.errors import InsecureConfiguration
 from recon_service.settings import Settings
 from worker.app import BATCH, INTERACTIVE, make_app
@@ -28,8 +29,8 @@ def app() -> Iterator[Celery]:
 
 
 def test_messages_hold_an_id_and_nothing_else(app: Celery) -> None:
-    CeleryQueue(app).publish_enrollment("op_1")
-    CeleryQueue(app).publish_enrollment("op_2", batch=True)
+    CeleryQueue(app).publish_enrollment("op_1", Lane.INTERACTIVE)
+    CeleryQueue(app).publish_enrollment("op_2", Lane.BATCH)
     with app.connection_for_read() as connection:
         for name, operation_id in ((INTERACTIVE, "op_1"), (BATCH, "op_2")):
             (queue,) = (q for q in app.conf.task_queues if q.name == name)
@@ -66,7 +67,7 @@ def test_embedded_workers_work_at_once_and_stop_soon(app: Celery) -> None:
     workers = EmbeddedWorkers(app, count=2)
     workers.start()
     for n in range(4):
-        CeleryQueue(app).publish_enrollment(f"op_{n}")
+        CeleryQueue(app).publish_enrollment(f"op_{n}", Lane.INTERACTIVE)
     deadline = time.monotonic() + 5
     while len(seen) < 4 and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,0 +1,207 @@
+"""Running an enrollment: claim -> decrypt the selfies -> reconstruct -> template and end of the operation in
+one transaction -> drop the selfies.
+
+The run may be repeated at any point: nothing but the last transaction has an effect that anybody sees, and
+only the holder of the newest claim gets it through. Rows are locked in the order subject, operation, others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
+from recon_service.application.errors import StorageUnavailable
+from recon_service.application.objects import delete_doomed
+from recon_service.application.operations import progress_to_database, signs_of_life
+from recon_service.application.ports import Compute, JobQueue, Stores, Transaction
+from recon_service.application.records import (
+    Claim,
+    EnrollmentOutcome,
+    Operation,
+    OperationState,
+    Problem,
+    SealedTemplate,
+    new_id,
+)
+from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault
+from recon_service.domain.template import Provenance, Template
+
+
+@dataclass(frozen=True, slots=True)
+class JobPolicy:
+    """attempts: claims until an operation is given up. silence: a worker that gives no sign of life for so
+    long is taken for dead. backoff: wait after the first failed attempt, four times as long after each
+    further one. storage_backoff: wait after an attempt that failed because the storage did not answer, which
+    does not count.
+    """
+
+    attempts: int = 3
+    silence: timedelta = timedelta(seconds=60)
+    backoff: timedelta = timedelta(seconds=1)
+    storage_backoff: timedelta = timedelta(seconds=5)
+
+    @property
+    def heartbeat(self) -> timedelta:
+        """Time between two signs of life."""
+        return self.silence / 6
+
+
+def run_enrollment(
+    operation_id: str, *, on: Stores, compute: Compute, queue: JobQueue, policy: JobPolicy
+) -> Operation | None:
+    """Do the work of one operation; None when there is nothing to do (ended, deleted, or another worker has
+    it).
+
+    A fault gives the operation back for another attempt after a while, or ends it as failed after the last,
+    with its selfies kept for a while so that it can be revived; a mistake of the caller ends it at once. The
+    fault itself is raised for the log of the worker.
+    """
+    claim = _claim(operation_id, on, policy)
+    if claim is None:
+        return None
+    try:
+        with signs_of_life(claim, every=policy.heartbeat, on=on):
+            selfies = _load_selfies(claim, on)
+            outcome = compute.reconstruct(selfies, progress_to_database(claim, on=on))
+            _keep(claim, outcome, on)
+    except Exception as fault:
+        # When the database itself is gone, the operation stays claimed until its silence is noticed.
+        with contextlib.suppress(StorageFault):
+            if get_operation_or_none(operation_id, on) is None:
+                return None
+            _give_back(claim, fault, on, queue, policy)
+        raise
+    return get_operation_or_none(operation_id, on)
+
+
+def get_operation_or_none(operation_id: str, on: Stores) -> Operation | None:
+    """The operation, or None if it was deleted."""
+    with on.database.snapshot() as tx:
+        return tx.operations.get(operation_id)
+
+
+def _claim(operation_id: str, on: Stores, policy: JobPolicy) -> Claim | None:
+    now = on.clock()
+    with on.database.transaction() as tx:
+        claim = tx.operations.claim(
+            operation_id, token=new_id("claim"), now=now, stale_before=now - policy.silence
+        )
+        if claim is None or claim.operation.attempts <= policy.attempts:
+            return claim
+        # Its workers died so often that it is more likely the cause than the victim.
+        problem = Problem("worker-lost", "The workers that took this enrollment did not survive it.")
+        tx.operations.finish(claim, state=OperationState.FAILED, now=now, problem=problem, dead=True)
+    return None
+
+
+def _load_selfies(claim: Claim, on: Stores) -> list[bytes]:
+    with on.database.snapshot() as tx:
+        stored = tx.selfies.of(claim.operation.operation_id)
+        key = tx.subjects.key(claim.operation.subject_id)
+    if key is None or not stored:
+        raise NotFound("the subject was deleted")
+    cipher = on.vault.cipher(key)
+    return [cipher.open(on.objects.get(s.object_key), place=SELFIE_PLACE, row=s.object_key) for s in stored]
+
+
+def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
+    """The template and the end of the operation, in one transaction; then the selfies go, unless consent
+    keeps them.
+    """
+    operation = claim.operation
+    template = _template(operation, outcome, on)
+    content = on.template_format.write(template) if template else b""
+    with on.database.transaction() as tx:
+        key = tx.subjects.key(operation.subject_id, lock=True)
+        if key is None or not tx.operations.holds(claim):
+            return  # deleted meanwhile, or taken over by another worker: theirs is the last word
+        if template is not None:
+            sealed = on.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=template.template_id)
+            tx.templates.add(_sealed_template(template, operation, sealed))
+        objects = forget_selfies(operation, tx, on)
+        tx.operations.finish(
+            claim,
+            state=OperationState.SUCCEEDED if template else OperationState.REJECTED,
+            now=on.clock(),
+            selfies=outcome.selfies,
+            template_id=template.template_id if template else None,
+            problem=outcome.problem,
+        )
+    delete_doomed(objects, on=on)
+
+
+def _template(operation: Operation, outcome: EnrollmentOutcome, on: Stores) -> Template | None:
+    if outcome.posterior is None:
+        return None
+    used = sum(1 for s in outcome.selfies if s.accepted)
+    seen = Provenance(source=outcome.source, backend=outcome.backend, captured_at=operation.created_at)
+    return Template(
+        template_id=new_id("tpl"),
+        subject_id=operation.subject_id,
+        posterior=outcome.posterior,
+        source=outcome.source,
+        model=outcome.model,
+        calibration=outcome.calibration,
+        provenance=(seen,) * used,
+        quality=outcome.quality,
+        created_at=on.clock(),
+        appearance=outcome.appearance,
+    )
+
+
+def _sealed_template(template: Template, operation: Operation, sealed: bytes) -> SealedTemplate:
+    return SealedTemplate(
+        template_id=template.template_id,
+        subject_id=template.subject_id,
+        operation_id=operation.operation_id,
+        model=template.model,
+        source=template.source,
+        calibration=template.calibration,
+        quality=template.quality,
+        created_at=template.created_at,
+        sealed=sealed,
+    )
+
+
+def _give_back(claim: Claim, fault: Exception, on: Stores, queue: JobQueue, policy: JobPolicy) -> None:
+    """Another attempt, unless the fault will not go away or the attempts are used up."""
+    attempts, now = claim.operation.attempts, on.clock()
+    objects: list[str] = []
+    with on.database.transaction() as tx:
+        tx.subjects.key(claim.operation.subject_id, lock=True)
+        if not tx.operations.holds(claim):
+            return
+        if isinstance(fault, StorageUnavailable):
+            # An hour without the store must not use up anybody's attempts.
+            tx.operations.requeue(claim, now=now, due=now + policy.storage_backoff, refund=True)
+        elif isinstance(fault, CallerError):
+            tx.operations.finish(claim, state=OperationState.FAILED, now=now, problem=_problem(fault))
+            objects = forget_selfies(claim.operation, tx, on)
+        elif attempts < policy.attempts:
+            tx.operations.requeue(claim, now=now, due=now + policy.backoff * 4 ** (attempts - 1))
+        else:
+            tx.operations.finish(
+                claim, state=OperationState.FAILED, now=now, problem=_problem(fault), dead=True
+            )
+    delete_doomed(objects, on=on)
+    queue.ring()
+
+
+def forget_selfies(operation: Operation, tx: Transaction, on: Stores) -> list[str]:
+    """Let go of the selfies unless consent keeps them; the objects to delete after the commit."""
+    if operation.keep_selfies:
+        return []
+    keys = [s.object_key for s in tx.selfies.of(operation.operation_id)]
+    tx.selfies.forget(operation.operation_id)
+    tx.loose_objects.doom(keys, now=on.clock())
+    return keys
+
+
+def _problem(fault: Exception) -> Problem:
+    if isinstance(fault, ReconError):
+        return Problem(fault.code, fault.detail, fault.next_step)
+    # The text of an unforeseen exception may hold anything: it goes to the log's stack trace at most, not
+    # to the caller.
+    return Problem("internal-fault", "The enrollment failed for a reason that is ours.", "Enroll again.")

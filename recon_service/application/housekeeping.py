@@ -1,0 +1,131 @@
+"""What keeps jobs moving whatever was lost on the way: the relay of the outbox and the sweeper.
+
+Both may run in any number of processes at once, at any time, and be killed at any point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
+from recon_service.application.objects import delete_doomed
+from recon_service.application.ports import JobQueue, Stores
+from recon_service.domain.errors import StorageFault
+
+RELAYED_AT_ONCE: Final = 50
+SWEPT_AT_ONCE: Final = 500
+UPLOAD_LIMIT: Final = timedelta(minutes=10)
+"""A request that has been storing selfies for so long is dead."""
+EMPTY_BROKER_PATIENCE: Final = timedelta(seconds=5)
+"""When the broker holds no message at all, what was published longer ago is lost, or about to be claimed."""
+BUSY_BROKER_PATIENCE: Final = timedelta(minutes=10)
+"""When it holds messages, nobody knows whose: publishing again does no harm but work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found. requeued: operations of workers that fell silent; lost: messages that are published
+    again; buried: dead operations whose selfies went; objects: deleted; stale: uploads that nobody finished.
+    """
+
+    requeued: int = 0
+    lost: int = 0
+    buried: int = 0
+    objects: int = 0
+    stale: int = 0
+
+    @property
+    def anything(self) -> bool:
+        """Whether it is worth a line in the log."""
+        return any((self.requeued, self.lost, self.buried, self.objects, self.stale))
+
+
+def relay_outbox(queue: JobQueue, *, on: Stores) -> int:
+    """Publish what waits in the outbox; how many.
+
+    A message is published before its row says so: dying in between publishes it twice, which does no harm,
+    and never not at all. Raises StorageFault; what was published before it is marked.
+    """
+    total = 0
+    while True:
+        published: list[str] = []
+        fault: StorageFault | None = None
+        with on.database.transaction() as tx:
+            waiting = tx.operations.unpublished(now=on.clock(), limit=RELAYED_AT_ONCE)
+            try:
+                for operation_id, lane in waiting:
+                    queue.publish_enrollment(operation_id, lane)
+                    published.append(operation_id)
+            except StorageFault as failed:
+                fault = failed
+            if published:
+                tx.operations.mark_published(published, now=on.clock())
+        total += len(published)
+        if fault is not None:
+            raise fault
+        if len(waiting) < RELAYED_AT_ONCE:
+            return total
+
+
+def outbox_waits(*, on: Stores) -> bool:
+    """Whether there is anything to relay, without a lock."""
+    with on.database.snapshot() as tx:
+        return bool(tx.operations.unpublished(now=on.clock(), limit=1, lock=False))
+
+
+def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, keep_dead: timedelta) -> Swept:
+    """Take up what was dropped. Raises StorageFault; the next sweep does the rest."""
+    now = on.clock()
+    with on.database.transaction() as tx:
+        requeued = tx.operations.requeue_running(now=now, stale_before=now - policy.silence)
+        tx.idempotency.expire(now=now)
+        stale = tx.loose_objects.doom_stale(begun_before=now - UPLOAD_LIMIT, now=now)
+        buried = tx.operations.bury(dead_before=now - keep_dead, limit=SWEPT_AT_ONCE)
+        for operation_id in buried:
+            operation = tx.operations.get(operation_id)
+            if operation is not None:
+                forget_selfies(operation, tx, on)
+        doomed = tx.loose_objects.doomed(limit=SWEPT_AT_ONCE)
+    objects = delete_doomed(doomed, on=on)
+    lost = _republish_lost(queue, now, on=on)
+    if requeued or lost:
+        queue.ring()
+    return Swept(requeued, lost, len(buried), objects, stale)
+
+
+def _republish_lost(queue: JobQueue, now: datetime, *, on: Stores) -> int:
+    try:
+        waiting = queue.waiting()
+    except StorageFault:
+        return 0  # a broker that does not answer has lost nothing yet
+    if waiting is None:
+        return 0
+    patience = BUSY_BROKER_PATIENCE if waiting else EMPTY_BROKER_PATIENCE
+    with on.database.transaction() as tx:
+        return tx.operations.unpublish(published_before=now - patience, now=now)
+
+
+def recover_alone(queue: JobQueue, *, on: Stores) -> tuple[int, int]:
+    """For a process that is alone with its stores and has just started: nobody else works, no message is
+    left. How many operations wait now, and how many objects that no row speaks of were deleted.
+    """
+    now = on.clock()
+    with on.database.transaction() as tx:
+        tx.idempotency.release_in_flight()
+        tx.operations.requeue_running(now=now, stale_before=None)
+        tx.operations.unpublish(published_before=None, now=now)
+        tx.loose_objects.doom_stale(begun_before=now, now=now)
+        waiting = len(tx.operations.queued())
+        known = tx.selfies.object_keys()
+    try:
+        orphans = [key for key in on.objects.list_keys() if key not in known]
+    except StorageFault:
+        orphans = []  # a start must not fail for that; the next one looks again
+    with on.database.transaction() as tx:
+        tx.loose_objects.drop(tx.loose_objects.doomed(limit=SWEPT_AT_ONCE))
+        tx.loose_objects.doom(orphans, now=now)
+    delete_doomed(orphans, on=on)
+    queue.ring()
+    return waiting, len(orphans)

@@ -1,0 +1,29 @@
+"""Deleting objects so that none is left behind: their names are in the database until they are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recon_service.application.ports import Stores
+from recon_service.domain.errors import StorageFault
+
+
+def delete_doomed(keys: Sequence[str], *, on: Stores) -> int:
+    """Delete objects that the last transaction doomed; how many are gone.
+
+    Never raises StorageFault: what is still there stays on the list, and the sweeper comes back to it.
+    """
+    gone: list[str] = []
+    try:
+        for key in keys:
+            on.objects.delete(key)
+            gone.append(key)
+    except StorageFault:
+        pass
+    if gone:
+        try:
+            with on.database.transaction() as tx:
+                tx.loose_objects.drop(gone)
+        except StorageFault:
+            return 0
+    return len(gone)

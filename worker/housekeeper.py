@@ -1,0 +1,97 @@
+"""Relay and sweeper in two threads of a process that lives as long as the service or a worker."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from recon_service.application.enrollment_runs import JobPolicy
+from recon_service.application.housekeeping import outbox_waits, relay_outbox, sweep
+from recon_service.application.ports import Stores
+from recon_service.domain.errors import ReconError
+from worker.queue import CeleryQueue
+
+RELAY_INTERVAL_S: Final = 1.0
+"""How soon the relay notices what another process left in the outbox; its own are announced by the bell."""
+SHUTDOWN_S: Final = 10.0
+
+
+class Housekeeper:
+    """Start it once; ``stop`` waits for what is under way."""
+
+    def __init__(
+        self, stores: Stores, queue: CeleryQueue, policy: JobPolicy, *, sweep_s: float, keep_dead: timedelta
+    ) -> None:
+        self._stores, self._queue, self._policy = stores, queue, policy
+        self._sweep_s, self._keep_dead = sweep_s, keep_dead
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._relay, name="recon-relay", daemon=True),
+            threading.Thread(target=self._sweep, name="recon-sweeper", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End; what is not done now, another process or the next start does."""
+        self._stopping.set()
+        self._queue.ring()
+        for thread in self._threads:
+            thread.join(SHUTDOWN_S)
+
+    @property
+    def alive(self) -> bool:
+        """Whether both threads run."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def _relay(self) -> None:
+        failing = False
+        while not self._stopping.is_set():
+            self._queue.bell.wait(RELAY_INTERVAL_S)
+            self._queue.bell.clear()
+            failing = self._attempt("relay", self._relay_once, failing)
+            if failing:
+                self._stopping.wait(RELAY_INTERVAL_S)
+
+    def _relay_once(self) -> None:
+        if not self._stopping.is_set() and outbox_waits(on=self._stores):
+            relay_outbox(self._queue, on=self._stores)
+
+    def _sweep(self) -> None:
+        failing = False
+        # Processes that started together shall not sweep together.
+        while not self._stopping.wait(self._sweep_s * random.uniform(0.5, 1.5)):
+            failing = self._attempt("sweeper", self._sweep_once, failing)
+
+    def _sweep_once(self) -> None:
+        swept = sweep(self._queue, on=self._stores, policy=self._policy, keep_dead=self._keep_dead)
+        if swept.anything:
+            structlog.get_logger().info(
+                "swept",
+                requeued=swept.requeued,
+                lost_messages=swept.lost,
+                buried=swept.buried,
+                objects=swept.objects,
+                stale_uploads=swept.stale,
+            )
+
+    def _attempt(self, name: str, work: Callable[[], None], failing: bool) -> bool:
+        """Never let a thread die; say once that it cannot work and once that it can again."""
+        try:
+            work()
+        except Exception as fault:
+            if not failing:
+                code = fault.code if isinstance(fault, ReconError) else "internal-fault"
+                structlog.get_logger().warning(f"{name} cannot work", code=code, exc_info=fault)
+            return True
+        if failing:
+            structlog.get_logger().info(f"{name} works again")
+        return False
