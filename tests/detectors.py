@@ -1,5 +1,5 @@
-"""Every detector with real weights, loaded once per process; for RTMPose, whose file is too large to be kept, a
-small network of the same signature.
+"""Every detector with real weights, loaded once per process; for RTMPose, whose file is too large to be
+kept, a small network of the same signature.
 """
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ def test_its_points_are_those_of_the_others(subject: FaceDetector, name: str) ->
     for place in SCHEMES[face.scheme].places:
         there, here = (SCHEMES[f.scheme].place(f.keypoints, place) for f in (reference, face))
         if there is not None and here is not None:
-            # Detectors do not agree on where a nose ends.
-            allowed = 0.25 if place == NOSE else 0.17
+            # The six points of MediaPipe's detector are rough.
+            allowed = 0.25 if face.scheme == "mediapipe6" else 0.17
             assert np.linalg.norm(here - there) < allowed * between, place
 
 
