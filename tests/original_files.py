@@ -9,7 +9,6 @@ import pickle
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tests.heads import faceverse, flame_arrays, landmark_table
@@ -106,6 +105,8 @@ def generic_model(**changes: Any) -> bytes:
 
 def landmark_values() -> dict[str, Any]:
     """The dictionary in ``landmark_embedding.npy``."""
+    import torch
+
     table = landmark_table(flame_arrays(np.random.default_rng(0))["triangles"])
     return {
         "static_lmk_faces_idx": table.fixed.faces,
@@ -164,18 +165,22 @@ def faceverse_parameters(seed: int = 0) -> Arrays:
 
 def checkpoint(value: object, *, legacy: bool = False) -> bytes:
     """What ``torch.save`` writes, in its present or its first format."""
+    import torch
+
     stream = io.BytesIO()
     torch.save(value, stream, _use_new_zipfile_serialization=not legacy)
     return stream.getvalue()
 
 
-def tensors_of(arrays: Arrays) -> dict[str, torch.Tensor]:
+def tensors_of(arrays: Arrays) -> dict[str, Any]:
+    import torch
+
     return collections.OrderedDict((name, torch.from_numpy(array)) for name, array in arrays.items())
 
 
 def deca_model(parameters: Arrays, *, legacy: bool = False) -> bytes:
     """``deca_model.tar``."""
-    detail = {"encoder.conv1.weight": torch.zeros(2, 3)}
+    detail = tensors_of({"encoder.conv1.weight": np.zeros((2, 3))})
     return checkpoint(
         {"E_flame": tensors_of(parameters), "E_detail": detail, "D_detail": detail}, legacy=legacy
     )

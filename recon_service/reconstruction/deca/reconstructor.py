@@ -1,0 +1,180 @@
+"""The DECA backend: detected face -> crop -> encoder -> FLAME head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon_service.domain.arrays import Array, finite
+from recon_service.domain.faces import DetectedFace
+from recon_service.domain.images import Image
+from recon_service.domain.mesh import Mesh
+from recon_service.domain.pose import FRONTAL, nearest_rotation
+from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
+from recon_service.reconstruction.encoders import (
+    Encoder,
+    Engine,
+    Parameters,
+    load_encoder,
+    read_arrays,
+)
+from recon_service.reconstruction.faces_of import (
+    Cut,
+    FindsFaces,
+    FindsLandmarks,
+    Outcome,
+    reconstruct_batch,
+)
+from recon_service.reconstruction.skin import largest_part
+from third_party.deca.camera import to_input
+from third_party.deca.crop import INPUT_SIDE, SquareCrop, crop_of_detection, crop_of_landmarks, sampled
+from third_party.deca.flame import Flame, rotation
+from third_party.deca.landmarks import LandmarkTable, SurfacePoints, yaw_of
+from third_party.deca.layout import named
+
+MILLIMETERS: Final = 1000.0
+BATCH: Final = 32
+TORCH_NETWORKS: Final = "recon_service.reconstruction.deca.torch_networks"
+OUTLINE_AND_BROWS: Final = (
+    162, 227, 137, 177, 138, 150, 149, 148, 152, 377, 378, 379, 367, 401, 366, 447, 389,
+    70, 63, 105, 65, 55, 285, 295, 334, 293, 300,
+)  # fmt: skip
+"""The FaceMesh landmarks nearest to iBUG's outline and brows on the canonical mean (of the other landmarks
+none bounds the box)."""
+
+
+class DecaReconstructor:
+    """See ``FaceReconstructor``; no weights are read here, ``load_deca`` does."""
+
+    name: str = "deca"
+
+    def __init__(
+        self,
+        *,
+        encoder: Encoder,
+        flame: Flame,
+        table: LandmarkTable,
+        detector: FindsFaces,
+        landmarker: FindsLandmarks | None = None,
+        batch: int = BATCH,
+    ) -> None:
+        """landmarker: cuts by the landmarks' box, as DECA was trained; None cuts by the detector's."""
+        self._encoder, self._flame, self._table = encoder, flame, table
+        self._detector, self._landmarker, self._batch = detector, landmarker, batch
+        self._triangles = flame.triangles.astype(np.int64)
+        self._skin = largest_part(self._triangles, len(flame.template))
+
+    def reconstruct(self, items: Sequence[tuple[Image, DetectedFace | None]]) -> tuple[Outcome, ...]:
+        """See ``FaceReconstructor``."""
+        return reconstruct_batch(
+            items,
+            detector=self._detector,
+            cut=self._cut,
+            encoder=self._encoder,
+            assemble=self.assemble,
+            batch=self._batch,
+        )
+
+    def mean_surface(self) -> tuple[Mesh, Array]:
+        """The mean head's skin and the 68 landmarks on it (68, 3), millimeters, head frame: what is
+        registered with the canonical model.
+        """
+        vertices = self._flame.template * MILLIMETERS
+        return Mesh(vertices, self._skin), self._table.full.on(vertices, self._triangles)
+
+    def surface(self, face: ReconstructedFace) -> Mesh:
+        """The neutral face's skin, of ``mean_surface``'s triangles."""
+        return Mesh(face.neutral.vertices, self._skin)
+
+    def _cut(self, image: Image, face: DetectedFace) -> Cut[SquareCrop]:
+        if self._landmarker is None:
+            crop = crop_of_detection(face.box)
+        else:
+            points = self._landmarker.landmarks(image, face).points
+            crop = crop_of_landmarks(points[list(OUTLINE_AND_BROWS)])
+        return Cut(face, crop, sampled(image.pixels, crop))
+
+    def assemble(self, cut: Cut[SquareCrop], raw: NDArray[np.float32]) -> ReconstructedFace:
+        """The face that these 236 numbers describe. Raises InvalidValue where they are not finite."""
+        code = named(finite(raw, "the network's output"))
+        root = rotation(code.global_rotation)
+        posed = self._flame.posed(code.shape, code.expression, root=code.global_rotation, jaw=code.jaw)
+        landmarks = self._table.seen(posed, self._triangles, yaw_of(root))
+        seen = to_input(np.concatenate([posed, landmarks]), code.scale, code.offset)
+        in_image = np.column_stack([cut.crop.to_image(seen[:, :2]), seen[:, 2] * cut.crop.step])
+        left, top = cut.crop.left, cut.crop.top
+        side = cut.crop.step * (INPUT_SIDE - 1)
+        return ReconstructedFace(
+            backend=self.name,
+            box=cut.face.box,
+            region=(left, top, left + side, top + side),
+            score=cut.face.score,
+            raw=np.asarray(raw, dtype=np.float64),
+            parameters=named_arrays(
+                shape=code.shape,
+                texture=code.texture,
+                expression=code.expression,
+                global_rotation=code.global_rotation,
+                jaw=code.jaw,
+                camera=np.array([code.scale, *code.offset]),
+                light=code.light,
+            ),
+            pose=_degrees(root),
+            rotation=nearest_rotation(FRONTAL @ root),
+            landmarks=in_image[len(posed) :, :2],
+            posed=in_image[: len(posed)],
+            neutral=Mesh(self._flame.neutral(code.shape) * MILLIMETERS, self._triangles),
+        )
+
+
+def _degrees(root: Array) -> tuple[float, float, float]:
+    """(yaw, pitch, roll): turns about y, x and z in the factorization z · y · x, by which the landmarks'
+    table is read too.
+    """
+    pitch = float(np.rad2deg(np.arctan2(root[2, 1], root[2, 2])))
+    roll = float(np.rad2deg(np.arctan2(root[1, 0], root[0, 0])))
+    return yaw_of(root), pitch, roll
+
+
+def load_deca(
+    *,
+    encoder: Path,
+    flame: Path,
+    landmarks: Path,
+    detector: FindsFaces,
+    landmarker: FindsLandmarks | None = None,
+    engine: Engine = Engine.ONNX,
+) -> DecaReconstructor:
+    """The backend from converted files. Raises WeightsUnavailable for files that are none."""
+    return DecaReconstructor(
+        encoder=load_encoder(encoder, graph=_graph, torch_networks=TORCH_NETWORKS, engine=engine),
+        flame=read_arrays(flame, _flame),
+        table=read_arrays(landmarks, _table),
+        detector=detector,
+        landmarker=landmarker,
+    )
+
+
+def _graph(parameters: Parameters) -> Any:
+    from third_party.deca.graph import encoder_graph  # onnx: only where pictures are served
+
+    return encoder_graph(parameters)
+
+
+def _flame(**arrays: NDArray[Any]) -> Flame:
+    kinds: dict[str, Any] = {"f": np.float64, "i": np.int64, "u": np.int64}
+    typed: dict[str, Any] = {name: a.astype(kinds[a.dtype.kind]) for name, a in arrays.items()}
+    return Flame(**typed)
+
+
+def _table(**arrays: NDArray[Any]) -> LandmarkTable:
+    return LandmarkTable(
+        **{
+            part: SurfacePoints(arrays[f"{part}_faces"], arrays[f"{part}_weights"].astype(np.float64))
+            for part in ("fixed", "contour", "full")
+        }
+    )

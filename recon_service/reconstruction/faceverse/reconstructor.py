@@ -1,0 +1,178 @@
+"""The FaceVerse backend: dense landmarks -> crop -> encoder -> head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recon_service.domain.arrays import Array, finite
+from recon_service.domain.errors import WeightsUnavailable
+from recon_service.domain.faces import DetectedFace
+from recon_service.domain.images import Image
+from recon_service.domain.mesh import Mesh
+from recon_service.domain.pose import nearest_rotation
+from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
+from recon_service.reconstruction.encoders import (
+    Encoder,
+    Engine,
+    Parameters,
+    load_encoder,
+    read_arrays,
+)
+from recon_service.reconstruction.faces_of import (
+    Cut,
+    FindsFaces,
+    FindsLandmarks,
+    Outcome,
+    reconstruct_batch,
+)
+from recon_service.reconstruction.skin import largest_part
+from third_party.faceverse.camera import FOCAL, to_camera, to_input
+from third_party.faceverse.crop import INPUT_SIDE, CropBox, box_of_landmarks, crop_of, sampled
+from third_party.faceverse.layout import named
+from third_party.faceverse.model import MILLIMETERS_PER_UNIT, FaceVerse, head_rotation
+
+BATCH: Final = 32
+TORCH_NETWORKS: Final = "recon_service.reconstruction.faceverse.torch_networks"
+
+
+class FaceVerseReconstructor:
+    """See ``FaceReconstructor``; no weights are read here, ``load_faceverse`` does."""
+
+    name: str = "faceverse"
+
+    def __init__(
+        self,
+        *,
+        encoder: Encoder,
+        head: FaceVerse,
+        detector: FindsFaces,
+        landmarker: FindsLandmarks,
+        batch: int = BATCH,
+    ) -> None:
+        """Raises WeightsUnavailable for a model whose landmarks are a mirrored face."""
+        self._encoder, self._head = encoder, head
+        self._detector, self._landmarker, self._batch = detector, landmarker, batch
+        self._triangles = head.triangles.astype(np.int64)
+        self._axes = head_axes(head.mean[head.landmarks])
+        on_face = self._triangles[head.face[self._triangles].all(axis=1)]
+        self._skin = largest_part(on_face, len(head.mean))
+
+    def reconstruct(self, items: Sequence[tuple[Image, DetectedFace | None]]) -> tuple[Outcome, ...]:
+        """See ``FaceReconstructor``."""
+        return reconstruct_batch(
+            items,
+            detector=self._detector,
+            cut=self._cut,
+            encoder=self._encoder,
+            assemble=self.assemble,
+            batch=self._batch,
+        )
+
+    def mean_surface(self) -> tuple[Mesh, Array]:
+        """The mean face's skin and the 68 landmarks on it (68, 3), millimeters, head frame: what is
+        registered with the canonical model.
+        """
+        vertices = self._in_head_frame(self._head.mean)
+        return Mesh(vertices, self._skin), vertices[self._head.landmarks]
+
+    def surface(self, face: ReconstructedFace) -> Mesh:
+        """The neutral face's skin, of ``mean_surface``'s triangles."""
+        return Mesh(face.neutral.vertices, self._skin)
+
+    def _in_head_frame(self, vertices: Array) -> Array:
+        return np.asarray(vertices @ self._axes.T * MILLIMETERS_PER_UNIT)
+
+    def _cut(self, image: Image, face: DetectedFace) -> Cut[CropBox]:
+        crop = crop_of(box_of_landmarks(self._landmarker.landmarks(image, face).points))
+        return Cut(face, crop, sampled(image.pixels, crop))
+
+    def assemble(self, cut: Cut[CropBox], raw: NDArray[np.float32]) -> ReconstructedFace:
+        """The face that these 621 numbers describe. Raises InvalidValue where they are not finite."""
+        code = named(finite(raw, "the network's output"))
+        shaped = self._head.shaped(code.identity, code.expression, code.eyes)
+        in_camera = to_camera(shaped, code.angles, code.translation)
+        pixels = cut.crop.to_image(to_input(in_camera))
+        depth = in_camera[:, 2]
+        size = (cut.crop.right - cut.crop.left) / INPUT_SIDE * FOCAL / float(depth.mean())
+        pitch, yaw, roll = (float(v) for v in np.rad2deg(code.angles))
+        return ReconstructedFace(
+            backend=self.name,
+            box=cut.face.box,
+            region=(
+                float(cut.crop.left),
+                float(cut.crop.top),
+                float(cut.crop.right),
+                float(cut.crop.bottom),
+            ),
+            score=cut.face.score,
+            raw=np.asarray(raw, dtype=np.float64),
+            parameters=named_arrays(
+                identity=code.identity,
+                expression=code.expression,
+                texture=code.texture,
+                light=code.light,
+                angles=code.angles,
+                translation=code.translation,
+                eyes=code.eyes,
+            ),
+            pose=(yaw, pitch, roll),
+            rotation=nearest_rotation(head_rotation(code.angles) @ self._axes.T),
+            landmarks=pixels[self._head.landmarks],
+            posed=np.column_stack([pixels, (depth - depth.mean()) * size]),
+            neutral=Mesh(self._in_head_frame(self._head.neutral(code.identity)), self._triangles),
+        )
+
+
+def head_axes(landmarks: Array) -> Array:
+    """The rotation (3, 3) that takes the model's axes to those of the head frame: x to the subject's left, y
+    up, z out of the face; a model's axes are those up to order and sign.
+
+    landmarks: (68, 3) of the mean. Raises WeightsUnavailable where they are a mirrored face.
+    """
+    across = landmarks[42:48].mean(axis=0) - landmarks[36:42].mean(axis=0)
+    up = landmarks[36:48].mean(axis=0) - landmarks[48:60].mean(axis=0)
+    out = np.cross(across, up)
+    rows = np.stack([axis / np.linalg.norm(axis) for axis in (across, up, out)])
+    axes = np.zeros((3, 3))
+    axes[np.arange(3), np.abs(rows).argmax(axis=1)] = np.sign(rows[np.arange(3), np.abs(rows).argmax(axis=1)])
+    nose = landmarks[30] - landmarks[36:48].mean(axis=0)
+    proper = np.allclose(axes @ axes.T, np.eye(3)) and np.linalg.det(axes) > 0
+    if not (proper and nose @ out > 0 and (np.abs(rows @ axes.T - np.eye(3)) < 0.5).all()):
+        raise WeightsUnavailable(
+            "FaceVerse's landmarks are not those of an upright face along the axes",
+            next_step="Convert the original file again.",
+        )
+    return axes
+
+
+def load_faceverse(
+    *,
+    encoder: Path,
+    head: Path,
+    detector: FindsFaces,
+    landmarker: FindsLandmarks,
+    engine: Engine = Engine.ONNX,
+) -> FaceVerseReconstructor:
+    """The backend from converted files. Raises WeightsUnavailable for files that are none."""
+    return FaceVerseReconstructor(
+        encoder=load_encoder(encoder, graph=_graph, torch_networks=TORCH_NETWORKS, engine=engine),
+        head=read_arrays(head, _head),
+        detector=detector,
+        landmarker=landmarker,
+    )
+
+
+def _graph(parameters: Parameters) -> Any:
+    from third_party.faceverse.graph import encoder_graph  # onnx: only where pictures are served
+
+    return encoder_graph(parameters)
+
+
+def _head(**arrays: NDArray[Any]) -> FaceVerse:
+    kinds = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
+    return FaceVerse(**{name: a.astype(kinds[a.dtype.kind]) for name, a in arrays.items()})
