@@ -15,6 +15,7 @@ from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.imaging.limits import ImageLimits
 from recon_service.matching import SurfaceMatcher
+from recon_service.presentation_attack.limits import PresentationLimits
 from recon_service.quality.limits import QualityLimits
 
 
@@ -39,7 +40,7 @@ class FacePipeline:
     """The parts of the two sentences. Thread-safe: every part is immutable or locks inside.
 
     matcher: matches skin between the selfies of an enrollment; None: landmarks alone. embedder: gives the
-    appearance of pictures; None: shape alone.
+    appearance of pictures; None: shape alone. presentation_limits: of the check for artefacts; None: no check.
     """
 
     detector: FaceDetector
@@ -51,3 +52,4 @@ class FacePipeline:
     embedder: FaceEmbedder | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     quality_limits: QualityLimits = field(default_factory=QualityLimits)
+    presentation_limits: PresentationLimits | None = field(default_factory=PresentationLimits)

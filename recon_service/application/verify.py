@@ -1,13 +1,14 @@
-"""Verify: depth frame -> point cloud -> evidence -> identity posterior -> comparison score -> decision."""
+"""Verify: depth frame -> point cloud -> presentation-attack check -> evidence -> identity posterior -> comparison score -> decision."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from recon_service.application.appearances import appearance_of
 from recon_service.application.pipeline import FacePipeline
+from recon_service.application.presentations import expected_landmarks, presentation
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.noise import GENERIC
 from recon_service.comparison.policy import Policy, decide
@@ -20,9 +21,12 @@ from recon_service.domain.faces import FaceLandmarks
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.posterior import IdentityPosterior
-from recon_service.domain.template import Template, VerificationResult
+from recon_service.domain.presentation import PresentationResult
+from recon_service.domain.template import Decision, Template, VerificationResult
 from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts
+
+NOTHING_MEASURED = PresentationResult(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Probe:
 
     posterior: of all usable frames together, or None when there is none. fits: of each usable frame.
     faults: code and hint for each thing that kept a frame from being used. appearance: on the pictures of
-    usable frames.
+    usable frames. presentation: whether it was a face at all.
     """
 
     posterior: IdentityPosterior | None
@@ -39,6 +43,7 @@ class Probe:
     source: str
     faults: tuple[tuple[str, str], ...] = ()
     appearance: Appearance | None = None
+    presentation: PresentationResult = NOTHING_MEASURED
 
 
 def verify(
@@ -46,8 +51,10 @@ def verify(
 ) -> VerificationResult:
     """Is the person before the depth camera the one of the template?"""
     probe = observe(frames, pipeline)
+    if probe.presentation.attack:
+        return attacked(probe.presentation, policy)
     if probe.posterior is None:
-        return decide(None, policy=policy, faults=probe.faults)
+        return replace(decide(None, policy=policy, faults=probe.faults), presentation=probe.presentation)
     score = compare(
         reference.posterior,
         probe.posterior,
@@ -55,7 +62,12 @@ def verify(
         probe_source=probe.source,
         noise=pipeline.noise,
     )
-    return decide(score, policy=policy, faults=probe.faults)
+    return replace(decide(score, policy=policy, faults=probe.faults), presentation=probe.presentation)
+
+
+def attacked(found: PresentationResult, policy: Policy) -> VerificationResult:
+    """The decision about an artefact: nothing was compared, and the reasons say what gave it away."""
+    return VerificationResult(Decision.PRESENTATION_ATTACK, None, found.reasons, policy.name, found)
 
 
 def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
@@ -66,11 +78,17 @@ def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
     """
     fits: list[Fit] = []
     pictures: list[tuple[Image, FaceLandmarks]] = []
+    seen: list[tuple[DepthFrame, FaceLandmarks]] = []
     faults: list[tuple[str, str]] = []
     for frame in frames:
+        landmarks = frame_landmarks(frame, pipeline)
+        if landmarks is not None:
+            seen.append((frame, landmarks))
         try:
-            landmarks = frame_landmarks(frame, pipeline)
             capture = frame_capture(frame, landmarks, pipeline)
+            if landmarks is None and capture.start is not None:
+                expected = expected_landmarks(capture.start, frame.camera, pipeline)
+                seen += [(frame, expected)] if expected is not None else []
             fit = fit_identity(pipeline.model, [capture], landmark_model=pipeline.landmark_model)
         except (DepthRejected, FitFailed) as problem:
             faults.append((problem.code, problem.next_step or problem.detail))
@@ -88,6 +106,7 @@ def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
         frames[0].camera_name if frames else GENERIC,
         tuple(dict.fromkeys(faults)),
         appearance_of(pictures, pipeline.embedder),
+        presentation(seen, pipeline),
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from recon_service.domain.appearance import Appearance
 from recon_service.domain.posterior import IdentityPosterior
+from recon_service.domain.presentation import PresentationResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,14 @@ class Template:
 
 
 class Decision(StrEnum):
-    """Outcome of a verification."""
+    """Outcome of a verification. PRESENTATION_ATTACK: not a living face but a picture of one was shown, and
+    nothing was compared.
+    """
 
     MATCH = "MATCH"
     NO_MATCH = "NO_MATCH"
     INCONCLUSIVE = "INCONCLUSIVE"
+    PRESENTATION_ATTACK = "PRESENTATION_ATTACK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,11 @@ class ComparisonScore:
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
     """decision with its reasons (stable codes with a hint for the person), score None when no comparison
-    was possible.
+    was possible. presentation: what the check for artefacts measured, where it ran.
     """
 
     decision: Decision
     score: ComparisonScore | None
     reasons: tuple[tuple[str, str], ...]
     policy: str
+    presentation: PresentationResult | None = None
