@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from recon_service.appearance.embedder import FaceEmbedder
-from recon_service.comparison.noise import NoiseTable
+from recon_service.comparison.calibration import Calibration
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
@@ -40,14 +40,15 @@ class FacePipeline:
     """The parts of the two sentences. Thread-safe: every part is immutable or locks inside.
 
     matcher: matches skin between the selfies of an enrollment; None: landmarks alone. embedder: gives the
-    appearance of pictures; None: shape alone. presentation_limits: of the check for artefacts; None: no check.
+    appearance of pictures; None: shape alone. presentation_limits: of the check for artefacts;
+    None: no check.
     """
 
     detector: FaceDetector
     landmarker: FaceLandmarker
     model: MorphableModel
     landmark_model: LandmarkModel
-    noise: NoiseTable
+    calibration: Calibration
     matcher: SurfaceMatcher | None = None
     embedder: FaceEmbedder | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)

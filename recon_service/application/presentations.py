@@ -28,7 +28,12 @@ def presentation(
     faces: list[FaceSurface] = []
     for frame, landmarks in seen:
         try:
-            faces.append(face_surface(frame.depth, clean_depth(frame.depth), frame.camera, landmarks))
+            clean = clean_depth(frame.depth)
+            faces.append(
+                face_surface(
+                    frame.depth, clean, frame.camera, landmarks, from_picture=frame.image is not None
+                )
+            )
         except InvalidValue:
             continue
     return assess(faces, limits=pipeline.presentation_limits)

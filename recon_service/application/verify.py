@@ -1,4 +1,6 @@
-"""Verify: depth frame -> point cloud -> presentation-attack check -> evidence -> identity posterior -> comparison score -> decision."""
+"""Verify: depth frame -> point cloud -> presentation-attack check -> evidence -> identity posterior
+-> comparison score -> decision.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from recon_service.application.appearances import appearance_of
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.presentations import expected_landmarks, presentation
 from recon_service.comparison.likelihood_ratio import compare
-from recon_service.comparison.noise import GENERIC
+from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
 from recon_service.comparison.policy import Policy, decide
 from recon_service.depth import depth_capture
 from recon_service.domain.appearance import Appearance
@@ -58,9 +60,10 @@ def verify(
     score = compare(
         reference.posterior,
         probe.posterior,
-        reference_source=reference.source,
-        probe_source=probe.source,
-        noise=pipeline.noise,
+        reference_kind=EvidenceKind.of(reference.source, max(1, len(reference.provenance))),
+        probe_kind=EvidenceKind.depth(probe.source, len(probe.fits)),
+        calibration=pipeline.calibration,
+        template_calibration=reference.calibration,
     )
     return replace(decide(score, policy=policy, faults=probe.faults), presentation=probe.presentation)
 

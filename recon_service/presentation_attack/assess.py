@@ -66,6 +66,8 @@ def _of_frame(face: FaceSurface, limits: PresentationLimits) -> Iterator[Value]:
         yield "cylinder", cylinder_residual(skin), "mm", limits.cylinder_mm, SHOW_FACE
         yield "bent-sheet", polynomial_residual(skin, 2), "mm", limits.bent_sheet_mm, SHOW_FACE
         yield "crumpled-sheet", polynomial_residual(skin, 4), "mm", limits.crumpled_sheet_mm, SHOW_FACE
+    if not face.from_picture:
+        return
     if (nose := nose_protrusion(face)) is not None:
         yield "nose", nose, "mm", limits.nose_mm, COME_CLOSER
     if (gain := relief_gain(face)) is not None:

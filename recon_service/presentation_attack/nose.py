@@ -18,8 +18,9 @@ FACE_WIDTH_PX = 70.0
 
 
 def nose_protrusion(face: FaceSurface) -> float | None:
-    """Mm of the tip above the plane of the corners of eyes and mouth, or above that of cheeks, forehead and
-    mouth, whichever is less: holes cut for the eyes lower the one and not the other. None without depth there.
+    """How far the tip is above the plane of the corners of eyes and mouth, or above that of cheeks, forehead
+    and mouth, whichever is less (mm): holes cut for the eyes lower the one and not the other. None without
+    depth there.
     """
     eyes = (*EYES[0], *EYES[1], *MOUTH_CORNERS)
     heights = [_height(face, anchors) for anchors in (eyes, (*CHEEKS_AND_FOREHEAD, *MOUTH_CORNERS))]
@@ -32,12 +33,9 @@ def _height(face: FaceSurface, anchors: tuple[int, ...]) -> float | None:
     around = face.lifted(anchors, radius=round(AROUND_PX * scale))
     if around is None:
         return None
-    tips = [
-        tip[0]
-        for index in NOSE_TIP
-        if (tip := face.lifted((index,), radius=round(TIP_PX * scale), percentile=NEAR_PERCENTILE))
-        is not None
-    ]
+    radius = round(TIP_PX * scale)
+    lifted = [face.lifted((index,), radius=radius, percentile=NEAR_PERCENTILE) for index in NOSE_TIP]
+    tips = [tip[0] for tip in lifted if tip is not None]
     if not tips:
         return None
     center, normal = _plane(around)

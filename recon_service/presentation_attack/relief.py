@@ -16,8 +16,8 @@ BEND = 2
 
 def relief_gain(face: FaceSurface) -> float | None:
     """Slope of the measured over the guessed depth of the landmarks, both less their best second-degree
-    polynomial over the face: near one half for a face (the guess exaggerates), zero for any smooth sheet, less
-    than zero for a face from behind. None with too few landmarks on measured skin.
+    polynomial over the face: near one half for a face (the guess exaggerates), zero for any smooth sheet,
+    less than zero for a face from behind. None with too few landmarks on measured skin.
     """
     pixels, guessed = face.landmarks.points, face.landmarks.depth
     if guessed is None:

@@ -30,6 +30,8 @@ class FaceSurface:
     facemesh468, of the aligned picture or, without one, of the mean face at the pose found. outline: (H, W),
     inside the face. skin: (P, 3) mm, camera frame: cleaned points inside the face without the eyes, at most
     1,500 of them, in a frame of their own: z along the normal of their plane, toward the camera.
+    from_picture: whether the landmarks were seen; where they are only expected, single places on the face are
+    not known well enough to judge them.
     """
 
     raw: Array
@@ -38,6 +40,7 @@ class FaceSurface:
     landmarks: FaceLandmarks
     outline: NDArray[np.bool_]
     skin: Array
+    from_picture: bool = True
 
     def lifted(self, indices: Sequence[int], *, radius: int, percentile: float = 50.0) -> Array | None:
         """(n, 3) mm: landmarks at the measured depth around them; None if one of them has none."""
@@ -59,7 +62,9 @@ class FaceSurface:
         return np.asarray(self.camera.rays(np.asarray(place, dtype=np.float64)[None])[0] * depth)
 
 
-def face_surface(raw: Array, clean: Array, camera: PinholeCamera, landmarks: FaceLandmarks) -> FaceSurface:
+def face_surface(
+    raw: Array, clean: Array, camera: PinholeCamera, landmarks: FaceLandmarks, *, from_picture: bool = True
+) -> FaceSurface:
     """Raises InvalidValue for landmarks of another scheme or without an extent in the picture."""
     if landmarks.scheme != FACEMESH:
         raise InvalidValue(f"presentation attacks are looked for with {FACEMESH}, not {landmarks.scheme}")
@@ -77,7 +82,7 @@ def face_surface(raw: Array, clean: Array, camera: PinholeCamera, landmarks: Fac
     rows, columns = rows[chosen], columns[chosen]
     pixels = np.stack([columns, rows], axis=1).astype(np.float64)
     points = camera.rays(pixels) * clean[rows, columns][:, None]
-    return FaceSurface(raw, clean, camera, landmarks, outline, _in_own_frame(points))
+    return FaceSurface(raw, clean, camera, landmarks, outline, _in_own_frame(points), from_picture)
 
 
 def _filled(polygon: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
