@@ -137,6 +137,27 @@ class WeightsUnavailable(ServiceFault):
     title = "A model file is missing or altered"
 
 
+class BackendUnavailable(ServiceFault):
+    """A reconstruction backend that cannot run here: a package or a device is missing."""
+
+    code = "backend-unavailable"
+    title = "A reconstruction backend cannot run here"
+
+
+class UnknownBackend(CallerError):
+    """A name that no reconstruction backend has."""
+
+    code = "unknown-backend"
+    title = "No such reconstruction backend"
+
+
+class ReconstructionFailed(ServiceFault):
+    """A backend failed on one picture; the others of its batch are not touched."""
+
+    code = "reconstruction-failed"
+    title = "A face could not be reconstructed"
+
+
 class StorageFault(ServiceFault):
     """The database or the object store failed, or what it returned does not authenticate."""
 

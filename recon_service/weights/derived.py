@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from recon_service.weights.digest import file_sha256
@@ -73,6 +74,21 @@ def write_derived(store: WeightStore, name: str, content: bytes, *, made_from: M
         beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         beside.replace(record_path(path))
     return path
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """Declared and derived files of one store: what a backend is loaded from."""
+
+    store: WeightStore
+
+    def locate(self, name: str) -> Path:
+        """A declared file. Raises WeightsUnavailable."""
+        return self.store.locate(name)
+
+    def locate_derived(self, name: str) -> Path:
+        """A derived file. Raises WeightsUnavailable."""
+        return locate_derived(self.store, name)
 
 
 def _is_recorded(path: Path) -> bool:
