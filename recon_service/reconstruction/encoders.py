@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from recon_service.domain.errors import InvalidValue, WeightsUnavailable
 from recon_service.networks.safetensors import read_safetensors
+from recon_service.reconstruction.session import Floats, OnnxSession, SessionOptions, need_onnx
 
-Floats = NDArray[np.float32]
 T = TypeVar("T")
 Parameters = Mapping[str, NDArray[Any]]
 CONVERT_AGAIN = "Convert it again: recon weights list --json says how."
@@ -35,13 +35,18 @@ class Encoder(Protocol):
 
 
 def load_encoder(
-    path: Path, *, graph: Callable[[Parameters], Any], torch_networks: str, engine: Engine = Engine.ONNX
+    path: Path,
+    *,
+    graph: Callable[[Parameters], Any],
+    torch_networks: str,
+    options: SessionOptions,
+    engine: Engine = Engine.ONNX,
 ) -> Encoder:
     """The encoder with the parameters in a safetensors file.
 
-    graph: makes an ONNX model of them. torch_networks: the module that makes a torch network of them, loaded
-    only when asked for. Raises WeightsUnavailable for a file that is none, or where the package that runs the
-    network is not installed.
+    graph: makes an ONNX model of them with one input named "image". torch_networks: the module that makes a
+    torch network of them, loaded only when asked for. Raises WeightsUnavailable for a file that is none,
+    BackendUnavailable where the package that runs the network is not installed.
     """
     try:
         parameters = read_safetensors(path)
@@ -49,38 +54,15 @@ def load_encoder(
         raise WeightsUnavailable(f"{path.name} cannot be read.", next_step=CONVERT_AGAIN) from fault
     try:
         if engine is Engine.TORCH:
-            return _run_by_torch(importlib.import_module(torch_networks).load_encoder(parameters))
-        return _run_by_onnx(graph(parameters).SerializeToString())
-    except ImportError as fault:
-        raise WeightsUnavailable(
-            f"the package {fault.name} is not installed",
-            next_step="Run: pip install 'recon-service[cpu]' (or [gpu])",
-        ) from fault
+            network: Encoder = importlib.import_module(torch_networks).load_encoder(parameters)
+            return network
+        need_onnx()
+        session = OnnxSession(graph(parameters).SerializeToString(), options, name=path.stem)
     except (KeyError, RuntimeError) as fault:
         raise WeightsUnavailable(
             f"{path.name} does not hold the parameters of this network.", next_step=CONVERT_AGAIN
         ) from fault
-
-
-def _run_by_onnx(graph: bytes, *, threads: int = 1) -> Encoder:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = threads
-    options.log_severity_level = 3
-    available = onnxruntime.get_available_providers()
-    providers = [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in available]
-    session = onnxruntime.InferenceSession(graph, options, providers=providers)
-    name = session.get_inputs()[0].name
-
-    def run(images: Floats) -> Floats:
-        return np.asarray(session.run(None, {name: images})[0], dtype=np.float32)
-
-    return run
-
-
-def _run_by_torch(network: Callable[[Floats], Any]) -> Encoder:
-    return lambda images: np.asarray(network(images), dtype=np.float32)
+    return lambda images: session.run(image=images)[0]
 
 
 def read_arrays(path: Path, make: Callable[..., T]) -> T:

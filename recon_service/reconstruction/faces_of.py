@@ -1,24 +1,40 @@
 """What every backend with a crop and an encoder does with a batch: find faces, cut them out, run the encoder
-once over all of them, and let an item that fails, fail alone.
+over all of them, and let an item that fails, fail alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.errors import ReconError
+from recon_service.domain.errors import ReconError, ReconstructionFailed
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.reconstruction import ReconstructedFace
-from recon_service.reconstruction.encoders import Encoder, Floats
+from recon_service.reconstruction.encoders import Encoder
+from recon_service.reconstruction.session import Floats
 
 C = TypeVar("C")
+Item = tuple[Image, DetectedFace | None]
 Outcome = tuple[ReconstructedFace, ...] | ReconError
+
+JITTER: Final = (
+    (0.0, 0.0, 1.0),
+    *((0.04, 0.0, 1.0), (-0.04, 0.0, 1.0), (0.0, 0.04, 1.0), (0.0, -0.04, 1.0)),
+    *((0.0, 0.0, 0.95), (0.0, 0.0, 1.05)),
+)
+"""Displacements of a crop, shares of its side to the right and down, and its size; the first is none."""
+
+
+def jitter_of(crops: int) -> tuple[tuple[float, float, float], ...]:
+    """The first so many displacements. Raises ReconstructionFailed for more than there are."""
+    if not 1 <= crops <= len(JITTER):
+        raise ReconstructionFailed(f"crops lie between 1 and {len(JITTER)}", next_step="Ask for fewer.")
+    return JITTER[:crops]
 
 
 class FindsFaces(Protocol):
@@ -35,43 +51,77 @@ class FindsLandmarks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cut(Generic[C]):
-    """A face, where it was cut out, and the network's input (3, S, S)."""
+    """A face, where it was cut out, and the network's inputs (J, 3, S, S): the crop, then displaced ones."""
 
     face: DetectedFace
     crop: C
     pixels: Floats
 
 
-def reconstruct_batch(
-    items: Sequence[tuple[Image, DetectedFace | None]],
-    *,
-    detector: FindsFaces,
-    cut: Callable[[Image, DetectedFace], Cut[C]],
-    encoder: Encoder,
-    assemble: Callable[[Cut[C], NDArray[np.float32]], ReconstructedFace],
-    batch: int,
-) -> tuple[Outcome, ...]:
-    """One outcome per item. batch: faces per run of the encoder."""
-    cuts: list[list[Cut[C]] | ReconError] = []
-    for image, face in items:
+@dataclass(frozen=True, slots=True)
+class CropAndEncode(Generic[C]):
+    """detector: for items without a face. cut: prepares a face. assemble: makes the face of the encoder's
+    outputs (J, P) for the cut. batch: inputs per run of the encoder at most.
+    """
+
+    name: str
+    detector: FindsFaces
+    cut: Callable[[Image, DetectedFace], Cut[C]]
+    encoder: Encoder
+    assemble: Callable[[Cut[C], NDArray[np.float32]], ReconstructedFace]
+    batch: int
+
+    def outcomes(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
+        """One per item, in order."""
+        cuts = [self._cuts(image, face) for image, face in items]
+        flat = [each for found in cuts if not isinstance(found, ReconError) for each in found]
+        outputs = iter(self._encoded(flat))
+        return tuple(
+            found if isinstance(found, ReconError) else self._faces([(cut, next(outputs)) for cut in found])
+            for found in cuts
+        )
+
+    def _cuts(self, image: Image, face: DetectedFace | None) -> list[Cut[C]] | ReconError:
         try:
-            faces = detector.detect(image) if face is None else (face,)
-            cuts.append([cut(image, each) for each in faces])
-        except ReconError as fault:
-            cuts.append(fault)
-    flat = [each for found in cuts if not isinstance(found, ReconError) for each in found]
-    raws: list[NDArray[np.float32]] = []
-    for at in range(0, len(flat), batch):
-        raws.extend(encoder(np.stack([each.pixels for each in flat[at : at + batch]])))
-    outputs = iter(raws)
-    outcomes: list[Outcome] = []
-    for found in cuts:
-        if isinstance(found, ReconError):
-            outcomes.append(found)
-            continue
-        mine = [(each, next(outputs)) for each in found]
-        try:
-            outcomes.append(tuple(assemble(each, raw) for each, raw in mine))
-        except ReconError as fault:
-            outcomes.append(fault)
-    return tuple(outcomes)
+            faces = self.detector.detect(image) if face is None else (face,)
+            return [self.cut(image, each) for each in faces]
+        except Exception as fault:  # whatever it is, it must not take the others along
+            return self._failure(fault)
+
+    def _encoded(self, cuts: Sequence[Cut[C]]) -> list[NDArray[np.float32] | ReconError]:
+        """Per cut the outputs (J, P), or why there are none."""
+        if not cuts:
+            return []
+        step = max(1, self.batch // len(cuts[0].pixels))
+        found: list[NDArray[np.float32] | ReconError] = []
+        for at in range(0, len(cuts), step):
+            chunk = cuts[at : at + step]
+            try:
+                out = self.encoder(np.concatenate([cut.pixels for cut in chunk]))
+                found.extend(out.reshape(len(chunk), -1, out.shape[1]))
+            except Exception as fault:
+                if len(chunk) == 1:
+                    found.append(self._failure(fault))
+                else:  # too many at once, or one of them spoils it for all: by halves
+                    half = len(chunk) // 2
+                    found.extend([*self._encoded(chunk[:half]), *self._encoded(chunk[half:])])
+        return found
+
+    def _faces(self, encoded: Sequence[tuple[Cut[C], NDArray[np.float32] | ReconError]]) -> Outcome:
+        made = []
+        for cut, outputs in encoded:
+            if isinstance(outputs, ReconError):
+                return outputs
+            try:
+                made.append(self.assemble(cut, outputs))
+            except Exception as fault:
+                return self._failure(fault)
+        return tuple(made)
+
+    def _failure(self, fault: Exception) -> ReconError:
+        """A typed error; nothing of the picture is in it."""
+        if isinstance(fault, ReconError):
+            return fault
+        return ReconstructionFailed(
+            f"{self.name} failed on a picture ({type(fault).__name__}).", next_step="Take the picture again."
+        )

@@ -34,6 +34,7 @@ def _deca(files: ModelFiles, options: BackendOptions) -> Reconstructor:
         detector=_detector(options, "deca"),
         landmarker=options.landmarker,
         correspondence=lambda: _correspondence(files, DECA),
+        options=options,
     )
 
 
@@ -46,6 +47,7 @@ def _faceverse(files: ModelFiles, options: BackendOptions) -> Reconstructor:
         detector=_detector(options, "faceverse"),
         landmarker=_landmarker(options, "faceverse"),
         correspondence=lambda: _correspondence(files, FACEVERSE),
+        options=options,
     )
 
 

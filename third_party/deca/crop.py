@@ -25,6 +25,12 @@ class SquareCrop:
     top: float
     step: float
 
+    def moved(self, right: float, down: float, size: float) -> SquareCrop:
+        """Displaced by shares of its side, and of another size about its center."""
+        side = self.step * (INPUT_SIDE - 1)
+        grown = side * (size - 1) / 2
+        return SquareCrop(self.left + right * side - grown, self.top + down * side - grown, self.step * size)
+
     def to_image(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) input pixels in pixels of the picture."""
         return points * self.step + np.array([self.left, self.top])

@@ -26,6 +26,16 @@ class CropBox:
     right: int
     bottom: int
 
+    def moved(self, right: float, down: float, size: float) -> CropBox:
+        """Displaced by shares of its side, and of another size about its center, in whole pixels."""
+        width, height = self.right - self.left, self.bottom - self.top
+        x, y = (self.left + self.right) / 2 + right * width, (self.top + self.bottom) / 2 + down * height
+        half_width, half_height = max(1, round(width * size / 2)), max(1, round(height * size / 2))
+        left, top = round(x - half_width), round(y - half_height)
+        if (right, down, size) == (0.0, 0.0, 1.0):
+            return self
+        return CropBox(left, top, left + 2 * half_width, top + 2 * half_height)
+
     def to_image(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) input pixels in pixels of the picture: sides are divided in proportion."""
         size = np.array([self.right - self.left, self.bottom - self.top])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,26 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array, finite
+from recon_service.domain.errors import InvalidValue, WeightsUnavailable
+from recon_service.domain.evidence import SurfacePoints as SurfaceEvidence
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
+from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import FRONTAL, nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
-from recon_service.reconstruction.encoders import (
-    Encoder,
-    Engine,
-    Parameters,
-    load_encoder,
-    read_arrays,
-)
+from recon_service.reconstruction.backend import BackendOptions
+from recon_service.reconstruction.encoders import Encoder, Engine, Parameters, load_encoder, read_arrays
 from recon_service.reconstruction.faces_of import (
+    CropAndEncode,
     Cut,
     FindsFaces,
     FindsLandmarks,
+    Item,
     Outcome,
-    reconstruct_batch,
+    jitter_of,
 )
 from recon_service.reconstruction.skin import largest_part
+from recon_service.reconstruction.surface_evidence import SurfaceNoise, evidence_of, load_surface_noise
+from recon_service.registration import Correspondence
 from third_party.deca.camera import to_input
 from third_party.deca.crop import INPUT_SIDE, SquareCrop, crop_of_detection, crop_of_landmarks, sampled
 from third_party.deca.flame import Flame, rotation
@@ -37,8 +40,8 @@ from third_party.deca.landmarks import LandmarkTable, SurfacePoints, yaw_of
 from third_party.deca.layout import named
 
 MILLIMETERS: Final = 1000.0
-BATCH: Final = 32
 TORCH_NETWORKS: Final = "recon_service.reconstruction.deca.torch_networks"
+REGISTER: Final = "recon weights register deca"
 OUTLINE_AND_BROWS: Final = (
     162, 227, 137, 177, 138, 150, 149, 148, 152, 377, 378, 379, 367, 401, 366, 447, 389,
     70, 63, 105, 65, 55, 285, 295, 334, 293, 300,
@@ -60,24 +63,24 @@ class DecaReconstructor:
         table: LandmarkTable,
         detector: FindsFaces,
         landmarker: FindsLandmarks | None = None,
-        batch: int = BATCH,
+        correspondence: Callable[[], Correspondence] | None = None,
+        options: BackendOptions | None = None,
     ) -> None:
         """landmarker: cuts by the landmarks' box, as DECA was trained; None cuts by the detector's."""
-        self._encoder, self._flame, self._table = encoder, flame, table
-        self._detector, self._landmarker, self._batch = detector, landmarker, batch
+        self._flame, self._table = flame, table
+        self._landmarker = landmarker
+        options = options or BackendOptions()
+        self._jitter = jitter_of(options.crops)
+        self._work = CropAndEncode(
+            self.name, detector, self._cut, encoder, self.assemble, options.session.batch
+        )
+        self._load_correspondence = correspondence
         self._triangles = flame.triangles.astype(np.int64)
         self._skin = largest_part(self._triangles, len(flame.template))
 
-    def reconstruct(self, items: Sequence[tuple[Image, DetectedFace | None]]) -> tuple[Outcome, ...]:
+    def reconstruct(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
         """See ``FaceReconstructor``."""
-        return reconstruct_batch(
-            items,
-            detector=self._detector,
-            cut=self._cut,
-            encoder=self._encoder,
-            assemble=self.assemble,
-            batch=self._batch,
-        )
+        return self._work.outcomes(items)
 
     def mean_surface(self) -> tuple[Mesh, Array]:
         """The mean head's skin and the 68 landmarks on it (68, 3), millimeters, head frame: what is
@@ -85,6 +88,25 @@ class DecaReconstructor:
         """
         vertices = self._flame.template * MILLIMETERS
         return Mesh(vertices, self._skin), self._table.full.on(vertices, self._triangles)
+
+    def evidence(self, face: ReconstructedFace, model: MorphableModel) -> SurfaceEvidence:
+        """See ``FaceReconstructor``."""
+        if face.backend != self.name:
+            raise InvalidValue(f"a face by {face.backend} cannot be read as one by {self.name}")
+        return evidence_of(self.surface(face), self.name, model, self._correspondence, self._noise)
+
+    @cached_property
+    def _correspondence(self) -> Correspondence:
+        if self._load_correspondence is None:
+            raise WeightsUnavailable(
+                f"The correspondence of {self.name} with the canonical model is not here.",
+                next_step=f"Run: {REGISTER}",
+            )
+        return self._load_correspondence()
+
+    @cached_property
+    def _noise(self) -> SurfaceNoise:
+        return load_surface_noise(Path(__file__).with_name("noise.toml"))
 
     def surface(self, face: ReconstructedFace) -> Mesh:
         """The neutral face's skin, of ``mean_surface``'s triangles."""
@@ -96,13 +118,20 @@ class DecaReconstructor:
         else:
             points = self._landmarker.landmarks(image, face).points
             crop = crop_of_landmarks(points[list(OUTLINE_AND_BROWS)])
-        return Cut(face, crop, sampled(image.pixels, crop))
+        inputs = [sampled(image.pixels, crop.moved(*jitter)) for jitter in self._jitter]
+        return Cut(face, crop, np.stack(inputs))
 
-    def assemble(self, cut: Cut[SquareCrop], raw: NDArray[np.float32]) -> ReconstructedFace:
-        """The face that these 236 numbers describe. Raises InvalidValue where they are not finite."""
-        code = named(finite(raw, "the network's output"))
+    def assemble(self, cut: Cut[SquareCrop], outputs: NDArray[np.float32]) -> ReconstructedFace:
+        """The face of the outputs (J, 236) for a crop and its displaced copies. Raises InvalidValue where
+        they are not finite.
+        """
+        outputs = finite(np.asarray(outputs, dtype=np.float64), "the network's output")
+        raw = outputs[0]
+        code = named(raw)
+        # Pose and camera belong to the first crop alone; the face is the same in all of them.
+        mean = named(outputs.mean(axis=0))
         root = rotation(code.global_rotation)
-        posed = self._flame.posed(code.shape, code.expression, root=code.global_rotation, jaw=code.jaw)
+        posed = self._flame.posed(mean.shape, code.expression, root=code.global_rotation, jaw=code.jaw)
         landmarks = self._table.seen(posed, self._triangles, yaw_of(root))
         seen = to_input(np.concatenate([posed, landmarks]), code.scale, code.offset)
         in_image = np.column_stack([cut.crop.to_image(seen[:, :2]), seen[:, 2] * cut.crop.step])
@@ -113,9 +142,9 @@ class DecaReconstructor:
             box=cut.face.box,
             region=(left, top, left + side, top + side),
             score=cut.face.score,
-            raw=np.asarray(raw, dtype=np.float64),
+            raw=raw,
             parameters=named_arrays(
-                shape=code.shape,
+                shape=mean.shape,
                 texture=code.texture,
                 expression=code.expression,
                 global_rotation=code.global_rotation,
@@ -127,7 +156,7 @@ class DecaReconstructor:
             rotation=nearest_rotation(FRONTAL @ root),
             landmarks=in_image[len(posed) :, :2],
             posed=in_image[: len(posed)],
-            neutral=Mesh(self._flame.neutral(code.shape) * MILLIMETERS, self._triangles),
+            neutral=Mesh(self._flame.neutral(mean.shape) * MILLIMETERS, self._triangles),
         )
 
 
@@ -147,15 +176,24 @@ def load_deca(
     landmarks: Path,
     detector: FindsFaces,
     landmarker: FindsLandmarks | None = None,
+    correspondence: Callable[[], Correspondence] | None = None,
+    options: BackendOptions | None = None,
     engine: Engine = Engine.ONNX,
 ) -> DecaReconstructor:
-    """The backend from converted files. Raises WeightsUnavailable for files that are none."""
+    """The backend from converted files. Raises WeightsUnavailable for files that are none, BackendUnavailable
+    where the package that runs the network is not installed.
+    """
+    options = options or BackendOptions()
     return DecaReconstructor(
-        encoder=load_encoder(encoder, graph=_graph, torch_networks=TORCH_NETWORKS, engine=engine),
+        encoder=load_encoder(
+            encoder, graph=_graph, torch_networks=TORCH_NETWORKS, options=options.session, engine=engine
+        ),
         flame=read_arrays(flame, _flame),
         table=read_arrays(landmarks, _table),
         detector=detector,
         landmarker=landmarker,
+        correspondence=correspondence,
+        options=options,
     )
 
 

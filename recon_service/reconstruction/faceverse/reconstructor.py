@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,34 +11,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array, finite
-from recon_service.domain.errors import WeightsUnavailable
+from recon_service.domain.errors import InvalidValue, WeightsUnavailable
+from recon_service.domain.evidence import SurfacePoints as SurfaceEvidence
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
+from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
-from recon_service.reconstruction.encoders import (
-    Encoder,
-    Engine,
-    Parameters,
-    load_encoder,
-    read_arrays,
-)
+from recon_service.reconstruction.backend import BackendOptions
+from recon_service.reconstruction.encoders import Encoder, Engine, Parameters, load_encoder, read_arrays
 from recon_service.reconstruction.faces_of import (
+    CropAndEncode,
     Cut,
     FindsFaces,
     FindsLandmarks,
+    Item,
     Outcome,
-    reconstruct_batch,
+    jitter_of,
 )
 from recon_service.reconstruction.skin import largest_part
+from recon_service.reconstruction.surface_evidence import SurfaceNoise, evidence_of, load_surface_noise
+from recon_service.registration import Correspondence
 from third_party.faceverse.camera import FOCAL, to_camera, to_input
 from third_party.faceverse.crop import INPUT_SIDE, CropBox, box_of_landmarks, crop_of, sampled
 from third_party.faceverse.layout import named
 from third_party.faceverse.model import MILLIMETERS_PER_UNIT, FaceVerse, head_rotation
 
-BATCH: Final = 32
 TORCH_NETWORKS: Final = "recon_service.reconstruction.faceverse.torch_networks"
+REGISTER: Final = "recon weights register faceverse"
 
 
 class FaceVerseReconstructor:
@@ -52,26 +54,26 @@ class FaceVerseReconstructor:
         head: FaceVerse,
         detector: FindsFaces,
         landmarker: FindsLandmarks,
-        batch: int = BATCH,
+        correspondence: Callable[[], Correspondence] | None = None,
+        options: BackendOptions | None = None,
     ) -> None:
         """Raises WeightsUnavailable for a model whose landmarks are a mirrored face."""
-        self._encoder, self._head = encoder, head
-        self._detector, self._landmarker, self._batch = detector, landmarker, batch
+        self._head = head
+        self._landmarker = landmarker
+        options = options or BackendOptions()
+        self._jitter = jitter_of(options.crops)
+        self._work = CropAndEncode(
+            self.name, detector, self._cut, encoder, self.assemble, options.session.batch
+        )
+        self._load_correspondence = correspondence
         self._triangles = head.triangles.astype(np.int64)
         self._axes = head_axes(head.mean[head.landmarks])
         on_face = self._triangles[head.face[self._triangles].all(axis=1)]
         self._skin = largest_part(on_face, len(head.mean))
 
-    def reconstruct(self, items: Sequence[tuple[Image, DetectedFace | None]]) -> tuple[Outcome, ...]:
+    def reconstruct(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
         """See ``FaceReconstructor``."""
-        return reconstruct_batch(
-            items,
-            detector=self._detector,
-            cut=self._cut,
-            encoder=self._encoder,
-            assemble=self.assemble,
-            batch=self._batch,
-        )
+        return self._work.outcomes(items)
 
     def mean_surface(self) -> tuple[Mesh, Array]:
         """The mean face's skin and the 68 landmarks on it (68, 3), millimeters, head frame: what is
@@ -79,6 +81,25 @@ class FaceVerseReconstructor:
         """
         vertices = self._in_head_frame(self._head.mean)
         return Mesh(vertices, self._skin), vertices[self._head.landmarks]
+
+    def evidence(self, face: ReconstructedFace, model: MorphableModel) -> SurfaceEvidence:
+        """See ``FaceReconstructor``."""
+        if face.backend != self.name:
+            raise InvalidValue(f"a face by {face.backend} cannot be read as one by {self.name}")
+        return evidence_of(self.surface(face), self.name, model, self._correspondence, self._noise)
+
+    @cached_property
+    def _correspondence(self) -> Correspondence:
+        if self._load_correspondence is None:
+            raise WeightsUnavailable(
+                f"The correspondence of {self.name} with the canonical model is not here.",
+                next_step=f"Run: {REGISTER}",
+            )
+        return self._load_correspondence()
+
+    @cached_property
+    def _noise(self) -> SurfaceNoise:
+        return load_surface_noise(Path(__file__).with_name("noise.toml"))
 
     def surface(self, face: ReconstructedFace) -> Mesh:
         """The neutral face's skin, of ``mean_surface``'s triangles."""
@@ -89,12 +110,19 @@ class FaceVerseReconstructor:
 
     def _cut(self, image: Image, face: DetectedFace) -> Cut[CropBox]:
         crop = crop_of(box_of_landmarks(self._landmarker.landmarks(image, face).points))
-        return Cut(face, crop, sampled(image.pixels, crop))
+        inputs = [sampled(image.pixels, crop.moved(*jitter)) for jitter in self._jitter]
+        return Cut(face, crop, np.stack(inputs))
 
-    def assemble(self, cut: Cut[CropBox], raw: NDArray[np.float32]) -> ReconstructedFace:
-        """The face that these 621 numbers describe. Raises InvalidValue where they are not finite."""
-        code = named(finite(raw, "the network's output"))
-        shaped = self._head.shaped(code.identity, code.expression, code.eyes)
+    def assemble(self, cut: Cut[CropBox], outputs: NDArray[np.float32]) -> ReconstructedFace:
+        """The face of the outputs (J, 621) for a crop and its displaced copies. Raises InvalidValue where
+        they are not finite.
+        """
+        outputs = finite(np.asarray(outputs, dtype=np.float64), "the network's output")
+        raw = outputs[0]
+        code = named(raw)
+        # Pose and camera belong to the first crop alone; the face is the same in all of them.
+        mean = named(outputs.mean(axis=0))
+        shaped = self._head.shaped(mean.identity, code.expression, code.eyes)
         in_camera = to_camera(shaped, code.angles, code.translation)
         pixels = cut.crop.to_image(to_input(in_camera))
         depth = in_camera[:, 2]
@@ -110,9 +138,9 @@ class FaceVerseReconstructor:
                 float(cut.crop.bottom),
             ),
             score=cut.face.score,
-            raw=np.asarray(raw, dtype=np.float64),
+            raw=raw,
             parameters=named_arrays(
-                identity=code.identity,
+                identity=mean.identity,
                 expression=code.expression,
                 texture=code.texture,
                 light=code.light,
@@ -124,7 +152,7 @@ class FaceVerseReconstructor:
             rotation=nearest_rotation(head_rotation(code.angles) @ self._axes.T),
             landmarks=pixels[self._head.landmarks],
             posed=np.column_stack([pixels, (depth - depth.mean()) * size]),
-            neutral=Mesh(self._in_head_frame(self._head.neutral(code.identity)), self._triangles),
+            neutral=Mesh(self._in_head_frame(self._head.neutral(mean.identity)), self._triangles),
         )
 
 
@@ -156,14 +184,23 @@ def load_faceverse(
     head: Path,
     detector: FindsFaces,
     landmarker: FindsLandmarks,
+    correspondence: Callable[[], Correspondence] | None = None,
+    options: BackendOptions | None = None,
     engine: Engine = Engine.ONNX,
 ) -> FaceVerseReconstructor:
-    """The backend from converted files. Raises WeightsUnavailable for files that are none."""
+    """The backend from converted files. Raises WeightsUnavailable for files that are none, BackendUnavailable
+    where the package that runs the network is not installed.
+    """
+    options = options or BackendOptions()
     return FaceVerseReconstructor(
-        encoder=load_encoder(encoder, graph=_graph, torch_networks=TORCH_NETWORKS, engine=engine),
+        encoder=load_encoder(
+            encoder, graph=_graph, torch_networks=TORCH_NETWORKS, options=options.session, engine=engine
+        ),
         head=read_arrays(head, _head),
         detector=detector,
         landmarker=landmarker,
+        correspondence=correspondence,
+        options=options,
     )
 
 
