@@ -267,6 +267,31 @@ def convert_file(
     typer.echo(convert(WeightStore.from_environment(), name, source=source, unverified=unverified))
 
 
+@app.command("register")
+def register_backend_command(
+    backend: Annotated[str, typer.Argument(help="tddfa_v2, deca or faceverse")],
+    picture: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Draw both surfaces to this PNG file.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option(help="Also measure at landmarks that were left out (twice the time).")
+    ] = True,
+) -> None:
+    """Compute the dense correspondence of a backend's mean face with the canonical model, and keep it."""
+    from recon_service.backends import register_backend
+    from recon_service.rendering.registration import registration_png
+
+    path, report = register_backend(backend, check=check)
+    if picture is not None:
+        picture.write_bytes(registration_png(report))
+        typer.echo(picture)
+    typer.echo(path)
+    typer.echo(f"distance between the surfaces: median {report.median:.2f} mm, 95 % {report.p95:.2f} mm")
+    if report.left_out is not None:
+        typer.echo(f"landmarks that were left out: median {report.left_out:.2f} mm")
+    typer.echo(f"surface points with a partner: {100 * report.kept:.1f} %")
+
+
 build = typer.Typer(no_args_is_help=True, help="Compute a model file from the original's files.")
 app.add_typer(build, name="build")
 
