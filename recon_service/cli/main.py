@@ -31,10 +31,12 @@ COMMANDS = (
     Command(
         "fit", "recon_service.cli.fit", "Fit selfies to a 3D identity: files in, pictures and meshes out."
     ),
+    Command("backends", "recon_service.cli.backends", "List the reconstruction models that can run here."),
     Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys."),
     Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
     Command("weights", "recon_service.cli.weights", "List, pull, verify and build model files."),
     Command("evaluate", "recon_service.cli.evaluate", "Measure error rates on recorded or simulated people."),
+    Command("bench", "recon_service.cli.bench", "Measure face detectors side by side."),
     Command("demo", "recon_service.cli.demo", "Show the whole path: enroll, fit, verify, with pictures."),
 )
 

@@ -78,14 +78,15 @@ class DetectorRegistry:
 
         Raises UnknownDetector, DetectorUnavailable or WeightsUnavailable, each naming what mends it.
         """
-        kind = self._kind(name)
+        kind = self.kind(name)
         fault = self._fault(kind)
         if fault is not None:
             raise fault
         base = self.build(kind.base, device) if kind.base is not None else None
         return kind.build([self.locate(each) for each in kind.weights], device, base)
 
-    def _kind(self, name: str) -> DetectorKind:
+    def kind(self, name: str) -> DetectorKind:
+        """Raises UnknownDetector."""
         if name not in self.kinds:
             raise UnknownDetector(
                 f"There is no detector named {name!r}.",
@@ -105,4 +106,4 @@ class DetectorRegistry:
                 self.locate(each)
         except WeightsUnavailable as fault:
             return fault
-        return self._fault(self._kind(kind.base)) if kind.base is not None else None
+        return self._fault(self.kind(kind.base)) if kind.base is not None else None

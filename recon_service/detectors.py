@@ -1,0 +1,30 @@
+"""Put the detectors together from the model files that are there: a part of the composition root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recon_service.alignment.landmarks import DenseTemplate
+from recon_service.application.detectors import detector_registry
+from recon_service.canonical_model import load_builtin, load_landmark_model
+from recon_service.detection.registry import DetectorRegistry
+from recon_service.weights import WeightStore, bundled_directory
+from recon_service.weights.derived import locate_derived
+
+
+def load_detectors() -> DetectorRegistry:
+    """All detectors, their files found as the environment variables say, also those of the user's own."""
+    store = WeightStore.from_environment()
+    derived = {file.name for file in store.manifest.derived}
+
+    def locate(name: str) -> Path:
+        return locate_derived(store, name) if name in derived else store.locate(name)
+
+    return detector_registry(locate)
+
+
+def load_dense_template() -> DenseTemplate:
+    """Of FaceMesh's landmarks, from the built-in model."""
+    path = bundled_directory() / "builtin.npz"
+    landmarks = load_landmark_model(path, load_builtin(path))
+    return DenseTemplate.of_shape(landmarks.scheme, landmarks.points.mean)
