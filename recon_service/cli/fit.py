@@ -17,6 +17,7 @@ from rich.table import Table
 from recon_service.application.enroll import EnrollmentResult, Stage, enroll
 from recon_service.application.pipeline import FacePipeline
 from recon_service.bootstrap import build_pipeline
+from recon_service.cli import fit_backend
 from recon_service.domain.errors import ReconError
 from recon_service.domain.quality import Verdict
 from recon_service.rendering.fit_files import REPORT, fit_files
@@ -37,13 +38,34 @@ def command(
         Path, typer.Option("--out", "-o", file_okay=False, help="Folder for the results; made if missing.")
     ] = Path("fit-output"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    backend: Annotated[
+        str,
+        typer.Option(help="Reconstruct every face with one model instead: see `recon backends`."),
+    ] = "",
+    raw_json: Annotated[
+        bool,
+        typer.Option("--raw-json", help="With --backend: print every number of every face, write nothing."),
+    ] = False,
+    crops: Annotated[
+        int, typer.Option(min=1, help="With --backend: displaced crops to average over; 1 is the original.")
+    ] = 1,
 ) -> None:
     """Fit selfies of one person to a 3D identity and write overlays, meshes and a report.
+
+    With --backend: what that reconstruction model makes of each face, without a fit.
 
     Exit codes: 0 fitted; 1 no image was accepted (the hints say why); 2 usage; 3 a fault of ours.
     """
     console = Console(stderr=True)
+    if raw_json and not backend:
+        raise typer.BadParameter("--raw-json needs --backend")
     try:
+        if backend:
+            names = unique_names(images)
+            found_any = fit_backend.command(
+                images, names, backend, crops=crops, out=out, raw_json=raw_json or as_json
+            )
+            raise typer.Exit(0 if found_any else NOTHING_ACCEPTED)
         with _bar(console) as bar:
             result, written = run(images, out, build_pipeline(Settings.from_environment()), bar)
     except ReconError as error:

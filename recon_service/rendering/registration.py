@@ -29,9 +29,10 @@ def registration_png(report: RegistrationReport) -> bytes:
 def _distances(report: RegistrationReport, width: int) -> NDArray[np.uint8]:
     """A strip (SIDE, width, 3): vertices seen from the front and the two sides, by their distance."""
     apart = ClosestPoints(report.target).of(report.deformed.vertices).distance
-    reach = cv2.applyColorMap(
+    heat = cv2.applyColorMap(
         np.round(255 * np.clip(apart / FAR_MM, 0, 1)).astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO
-    )[:, 0, ::-1]
+    )
+    reach = np.asarray(heat[:, 0, ::-1], dtype=np.uint8)
     strip = np.full((SIDE, width, 3), 24, dtype=np.uint8)
     for place, turn in enumerate((0.0, 45.0, 90.0)):
         _splat(strip, report.deformed, reach, turn, (place + 0.5) * width / 3)
@@ -39,7 +40,7 @@ def _distances(report: RegistrationReport, width: int) -> NDArray[np.uint8]:
 
 
 def _splat(strip: NDArray[np.uint8], mesh: Mesh, colors: NDArray[np.uint8], turn: float, at: float) -> None:
-    angle = np.deg2rad(turn)
+    angle = -np.deg2rad(turn)
     x, y, z = mesh.vertices.T
     across, near = x * np.cos(angle) - z * np.sin(angle), z * np.cos(angle) + x * np.sin(angle)
     normals = mesh.vertex_normals()
