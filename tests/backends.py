@@ -1,20 +1,31 @@
-"""Reconstruction backends on small made-up model files of the real formats, converted as a user would."""
+"""Reconstruction backends in a folder of model files of their own: DECA and FaceVerse with made-up files of
+the real formats, 3DDFA-V2 with those of the mirror; all of them registered with the built-in canonical model.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from recon_service.reconstruction.deca import DecaReconstructor, load_deca
-from recon_service.reconstruction.encoders import Engine
-from recon_service.reconstruction.faceverse import FaceVerseReconstructor, load_faceverse
+import numpy as np
+
+from recon_service.reconstruction import registry
+from recon_service.reconstruction.backend import BackendOptions, Reconstructor
+from recon_service.reconstruction.session import Device, SessionOptions
+from recon_service.registration import register
 from recon_service.weights.convert.faceverse import faceverse_model
 from recon_service.weights.convert.files import npz_bytes, safetensors_bytes
 from recon_service.weights.convert.flame import flame_model
-from tests.heads import flame_arrays, landmark_table
+from recon_service.weights.derived import StoredFiles, write_derived
+from recon_service.weights.store import WeightStore
+from tests.heads import face, flame_arrays, ibug68_vertices, landmark_table
 from tests.images import detector, landmarker
 from tests.original_files import deca_parameters, faceverse_file, faceverse_parameters, generic_model
+
+MADE_UP = ("deca", "faceverse")
 
 
 @functools.cache
@@ -22,44 +33,50 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="recon-backends-")
 
 
-def _file(name: str, content: bytes) -> Path:
-    path = Path(_folder().name) / name
-    if not path.is_file():
-        path.write_bytes(content)
-    return path
-
-
 @functools.cache
-def deca(engine: Engine = Engine.ONNX, *, by_landmarks: bool = True) -> DecaReconstructor:
-    """DECA with random weights; its 60 leading shape modes are the canonical model's."""
-    import numpy as np
+def store() -> WeightStore:
+    """A folder with the made-up files, converted as a user's would be."""
+    mirror = {k: v for k, v in os.environ.items() if k == "RECON_WEIGHTS_MIRROR"}
+    made = WeightStore.from_environment(
+        {"RECON_WEIGHTS_DIR": _folder().name, "RECON_ALLOW_NONCOMMERCIAL_WEIGHTS": "1", **mirror}
+    )
+    for name, content in {
+        "deca": safetensors_bytes(deca_parameters()),
+        "flame": npz_bytes(flame_model(generic_model())),
+        "flame-landmarks": npz_bytes(_landmarks()),
+        "faceverse": npz_bytes(faceverse_model(faceverse_file())),
+        "faceverse-encoder": safetensors_bytes(faceverse_parameters()),
+    }.items():
+        write_derived(made, name, content, made_from={})
+    return made
 
+
+def _landmarks() -> dict[str, Any]:
     table = landmark_table(flame_arrays(np.random.default_rng(0))["triangles"])
-    landmarks = {
-        f"{part}_{what}": value
+    return {
+        f"{part}_{what}": getattr(getattr(table, part), field)
         for part in ("fixed", "contour", "full")
-        for what, value in (
-            ("faces", getattr(table, part).faces),
-            ("weights", getattr(table, part).barycentric),
-        )
+        for what, field in (("faces", "faces"), ("weights", "barycentric"))
     }
-    return load_deca(
-        encoder=_file("deca.safetensors", safetensors_bytes(deca_parameters())),
-        flame=_file("flame.npz", npz_bytes(flame_model(generic_model()))),
-        landmarks=_file("flame_landmarks.npz", npz_bytes(landmarks)),
-        detector=detector(),
-        landmarker=landmarker() if by_landmarks else None,
-        engine=engine,
-    )
+
+
+def options(*, crops: int = 1, batch: int = 64) -> BackendOptions:
+    session = SessionOptions(device=Device.CPU, batch=batch)
+    return BackendOptions(session, crops=crops, detector=detector(), landmarker=landmarker())
 
 
 @functools.cache
-def faceverse(engine: Engine = Engine.ONNX) -> FaceVerseReconstructor:
-    """FaceVerse with random weights, likewise."""
-    return load_faceverse(
-        encoder=_file("faceverse.safetensors", safetensors_bytes(faceverse_parameters())),
-        head=_file("faceverse.npz", npz_bytes(faceverse_model(faceverse_file()))),
-        detector=detector(),
-        landmarker=landmarker(),
-        engine=engine,
-    )
+def backend(name: str, *, crops: int = 1, batch: int = 64) -> Reconstructor:
+    """The backend, its correspondence with the built-in model in place."""
+    found = registry.load(name, StoredFiles(store()), options(crops=crops, batch=batch))
+    declared = registry.find(name).correspondence
+    if not (store().directory / store().manifest.find_derived(declared).path).is_file():
+        mesh, landmarks = found.mean_surface()
+        pairs, _ = register(face(), ibug68_vertices(), mesh, landmarks, check=False)
+        write_derived(store(), declared, pairs.content(), made_from={})
+    return found
+
+
+def path_of(name: str) -> Path:
+    """Where a made-up file lies."""
+    return store().directory / store().manifest.find_derived(name).path

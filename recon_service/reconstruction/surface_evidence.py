@@ -97,7 +97,7 @@ def regions_of(points: Array) -> list[str]:
     """The region of each point (N, 3) of the canonical mean, mm."""
     names = [name for name, places in REGIONS.items() for _ in places]
     places = np.array([place for each in REGIONS.values() for place in each], dtype=np.float64)
-    half = points * [1.0, 1.0, 1.0]
+    half = points.copy()
     half[:, 0] = np.abs(half[:, 0])
     nearest = np.linalg.norm(half[:, None] - places[None], axis=2).argmin(axis=1)
     return [names[index] for index in nearest]

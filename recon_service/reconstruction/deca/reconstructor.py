@@ -185,11 +185,11 @@ def load_deca(
     """
     options = options or BackendOptions()
     return DecaReconstructor(
+        flame=read_arrays(flame, _flame),
+        table=read_arrays(landmarks, _table),
         encoder=load_encoder(
             encoder, graph=_graph, torch_networks=TORCH_NETWORKS, options=options.session, engine=engine
         ),
-        flame=read_arrays(flame, _flame),
-        table=read_arrays(landmarks, _table),
         detector=detector,
         landmarker=landmarker,
         correspondence=correspondence,

@@ -193,10 +193,10 @@ def load_faceverse(
     """
     options = options or BackendOptions()
     return FaceVerseReconstructor(
+        head=read_arrays(head, _head),
         encoder=load_encoder(
             encoder, graph=_graph, torch_networks=TORCH_NETWORKS, options=options.session, engine=engine
         ),
-        head=read_arrays(head, _head),
         detector=detector,
         landmarker=landmarker,
         correspondence=correspondence,
