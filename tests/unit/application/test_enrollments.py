@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
@@ -23,6 +23,7 @@ from recon_service.application.records import EnrollmentOutcome, OperationState,
 from recon_service.application.subjects import delete_subject, list_templates, load_template
 from recon_service.domain.errors import Conflict, FitFailed, InvalidValue, NotFound, StorageFault
 from recon_service.storage.database import SqlTransaction
+from tests.stacks import Stack
 from tests.unit.application.stores import (
     OUTCOME,
     POSTERIOR,
@@ -37,8 +38,8 @@ KEEP_DEAD = timedelta(hours=1)
 
 
 @pytest.fixture
-def stores(tmp_path: Path) -> Iterator[Stores]:
-    opened = open_in(tmp_path / "state")
+def stores(tmp_path: Path, stack: Stack) -> Iterator[Stores]:
+    opened = open_in(tmp_path / "state", stack)
     yield opened.stores
     opened.close()
 
@@ -359,12 +360,14 @@ def test_subject_ids_that_are_none(subject: str) -> None:
         EnrollmentRequest(subject, (b"x",), "c")
 
 
-@settings(max_examples=25)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.sampled_from(["run", "die", "fail", "recover", "request", "delete"]), max_size=14))
-def test_any_history_ends_well(tmp_path_factory: pytest.TempPathFactory, steps: list[str]) -> None:
+def test_any_history_ends_well(
+    tmp_path_factory: pytest.TempPathFactory, stack: Stack, steps: list[str]
+) -> None:
     """Whatever happens in whatever order: after a restart every operation that is on record ends once, each
     success has exactly one template, and no object is left behind."""
-    opened = open_in(tmp_path_factory.mktemp("history"))
+    opened = open_in(tmp_path_factory.mktemp("history"), stack)
     stores, known = opened.stores, []
 
     def die(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
@@ -401,3 +404,4 @@ def test_any_history_ends_well(tmp_path_factory: pytest.TempPathFactory, steps: 
         assert object_count(stores) == 0
     finally:
         opened.close()
+        stack.close()

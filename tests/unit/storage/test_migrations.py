@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,15 +13,24 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from recon_service.application.records import Lane
 from recon_service.domain.errors import StorageFault
-from recon_service.storage.database import open_engine
+from recon_service.storage.database import SqlDatabase, open_engine
 from recon_service.storage.schema import HEAD, alembic_config, current_revision, migrate
 from recon_service.storage.tables import metadata
+from tests.servers.postgres import Postgres
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> sa.Engine:
-    return open_engine(f"sqlite:///{tmp_path / 'recon.sqlite3'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    if request.param == "sqlite":
+        yield open_engine(f"sqlite:///{tmp_path / 'recon.sqlite3'}")
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database() as url:
+        engine = open_engine(url)
+        yield engine
+        engine.dispose()
 
 
 def test_head_is_the_newest_migration(engine: sa.Engine) -> None:
@@ -40,6 +53,60 @@ def test_up_down_up(engine: sa.Engine) -> None:
     assert set(sa.inspect(engine).get_table_names()) == {"alembic_version", *metadata.tables}
 
 
+OLD_ROWS = (
+    "INSERT INTO subjects (subject_id, created_at) VALUES ('ada', '2026-01-01 00:00:00')",
+    "INSERT INTO subject_keys (subject_id, key_id, master_key_id, wrapped) VALUES ('ada', 'k', 'm', '')",
+    "INSERT INTO operations (operation_id, subject_id, state, stage, progress, attempts, version, "
+    "consent_id, keep_selfies, selfies, created_at, updated_at) "
+    "VALUES ('op_1', 'ada', 'queued', 'queued', 0, 0, 1, 'c', "
+    "FALSE, '[]', '2026-01-02 00:00:00', '2026-01-02 00:00:00')",
+    "INSERT INTO selfies (operation_id, ordinal, object_key) VALUES ('op_1', 0, 'selfies/op_1/0')",
+    "INSERT INTO templates (template_id, subject_id, operation_id, model, source, calibration, quality, "
+    "created_at, sealed) VALUES ('tpl_1', 'ada', 'op_1', 'm', 's', 'c', 50, '2026-01-03 00:00:00', '')",
+)
+
+
+def rows(engine: sa.Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        return {
+            name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) or 0
+            for name in ("subjects", "subject_keys", "operations", "selfies", "templates")
+        }
+
+
+def test_data_of_the_first_version_survives_up_down_and_up(engine: sa.Engine) -> None:
+    command.upgrade(alembic_config(engine), "0001")
+    with engine.begin() as connection:
+        for statement in OLD_ROWS:
+            connection.execute(sa.text(statement))
+    whole = rows(engine)
+    assert set(whole.values()) == {1}
+    migrate(engine)
+    assert rows(engine) == whole
+    with SqlDatabase(engine).transaction() as tx:
+        (waiting,) = tx.operations.unpublished(now=datetime(2026, 1, 2, 1, tzinfo=UTC), limit=9)
+        assert waiting == ("op_1", Lane.INTERACTIVE), "what waited before the upgrade is published after it"
+        assert tx.operations.oldest_queued(Lane.INTERACTIVE) == datetime(2026, 1, 2, tzinfo=UTC)
+        assert tx.subjects.version("ada") == 1
+    command.downgrade(alembic_config(engine), "0001")
+    assert rows(engine) == whole
+    migrate(engine)
+    assert rows(engine) == whole
+
+
+def test_several_processes_may_migrate_at_once(postgres: Postgres) -> None:
+    program = (
+        "import sys; from recon_service.storage.database import open_engine; "
+        "from recon_service.storage.schema import migrate; migrate(open_engine(sys.argv[1]))"
+    )
+    with postgres.database() as url:
+        processes = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(3)]
+        assert [p.wait(60) for p in processes] == [0, 0, 0]
+        engine = open_engine(url)
+        assert current_revision(engine) == HEAD
+        engine.dispose()
+
+
 def test_migrating_twice_changes_nothing(engine: sa.Engine) -> None:
     migrate(engine)
     migrate(engine)
@@ -54,7 +121,8 @@ def test_a_database_of_a_newer_version_is_refused(engine: sa.Engine) -> None:
         migrate(engine)
 
 
-def test_sqlite_keeps_what_it_promises(engine: sa.Engine) -> None:
+def test_sqlite_keeps_what_it_promises(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'recon.sqlite3'}")
     with engine.connect() as connection:
         pragma = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
