@@ -7,16 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recon_service.comparison.noise import NoiseTable, SourceNoise
+from recon_service.comparison.calibration import Calibration, PairCalibration
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.pair_score import PairScore
+from recon_service.comparison.score_map import ScoreMap
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.evaluation.comparisons import Comparisons, Observed
 from recon_service.evaluation.dataset import Item, Medium
 
-NOISE = NoiseTable(
-    "test-noise",
-    {"generic": SourceNoise(2.0, 0.3), "centered": SourceNoise(2.0, 0.3, np.linspace(-1, 1, 6))},
-)
+KIND = EvidenceKind("depth", "generic", 1)
+
+
+def plain_calibration(modes: int = 6, *, noise: float = 0.25, slope: float = 1.0) -> Calibration:
+    """Of people drawn from the prior, each seen with honest noise of that variance."""
+    eye = np.eye(modes)
+    gain = eye / (1 + noise)
+    score = PairScore((np.zeros(modes), np.zeros(modes)), (gain, gain), noise * eye / (1 + noise) ** 2, eye)
+    return Calibration("test", "test/1", {(KIND, KIND): PairCalibration(score, ScoreMap(slope, 0.0))})
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,6 @@ def observed(
     *,
     modes: int = 6,
     sd: float = 0.5,
-    source: str = "generic",
 ) -> Observed:
     """People drawn from the prior, each observed with honest noise of standard deviation ``sd``."""
     names, posteriors = [], []
@@ -85,7 +92,7 @@ def observed(
             information = np.eye(modes) / sd**2
             posteriors.append(IdentityPosterior.from_evidence("test/1", information, information @ seen))
             names.append(f"p{number}")
-    return Observed.of(names, posteriors, source)
+    return Observed.of(names, posteriors, [KIND] * len(names))
 
 
 def all_pairs(side: Observed) -> Comparisons:

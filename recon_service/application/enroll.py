@@ -5,11 +5,12 @@ The result goes into a template; keeping it is the caller's part (``application/
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recon_service.application.appearances import appearance_of
+from recon_service.application.appearances import appearance_of, light_of
 from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
 from recon_service.domain.appearance import Appearance
@@ -59,7 +60,8 @@ class EnrollmentResult:
 
     fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code and
     hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
-    source: key of the noise table, by what the fit rests on. appearance: of the accepted selfies.
+    source: what the fit rests on and the light of the pictures
+    ("selfies-photometric/visible"). appearance: of the accepted selfies.
     """
 
     selfies: tuple[Selfie, ...]
@@ -102,7 +104,8 @@ def _fitted(selfies: tuple[Selfie, ...], pipeline: FacePipeline) -> EnrollmentRe
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),))
     best = sharpened or fit
     found = doubts(best, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
-    source = PHOTOMETRIC if sharpened else captures[0].source
+    lights = Counter(light_of(s.image) for s in accepted if s.image is not None)
+    source = f"{PHOTOMETRIC if sharpened else captures[0].source}/{lights.most_common(1)[0][0]}"
     if found:
         return EnrollmentResult(selfies, None, found, source)
     seen = [(s.image, s.landmarks) for s in accepted if s.image is not None and s.landmarks is not None]

@@ -45,7 +45,7 @@ class LocalCompute:
             source=result.source,
             backend=self.pipeline.landmarker.name,
             model=self.pipeline.model.name,
-            calibration=self.pipeline.noise.name,
+            calibration=self.pipeline.calibration.identity,
             appearance=result.appearance,
         )
 
@@ -68,7 +68,7 @@ class LocalCompute:
         spent = watch.milliseconds
         spent["fit_and_compare"] = spent["total"] - sum(ms for stage, ms in spent.items() if stage != "total")
         return VerificationOutcome(
-            result, self.pipeline.noise.name, {k: round(v, 2) for k, v in spent.items()}
+            result, self.pipeline.calibration.identity, {k: round(v, 2) for k, v in spent.items()}
         )
 
     def mesh(self, template: Template) -> bytes:

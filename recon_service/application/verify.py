@@ -11,8 +11,8 @@ from functools import reduce
 from recon_service.application.appearances import appearance_of
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.presentations import expected_landmarks, presentation
-from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
+from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.policy import Policy, decide
 from recon_service.depth import depth_capture
 from recon_service.domain.appearance import Appearance

@@ -169,7 +169,7 @@ def _run(
                 plan,
                 partial(pipeline_of, model),
                 model_name=pipeline.model.name,
-                noise=pipeline.noise,
+                calibration=pipeline.calibration,
                 cache=ObservationCache.opened(cache or default_cache_folder()),
                 report=progress,
             )

@@ -13,6 +13,7 @@ from rich.console import Console
 from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.verify import observe
+from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.demo.client import Client, depth_png, intrinsics
 from recon_service.demo.comparisons import Comparison, Trial
@@ -121,9 +122,9 @@ class Show:
                     llr = compare(
                         second,
                         first,
-                        reference_source=source,
-                        probe_source=source,
-                        noise=self.pipeline.noise,
+                        reference_kind=EvidenceKind.depth(source, len(reference.visits[1])),
+                        probe_kind=EvidenceKind.depth(source, len(probe.visits[0])),
+                        calibration=self.pipeline.calibration,
                     ).llr
                 scores.append(Comparison(reference.name, probe.name, llr))
         return scores

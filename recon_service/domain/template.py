@@ -26,9 +26,10 @@ class Provenance:
 class Template:
     """The biometric reference of one subject.
 
-    template_id: unique. source: key of the noise table ("facemesh468", "kinect2", …). model: name of the
-    morphable model it was fitted with. calibration: name of the noise table in force. quality: 0-100 of the
-    weakest selfie. appearance: of the selfies, where a network for it was at hand.
+    template_id: unique. source: what observed it and where it came from ("selfies-photometric/visible",
+    "depth/kinect2"). model: name of the morphable model it was fitted with. calibration: name and digest of
+    the one in force. quality: 0-100 of the weakest selfie. appearance: of the selfies, where a network for
+    it was at hand.
     """
 
     template_id: str
@@ -56,14 +57,16 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ComparisonScore:
-    """Log-likelihood ratio (natural logarithm): one person against two. calibration: the noise table it was
-    computed with.
+    """Log-likelihood ratio (natural logarithm): one person against two. calibration: name and digest of the
+    one it was computed with. general: whether that does not know the captures' origins, so that a careful
+    general estimate was taken.
     """
 
     llr: float
     reference_source: str
     probe_source: str
     calibration: str
+    general: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.comparison.noise import NoiseTable
+from recon_service.comparison.calibration import Calibration
 from recon_service.domain.arrays import Array
 from recon_service.evaluation.cache import ObservationCache
 from recon_service.evaluation.comparisons import Comparisons, Observed, comparisons
 from recon_service.evaluation.dataset import Dataset
 from recon_service.evaluation.draws import Drawn, Sample, drawn
-from recon_service.evaluation.observing import Observation
+from recon_service.evaluation.observing import Observation, evidence_kind
 from recon_service.evaluation.rates import people_pairs, rates
 from recon_service.evaluation.result import EvaluationResult, Part, RowResult, ScoreResult, SideResult
 from recon_service.evaluation.rows import Row
@@ -46,7 +46,7 @@ def evaluate(
     build: PipelineFactory,
     *,
     model_name: str,
-    noise: NoiseTable,
+    calibration: Calibration,
     cache: ObservationCache,
     report: Report = lambda what, done, total: None,
 ) -> EvaluationResult:
@@ -69,7 +69,7 @@ def evaluate(
     rows = []
     for number, one in enumerate(everything):
         report(f"comparing {one.row}", number, len(everything))
-        rows.append(measured(one, observations, noise, cross_validate=plan.cross_validate))
+        rows.append(measured(one, observations, calibration, cross_validate=plan.cross_validate))
     report("done", len(everything), len(everything))
     return EvaluationResult(
         dataset=dataset.name,
@@ -78,7 +78,7 @@ def evaluate(
         draws=plan.draws,
         seed=plan.seed,
         model=model_name,
-        noise_table=noise.name,
+        calibration=calibration.identity,
         cross_validated=plan.cross_validate,
         notes=dataset.notes,
         rows=tuple(rows),
@@ -86,7 +86,11 @@ def evaluate(
 
 
 def measured(
-    one: Drawn, observations: Mapping[Sample, Observation], noise: NoiseTable, *, cross_validate: bool
+    one: Drawn,
+    observations: Mapping[Sample, Observation],
+    calibration: Calibration,
+    *,
+    cross_validate: bool,
 ) -> RowResult:
     """Compare the samples of a row and count errors."""
     usable = replace(
@@ -110,10 +114,9 @@ def measured(
             empty,
             refused="no genuine or no impostor comparison: too few people, items or successful observations",
         )
-    references = _observed(usable.references, observations)
-    probes = references if usable.same else _observed(usable.probes, observations)
-    one_kind = one.row.reference.kind == one.row.probe.kind
-    sides = Sides(references, probes, pairs, noise, one_kind)
+    references = observed_side(usable.references, observations)
+    probes = references if usable.same else observed_side(usable.probes, observations)
+    sides = Sides(references, probes, pairs, calibration, one.row.reference == one.row.probe)
     return replace(
         empty,
         people_pairs=people_pairs(first, second),
@@ -137,12 +140,14 @@ def fared(side: Sequence[Sample], observations: Mapping[Sample, Observation]) ->
     )
 
 
-def _observed(side: Sequence[Sample], observations: Mapping[Sample, Observation]) -> Observed:
+def observed_side(side: Sequence[Sample], observations: Mapping[Sample, Observation]) -> Observed:
+    """The samples' posteriors as arrays; every sample must have one."""
     seen = [observations[sample] for sample in side]
     return Observed.of(
         [sample.subject for sample in side],
         [o.posterior for o in seen if o.posterior is not None],
-        seen[0].source,
+        [evidence_kind(sample, o) for sample, o in zip(side, seen, strict=True)],
+        [sample.groups for sample in side],
     )
 
 

@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.verify import observe
-from recon_service.comparison.noise import GENERIC
+from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
 from recon_service.domain.posterior import IdentityPosterior
-from recon_service.evaluation.dataset import Subject
+from recon_service.evaluation.dataset import Medium, Subject
 from recon_service.evaluation.draws import Sample
+from recon_service.evaluation.rows import KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """posterior: None for a failure to enroll or to acquire. source: key of the noise table. used: of the
-    sample's items, how many the application accepted. faults: codes of what spoke against items or the fit.
-    seconds: that it took.
+    """posterior: None for a failure to enroll or to acquire. source: what observed it, as a template or a
+    probe names it. used: of the sample's items, how many the application accepted. faults: codes of what
+    spoke against items or the fit. seconds: that it took.
     """
 
     posterior: IdentityPosterior | None
@@ -86,3 +87,10 @@ OBSERVERS: Mapping[str, Callable[[Sample, Subject, FacePipeline], Observation]] 
     "depthonly": visited_blind,
 }
 """By the kind of a side (``rows.KINDS``)."""
+
+
+def evidence_kind(sample: Sample, observation: Observation) -> EvidenceKind:
+    """What the calibration has to know of it."""
+    if KINDS[sample.kind] is Medium.DEPTH:
+        return EvidenceKind.depth(observation.source, max(1, observation.used))
+    return EvidenceKind.of(observation.source, max(1, observation.used))

@@ -85,7 +85,7 @@ class EvaluationResult:
     draws: int
     seed: int
     model: str
-    noise_table: str
+    calibration: str
     cross_validated: bool
     notes: tuple[str, ...]
     rows: tuple[RowResult, ...]
@@ -105,7 +105,7 @@ def as_json(result: EvaluationResult) -> dict[str, Any]:
         "seed": result.seed,
         "model": result.model,
         "calibration": main.value,
-        "noise_table": result.noise_table,
+        "released_calibration": result.calibration,
         "notes": list(result.notes),
         "rows": [_row(row) for row in result.rows],
     }

@@ -8,23 +8,20 @@ from enum import StrEnum
 
 import numpy as np
 
-from recon_service.comparison.noise import NoiseTable
+from recon_service.comparison.calibration import Calibration as Released
+from recon_service.comparison.calibration import PairCalibration
+from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.arrays import Array
-from recon_service.domain.errors import InvalidValue
-from recon_service.evaluation.calibration import AffineCalibration
-from recon_service.evaluation.comparisons import Comparisons, Corrected, Observed, log_likelihood_ratios
+from recon_service.domain.errors import InvalidValue, ModelMismatch
+from recon_service.evaluation.comparisons import Comparisons, Observed
+from recon_service.evaluation.pair_learning import learned_pair, person_means
 from recon_service.evaluation.split import SubjectSplit
 from recon_service.evaluation.whitening import Whitening
 
 LLR = "llr"
 COSINE = "cosine"
-CENTERED_LLR = "centered-llr"
+LEARNED_LLR = "learned-llr"
 WHITENED_COSINE = "whitened-cosine"
-PER_PERSON = 10
-"""Observations of each other person and side that the calibration of the log-likelihood ratio is learned on:
-all genuine comparisons between them, and twice as many impostor comparisons, or ``LEAST_IMPOSTORS``.
-"""
-LEAST_IMPOSTORS = 1500
 
 
 class Calibration(StrEnum):
@@ -50,19 +47,21 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What is compared. one_kind: references and probes are made of the same, and share a mean."""
+    """What is compared. calibration: the released one. one_kind: references and probes are made of the same,
+    and share a mean.
+    """
 
     references: Observed
     probes: Observed
     pairs: Comparisons
-    noise: NoiseTable
+    calibration: Released
     one_kind: bool
 
 
 def scores(sides: Sides, *, cross_validate: bool) -> Iterator[Scored]:
     """The main score first: the released log-likelihood ratio, or the one learned on others."""
     if cross_validate:
-        yield _learned(sides, CENTERED_LLR)
+        yield _learned(sides, LEARNED_LLR)
     yield released_llr(sides)
     yield plain_cosine(sides)
     if cross_validate:
@@ -70,12 +69,26 @@ def scores(sides: Sides, *, cross_validate: bool) -> Iterator[Scored]:
 
 
 def released_llr(sides: Sides) -> Scored:
-    """What the service would say: the log-likelihood ratio with the released noise table."""
-    first, second = (
-        Corrected.of(side, sides.noise.of(side.source)) for side in (sides.references, sides.probes)
-    )
-    values = log_likelihood_ratios(first, second, sides.pairs)
+    """What the service would say: the log-likelihood ratio by the released calibration."""
+    values = np.full(len(sides.pairs), np.nan)
+    kinds = sides.references.kind[sides.pairs.reference], sides.probes.kind[sides.pairs.probe]
+    try:
+        for one in np.unique(kinds[0]):
+            for other in np.unique(kinds[1]):
+                rows = np.flatnonzero((kinds[0] == one) & (kinds[1] == other))
+                if len(rows):
+                    here = Comparisons(sides.pairs.reference[rows], sides.pairs.probe[rows])
+                    found = sides.calibration.of(EvidenceKind.parse(str(one)), EvidenceKind.parse(str(other)))
+                    values[rows] = calibrated(found.pair, sides.references, sides.probes, here)
+    except ModelMismatch as unknown:
+        return Scored(LLR, Calibration.RELEASED, None, refused=unknown.detail)
     return Scored(LLR, Calibration.RELEASED, values, is_llr=True)
+
+
+def calibrated(pair: PairCalibration, first: Observed, second: Observed, pairs: Comparisons) -> Array:
+    """(m,) calibrated log-likelihood ratios of the pairs."""
+    scores = pair.score.of_pairs(first.mean, second.mean, pairs.reference, pairs.probe)
+    return pair.score_map(scores)
 
 
 def plain_cosine(sides: Sides) -> Scored:
@@ -108,23 +121,11 @@ def _learned(sides: Sides, name: str) -> Scored:
             sides.references,
             sides.probes,
             sides.pairs,
-            learn=lambda a, b: _CenteredLlr.learned(a, b, noise=sides.noise, one_kind=sides.one_kind),
-            score=lambda learned, a, b, pairs: learned(a, b, pairs),
+            learn=lambda a, b: learned_pair(a, b, one_kind=sides.one_kind),
+            score=calibrated,
         )
     )
-    return Scored(name, Calibration.CROSS_VALIDATED, values, is_llr=name == CENTERED_LLR)
-
-
-def _centers(first: Observed, second: Observed, *, one_kind: bool) -> tuple[Array, Array]:
-    """Mean over people of the mean of each person's observations, per side or of both together."""
-    means = [
-        np.stack([side.mean[side.person == name].mean(axis=0) for name in np.unique(side.person)])
-        for side in (first, second)
-    ]
-    if one_kind:
-        both = np.concatenate(means).mean(axis=0)
-        return both, both
-    return means[0].mean(axis=0), means[1].mean(axis=0)
+    return Scored(name, Calibration.CROSS_VALIDATED, values, is_llr=name == LEARNED_LLR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ class _WhitenedCosine:
 
     @classmethod
     def learned(cls, first: Observed, second: Observed, *, one_kind: bool) -> _WhitenedCosine:
-        centers = _centers(first, second, one_kind=one_kind)
+        known = [np.mean(list(person_means(side).values()), axis=0) for side in (first, second)]
+        centers = (np.mean(known, axis=0),) * 2 if one_kind else (known[0], known[1])
         people = [
             np.concatenate(
                 [
@@ -156,49 +158,3 @@ class _WhitenedCosine:
             for side, center in zip((first, second), self.centers, strict=True)
         ]
         return cosines(moved[0], moved[1], pairs)
-
-
-@dataclass(frozen=True, slots=True)
-class _CenteredLlr:
-    """The log-likelihood ratio with the released inflation and spread, each side centered on its mean, and
-    an affine calibration of the result.
-    """
-
-    noise: NoiseTable
-    centers: tuple[Array, Array]
-    calibration: AffineCalibration
-
-    @classmethod
-    def learned(cls, first: Observed, second: Observed, *, noise: NoiseTable, one_kind: bool) -> _CenteredLlr:
-        centers = _centers(first, second, one_kind=one_kind)
-        some = [_some_of_each(side) for side in (first, second)]
-        raw = cls(noise, centers, AffineCalibration(1.0, 0.0))
-        a, b = (x.ravel() for x in np.indices((len(some[0]), len(some[1]))))
-        # An observation compared with itself says nothing of two visits.
-        same = (some[0].mean[a] == some[1].mean[b]).all(axis=1)
-        a, b = a[~same], b[~same]
-        genuine = some[0].person[a] == some[1].person[b]
-        impostor = np.flatnonzero(~genuine)
-        wanted = min(len(impostor), max(2 * int(genuine.sum()), LEAST_IMPOSTORS))
-        chosen = genuine.copy()
-        chosen[np.random.default_rng(0).choice(impostor, wanted, replace=False)] = True
-        a, b, genuine = a[chosen], b[chosen], genuine[chosen]
-        values = raw(some[0], some[1], Comparisons(a, b))
-        return cls(noise, centers, AffineCalibration.learned(values[genuine], values[~genuine]))
-
-    def __call__(self, first: Observed, second: Observed, pairs: Comparisons) -> Array:
-        corrected = [
-            Corrected.of(side, self.noise.of(side.source)).centered(center)
-            for side, center in zip((first, second), self.centers, strict=True)
-        ]
-        return self.calibration(log_likelihood_ratios(corrected[0], corrected[1], pairs))
-
-
-def _some_of_each(side: Observed) -> Observed:
-    """Up to ``PER_PERSON`` observations of each person, spread over all of theirs."""
-    rows = [np.flatnonzero(side.person == name) for name in np.unique(side.person)]
-    return side.take(
-        np.concatenate(
-            [r[np.linspace(0, len(r) - 1, min(PER_PERSON, len(r))).astype(np.int64)] for r in rows]
-        )
-    )

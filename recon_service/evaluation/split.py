@@ -21,31 +21,39 @@ Learned = TypeVar("Learned")
 
 MAX_FOLDS = 12
 """Up to so many people are left out one by one; more are left out in so many groups."""
-MIN_LEARNED = 3
-"""A mean and a variation between fewer other people is no knowledge."""
+MIN_LEARNED = 5
+"""A calibration learned on fewer other people is no knowledge: two of them are left out in turn once more,
+for the map of the score.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectSplit:
-    """People in folds; a comparison of folds f and g uses what was learned without both."""
+    """People in folds; a comparison of folds f and g uses what was learned without both.
+
+    least: how many people must be left to learn from.
+    """
 
     folds: tuple[frozenset[str], ...]
+    least: int = MIN_LEARNED
 
     def __post_init__(self) -> None:
         sizes = sorted((len(fold) for fold in self.folds), reverse=True)
         if sum(sizes) != len(frozenset().union(*self.folds)) or not all(sizes):
             raise InvalidValue("the folds of a split must be disjoint and not empty")
-        if sum(sizes) - sum(sizes[:2]) < MIN_LEARNED:
+        if sum(sizes) - sum(sizes[:2]) < self.least:
             raise InvalidValue(
-                f"{sum(sizes)} people are too few to learn on others: {MIN_LEARNED + 2} at least",
+                f"{sum(sizes)} people are too few to learn on others: {self.least + 2} at least",
                 next_step="Evaluate without --cross-validate, or more people.",
             )
 
     @classmethod
-    def of(cls, people: Sequence[str], *, folds: int = MAX_FOLDS) -> SubjectSplit:
-        """The people dealt out to folds in the order of their names."""
+    def of(cls, people: Sequence[str], *, folds: int = MAX_FOLDS, least: int = MIN_LEARNED) -> SubjectSplit:
+        """The people dealt out to folds in the order of their names. least: people that must be left to
+        learn from.
+        """
         names = sorted(set(people))
-        return cls(tuple(frozenset(names[at::folds]) for at in range(min(folds, len(names)))))
+        return cls(tuple(frozenset(names[at::folds]) for at in range(min(folds, len(names)))), least)
 
     def scored(
         self,

@@ -69,7 +69,7 @@ def test_standard_output_is_one_json_document_of_named_rows(first: str) -> None:
     assert found["format"] == "recon-evaluation-1"
     assert (found["dataset"], found["sensor"], found["subjects"]) == ("kinect2", "kinect2", 3)
     assert found["calibration"] == "released"
-    assert found["noise_table"]
+    assert found["released_calibration"]
     assert [row["name"] for row in found["rows"]] == ROWS.split(",")
     for row in found["rows"]:
         assert row.keys() == FIGURES | {

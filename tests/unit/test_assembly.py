@@ -27,7 +27,8 @@ def test_the_built_in_pipeline_speaks_one_space_and_names_its_parts() -> None:
     assert len(parts.landmark_model.points) == 468
     assert parts.detector.name
     assert parts.landmarker.name
-    assert parts.noise.name
+    assert parts.calibration.space == parts.model.space
+    assert parts.calibration.modes == parts.model.identity_modes
 
 
 def test_without_the_dense_file_the_built_in_model_stands_in(nothing_pulled: Path) -> None:

@@ -12,10 +12,10 @@ from scipy.special import ndtri
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import CallerError
 from recon_service.evaluation.result import Part, RowResult, ScoreResult
-from recon_service.evaluation.scores import CENTERED_LLR, COSINE, LLR, WHITENED_COSINE
+from recon_service.evaluation.scores import LEARNED_LLR, COSINE, LLR, WHITENED_COSINE
 
 INK, FAINT, GENUINE, IMPOSTOR = "#1c2733", "#c9d1d9", "#12785a", "#b4432f"
-COLORS = {LLR: "#1f5fae", COSINE: "#8a6d1c", CENTERED_LLR: "#7a3fa0", WHITENED_COSINE: "#12785a"}
+COLORS = {LLR: "#1f5fae", COSINE: "#8a6d1c", LEARNED_LLR: "#7a3fa0", WHITENED_COSINE: "#12785a"}
 TICKS = (0.001, 0.01, 0.05, 0.2, 0.5, 0.8)
 DET_POINTS = 500
 STYLE: Any = {
@@ -127,9 +127,9 @@ def histogram(row: RowResult, score: ScoreResult) -> str:
         inside = np.clip(kind, edges[0], edges[-1])
         axes.hist(inside, edges, weights=weights, histtype="stepfilled", color=color, alpha=0.25)
         axes.hist(inside, edges, weights=weights, histtype="step", color=color, label=name)
-    label = "natural log-likelihood ratio" if score.name in (LLR, CENTERED_LLR) else "cosine"
+    label = "natural log-likelihood ratio" if score.name in (LLR, LEARNED_LLR) else "cosine"
     axes.set(xlabel=f"{score.name}: {label}", ylabel="% of comparisons")
-    if score.name in (LLR, CENTERED_LLR):
+    if score.name in (LLR, LEARNED_LLR):
         axes.axvline(0, color=INK, lw=0.8, ls=":")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, ncols=2, frameon=False)
     return _svg(figure)

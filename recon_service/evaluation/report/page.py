@@ -97,7 +97,7 @@ def _facts(result: EvaluationResult) -> Iterator[str]:
     yield "<dl>"
     for name, value in (
         ("canonical model", result.model),
-        ("calibration", f"{calibration} noise table {result.noise_table}"),
+        ("calibration", f"{calibration} calibration {result.calibration}"),
         ("draws", f"{result.draws} per person, seed {result.seed}; single frames against single frames: all"),
     ):
         yield f"<dt>{name}</dt><dd>{escape(value)}</dd>"

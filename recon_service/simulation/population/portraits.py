@@ -16,7 +16,7 @@ from scipy.interpolate import RBFInterpolator
 from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
 from recon_service.canonical_model import load_ict, load_landmark_model
-from recon_service.comparison.noise import load_noise_table
+from recon_service.comparison.calibration_file import load_calibration
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import FitFailed, WeightsUnavailable
@@ -73,7 +73,7 @@ def dense_pipeline() -> FacePipeline:
         landmarker=FaceMeshLandmarker(locate("face-landmark")),
         model=model,
         landmark_model=load_landmark_model(bundled_directory() / "builtin.npz", model),
-        noise=load_noise_table(),
+        calibration=load_calibration(),
     )
 
 

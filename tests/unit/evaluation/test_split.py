@@ -5,18 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recon_service.comparison.noise import NoiseTable
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 from recon_service.evaluation.comparisons import Comparisons, Observed
 from recon_service.evaluation.scores import Sides, scores
 from recon_service.evaluation.split import SubjectSplit
-from tests.people import NOISE, all_pairs, observed
+from tests.people import all_pairs, observed, plain_calibration
 
 
 @pytest.mark.parametrize("folds", [12, 4])
 def test_learning_sees_other_people_only_and_scoring_the_compared_only(folds: int) -> None:
-    side = observed(np.random.default_rng(0), people=8, each=3)
+    side = observed(np.random.default_rng(0), people=12, each=3)
     split = SubjectSplit.of(list(side.person), folds=folds)
     pairs = all_pairs(side)
 
@@ -40,15 +39,14 @@ def test_learning_sees_other_people_only_and_scoring_the_compared_only(folds: in
 def test_an_outlier_of_the_people_compared_does_not_change_their_score(one_kind: bool) -> None:
     side = observed(np.random.default_rng(3), people=7, each=4)
     pairs = all_pairs(side)
-    poisoned = replace(side, mean=side.mean.copy(), vector=side.vector.copy())
+    poisoned = replace(side, mean=side.mean.copy())
     of_two = np.isin(side.person, ("p1", "p4"))
     # The last observation of each of the two people goes mad.
     mad = np.array([np.flatnonzero(side.person == name)[-1] for name in ("p1", "p4")])
     poisoned.mean[mad] += 1e6
-    poisoned.vector[mad] += 1e6
 
-    def scored(one: Observed, noise: NoiseTable = NOISE) -> dict[str, Array | None]:
-        sides = Sides(one, one, pairs, noise, one_kind)
+    def scored(one: Observed) -> dict[str, Array | None]:
+        sides = Sides(one, one, pairs, plain_calibration(), one_kind)
         return {s.name: s.values for s in scores(sides, cross_validate=True)}
 
     before, after = scored(side), scored(poisoned)
@@ -57,7 +55,7 @@ def test_an_outlier_of_the_people_compared_does_not_change_their_score(one_kind:
     untouched = both & ~np.isin(pairs.reference, mad) & ~np.isin(pairs.probe, mad)
     others = ~of_two[pairs.reference] & ~of_two[pairs.probe]
     assert untouched.any()
-    for name in ("centered-llr", "whitened-cosine"):
+    for name in ("learned-llr", "whitened-cosine"):
         first, second = before[name], after[name]
         assert first is not None
         assert second is not None
@@ -67,12 +65,12 @@ def test_an_outlier_of_the_people_compared_does_not_change_their_score(one_kind:
 
 
 def test_too_few_people_are_refused_with_the_reason() -> None:
-    with pytest.raises(InvalidValue, match="5 at least"):
-        SubjectSplit.of(["a", "b", "c", "d"])
-    side = observed(np.random.default_rng(0), people=4, each=3)
-    found = list(scores(Sides(side, side, all_pairs(side), NOISE, True), cross_validate=True))
+    with pytest.raises(InvalidValue, match="7 at least"):
+        SubjectSplit.of(list("abcdef"))
+    side = observed(np.random.default_rng(0), people=6, each=3)
+    found = list(scores(Sides(side, side, all_pairs(side), plain_calibration(), True), cross_validate=True))
     refused = {s.name: s.refused for s in found if s.values is None}
-    assert refused.keys() == {"centered-llr", "whitened-cosine"}
+    assert refused.keys() == {"learned-llr", "whitened-cosine"}
     assert all("too few" in reason for reason in refused.values())
 
 

@@ -1,0 +1,204 @@
+"""Learn a calibration from datasets: every pair of kinds of each dataset, the careful general pairs for
+origins that no dataset has, and how all of them do on people that they were not learned on.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recon_service.comparison.calibration import Calibration, Measured, PairCalibration, PairKey
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.pair_score import PairScore
+from recon_service.comparison.score_map import ScoreMap
+from recon_service.domain.arrays import Array
+from recon_service.domain.errors import InvalidValue
+from recon_service.evaluation.calibration import learned_map, min_cllr
+from recon_service.evaluation.comparisons import Comparisons, Observed
+from recon_service.evaluation.metrics import cllr, equal_error_rate
+from recon_service.evaluation.pair_learning import (
+    DEFAULT,
+    Shrinkage,
+    learned_pair,
+    learned_score,
+    learning_pairs,
+    some_of_each,
+)
+from recon_service.evaluation.rates import people_pairs
+from recon_service.evaluation.split import MAX_FOLDS, SubjectSplit
+
+THRESHOLDS = tuple(np.arange(-2.0, 10.25, 0.5).tolist())
+"""Log-likelihood ratios at which the error rates of every pair are kept."""
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What one row of one dataset gave: both sides of a pair of kinds."""
+
+    dataset: str
+    kinds: PairKey
+    first: Observed
+    second: Observed
+
+    @property
+    def one_kind(self) -> bool:
+        return self.kinds[0] == self.kinds[1]
+
+    @property
+    def general(self) -> PairKey:
+        """The same pair of unknown origins."""
+        return self.kinds[0].general, self.kinds[1].general
+
+
+def material(dataset: str, first: Observed, second: Observed, counts: tuple[int, int]) -> Material:
+    """One row's observations, without those that were not observed as most of their side were (a set of
+    pictures whose skin could not be matched). counts: captures of each side.
+    """
+    sides, kinds = [], []
+    for side, count in zip((first, second), counts, strict=True):
+        sources = np.array([EvidenceKind.parse(str(kind)).source for kind in side.kind])
+        names, numbers = np.unique(sources, return_counts=True)
+        chosen = str(names[np.argmax(numbers)])
+        sides.append(side.take(sources == chosen))
+        kinds.append(EvidenceKind.of(chosen, count))
+    return Material(dataset, (kinds[0], kinds[1]), sides[0], sides[1])
+
+
+def learned_calibration(
+    materials: Sequence[Material],
+    *,
+    name: str,
+    space: str,
+    accepts: Sequence[str] = (),
+    provenance: Mapping[str, object] | None = None,
+    score_maps: Mapping[str, ScoreMap] | None = None,
+    report: Report = lambda what, done, total: None,
+) -> Calibration:
+    """Learn every pair of the materials, and general pairs from all that agree up to their origins."""
+    pairs: dict[PairKey, PairCalibration] = {}
+    by_general: dict[PairKey, list[Material]] = defaultdict(list)
+    total = len(materials)
+    for number, one in enumerate(materials):
+        report(f"learning {one.dataset}", number, total)
+        if one.kinds in pairs or one.kinds[::-1] in pairs:
+            raise InvalidValue(
+                f"two datasets give {one.kinds[0]} against {one.kinds[1]}: name one of each camera and light"
+            )
+        pair = learned_pair(one.first, one.second, one_kind=one.one_kind, folds=MAX_FOLDS)
+        pairs[one.kinds] = PairCalibration(pair.score, pair.score_map, measured(one))
+        by_general[one.general].append(one)
+    for number, (kinds, parts) in enumerate(sorted(by_general.items())):
+        report("learning for unknown cameras", number, len(by_general))
+        if kinds not in pairs:
+            pairs[kinds] = learned_general(parts)
+    return Calibration(name, space, pairs, tuple(accepts), dict(score_maps or {}), dict(provenance or {}))
+
+
+def measured(one: Material, *, shrinkage: Shrinkage = DEFAULT) -> Measured:
+    """The figures of a pair, everything learned on other people than those compared."""
+    first, second = some_of_each(one.first), some_of_each(one.second)
+    pairs = learning_pairs(first, second)
+    values = cross_validated(one, first, second, pairs, shrinkage=shrinkage)
+    names = sorted({*first.person.tolist(), *second.person.tolist()})
+    number = {name: place for place, name in enumerate(names)}
+    owners = [np.array([number[str(name)] for name in side.person]) for side in (first, second)]
+    a, b = owners[0][pairs.reference], owners[1][pairs.probe]
+    same = a == b
+    genuine, impostor = values[same], values[~same]
+    ends = np.minimum(a, b)[~same] * len(names) + np.maximum(a, b)[~same]
+    _, pair_of, sizes = np.unique(ends, return_inverse=True, return_counts=True)
+    false = [float((np.bincount(pair_of, impostor >= t) / sizes).sum()) for t in THRESHOLDS]
+    return Measured(
+        dataset=one.dataset,
+        people=len(names),
+        pairs=people_pairs(a, b),
+        genuine=len(genuine),
+        impostor=len(impostor),
+        eer=equal_error_rate(genuine, impostor),
+        cllr=cllr(genuine, impostor),
+        min_cllr=min_cllr(genuine, impostor),
+        thresholds=THRESHOLDS,
+        false_matches=tuple(false),
+        false_non_matches=tuple(float((genuine < t).mean()) for t in THRESHOLDS),
+    )
+
+
+def cross_validated(
+    one: Material,
+    first: Observed,
+    second: Observed,
+    pairs: Comparisons,
+    *,
+    folds: int = MAX_FOLDS,
+    shrinkage: Shrinkage = DEFAULT,
+) -> Array:
+    """(m,) calibrated log-likelihood ratios, those of two people learned without both."""
+    split = SubjectSplit.of([*first.person, *second.person], folds=folds)
+    return split.scored(
+        first,
+        second,
+        pairs,
+        learn=lambda a, b: learned_pair(a, b, one_kind=one.one_kind, shrinkage=shrinkage),
+        score=lambda pair, a, b, here: pair.score_map(
+            pair.score.of_pairs(a.mean, b.mean, here.reference, here.probe)
+        ),
+    )
+
+
+def learned_general(parts: Sequence[Material]) -> PairCalibration:
+    """The pair for an unknown camera or light: models of several datasets, averaged, and the offsets between
+    them counted as noise. The map is learned from each dataset under the model of the others, and no surer
+    than the smallest of them allows.
+    """
+    models = [learned_score(p.first, p.second, one_kind=p.one_kind) for p in parts]
+    one_kind = parts[0].one_kind
+    if len(parts) == 1:
+        # Nothing is known of other cameras: half of what the only one says.
+        own = learned_pair(parts[0].first, parts[0].second, one_kind=one_kind, folds=MAX_FOLDS)
+        old = own.score_map
+        return PairCalibration(own.score, ScoreMap(old.slope / 2, old.offset / 2, old.doubt, old.people))
+    genuine, impostor, people = [], [], []
+    for left_out, part in enumerate(parts):
+        model = _averaged([m for place, m in enumerate(models) if place != left_out], one_kind=one_kind)
+        first, second = some_of_each(part.first), some_of_each(part.second)
+        pairs = learning_pairs(first, second)
+        values = model.of_pairs(first.mean, second.mean, pairs.reference, pairs.probe)
+        same = first.person[pairs.reference] == second.person[pairs.probe]
+        genuine.append(values[same])
+        impostor.append(values[~same])
+        people.append(len(np.unique(first.person)))
+    return PairCalibration(
+        _averaged(models, one_kind=one_kind),
+        learned_map(_equal_parts(genuine), _equal_parts(impostor), people=min(people)),
+    )
+
+
+def _averaged(models: Sequence[PairScore], *, one_kind: bool) -> PairScore:
+    centers = [np.mean([m.centers[side] for m in models], axis=0) for side in (0, 1)]
+    offsets = np.zeros_like(models[0].within)
+    for m in models:
+        sides = (0,) if one_kind else (0, 1)
+        for side in sides:
+            moved = m.centers[side] - centers[side]
+            offsets += np.outer(moved, moved) / (len(models) * len(sides))
+    return PairScore(
+        (centers[0], centers[1]),
+        (
+            np.mean([m.gains[0] for m in models], axis=0),
+            np.mean([m.gains[1] for m in models], axis=0),
+        ),
+        np.mean([m.within for m in models], axis=0) + offsets,
+        np.mean([m.between for m in models], axis=0),
+    )
+
+
+def _equal_parts(parts: Iterable[Array]) -> Array:
+    """As many scores of every part, spread over each part's quantiles."""
+    listed = [np.sort(part) for part in parts]
+    count = max(len(part) for part in listed)
+    return np.concatenate([p[np.linspace(0, len(p) - 1, count).astype(np.int64)] for p in listed])
