@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from recon_service.domain.errors import BackendUnavailable, ReconError, UnknownBackend
+from recon_service.domain.errors import BackendUnavailable, ReconError, UnknownBackend, WeightsUnavailable
 from recon_service.reconstruction.backend import (
     Backend,
     BackendOptions,
@@ -52,10 +52,21 @@ def _faceverse(files: ModelFiles, options: BackendOptions) -> Reconstructor:
 
 
 def _needs(*names: str) -> Callable[[ModelFiles], str]:
+    """A check that names everything that is missing, not the first of it alone."""
+
     def check(files: ModelFiles) -> str:
         need_onnx()
+        problems: list[WeightsUnavailable] = []
         for name in names:
-            files.locate_derived(name)
+            try:
+                files.locate_derived(name)
+            except WeightsUnavailable as problem:
+                problems.append(problem)
+        if problems:
+            raise type(problems[0])(
+                " ".join(dict.fromkeys(each.detail for each in problems)),
+                next_step=" ".join(dict.fromkeys(each.next_step for each in problems)),
+            )
         return ""
 
     return check
