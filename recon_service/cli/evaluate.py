@@ -160,7 +160,7 @@ def _run(
     if subjects is not None:
         dataset = dataset.first(subjects)
     try:
-        with _bar(console) as progress:
+        with progress_bar(console) as progress:
             progress("loading models", 0, 1)
             # Here too, and first: what is missing is said once, before any child starts.
             pipeline = pipeline_of(model)
@@ -263,7 +263,7 @@ def _lines(row: RowResult) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _bar(console: Console) -> Iterator[Report]:
+def progress_bar(console: Console) -> Iterator[Report]:
     """One line on standard error; where that is no terminal, a line now and then."""
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

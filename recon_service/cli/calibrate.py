@@ -1,0 +1,142 @@
+"""`recon calibrate`: learn how every kind of evidence errs, from recorded and simulated people."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from recon_service.assembly import ModelChoice, use_one_thread
+from recon_service.cli.evaluate import INTERRUPTED, Cache, Jobs, Model, pipeline_of, progress_bar
+from recon_service.comparison.calibration import Calibration
+from recon_service.comparison.calibration_file import RELEASED, load_calibration, save_calibration
+from recon_service.domain.errors import InvalidValue
+from recon_service.evaluation.cache import ObservationCache, default_cache_folder
+from recon_service.evaluation.calibrating import learned_calibration
+from recon_service.evaluation.dataset import Dataset
+from recon_service.evaluation.datasets.folder import folder
+from recon_service.evaluation.datasets.kinect2 import kinect2
+from recon_service.evaluation.datasets.synthetic import Sensor, synthetic
+from recon_service.evaluation.gathering import gathered, title
+from recon_service.simulation.population import PopulationSpec
+
+RECORDED_DRAWS, SYNTHETIC_DRAWS = 18, 4
+
+
+def command(
+    name: Annotated[str, typer.Option(help="Of the calibration: NAME.npz and NAME.toml are written.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the two files.")] = RELEASED.parent,
+    kinect2_root: Annotated[
+        Path | None, typer.Option("--kinect2", exists=True, file_okay=False, help="Kinect v2 head crops.")
+    ] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option("--folder", exists=True, file_okay=False, help="Your own recordings (repeatable)."),
+    ] = None,
+    sensors: Annotated[
+        list[Sensor] | None,
+        typer.Option("--synthetic", help="A simulated camera and its synthetic people (repeatable)."),
+    ] = None,
+    subjects: Annotated[int, typer.Option(min=7, help="How many synthetic people.")] = 100,
+    population: Annotated[int, typer.Option(min=0, help="Seed of the synthetic people.")] = 0,
+    accepts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accepts",
+            help="Calibrations whose templates stay comparable: those made by the same fit (repeatable).",
+        ),
+    ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep-score-maps/--drop-score-maps", help="Of other evidence, as now released."),
+    ] = True,
+    model: Model = ModelChoice.AUTO,
+    jobs: Jobs = 2,
+    cache: Cache = None,
+) -> None:
+    """Learn a calibration from recorded and simulated people (docs/calibration.md).
+
+    The files hold statistics of populations alone; what was observed of people stays in the cache folder.
+    """
+    console = Console(stderr=True)
+    use_one_thread()
+    store = ObservationCache.opened(cache or default_cache_folder())
+    datasets: list[tuple[Dataset, int]] = []
+    if kinect2_root is not None:
+        datasets.append((kinect2(kinect2_root), RECORDED_DRAWS))
+    datasets += [(folder(root), RECORDED_DRAWS) for root in folders or ()]
+    spec = PopulationSpec(seed=population, subjects=subjects)
+    datasets += [
+        (synthetic(spec, sensor=sensor, cache=store.folder / "population"), SYNTHETIC_DRAWS)
+        for sensor in sensors or ()
+    ]
+    if not datasets:
+        raise InvalidValue(
+            "there is nothing to learn from", next_step="Name --kinect2, --folder or --synthetic."
+        )
+    try:
+        with progress_bar(console) as progress:
+            progress("loading models", 0, 1)
+            parts = pipeline_of(model).model
+            materials = []
+            for dataset, draws in datasets:
+                materials += gathered(
+                    dataset,
+                    partial(pipeline_of, model),
+                    model_name=parts.name,
+                    cache=store,
+                    draws=draws,
+                    jobs=jobs,
+                    report=progress,
+                )
+            learned = learned_calibration(
+                materials,
+                name=name,
+                space=parts.space,
+                accepts=accepts or (),
+                provenance={
+                    "learned_from": [title(dataset) for dataset, _ in datasets],
+                    "model": parts.name,
+                    # Without the folders of whoever ran it.
+                    "command": "recon " + " ".join(_without_paths(sys.argv[1:])),
+                },
+                score_maps=load_calibration().score_maps if keep and RELEASED.exists() else {},
+                report=progress,
+            )
+    except KeyboardInterrupt:
+        console.print("Interrupted. What was observed is kept: the same command goes on from here.")
+        raise typer.Exit(INTERRUPTED) from None
+    saved = save_calibration(learned, out)
+    Console(width=None if Console().is_terminal else 140).print(table(saved))
+    typer.echo(f"{saved.identity}: {out / f'{name}.toml'}")
+
+
+def table(calibration: Calibration) -> Table:
+    """How every pair did on people that it was not learned on."""
+    printed = Table(title=calibration.identity, box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("reference", "probe"):
+        printed.add_column(column, no_wrap=True)
+    for column in ("people", "EER %", "Cllr", "min", "at most ±"):
+        printed.add_column(column, justify="right", no_wrap=True)
+    for (first, second), pair in sorted(calibration.pairs.items()):
+        m = pair.measured
+        figures = (
+            (str(m.people), f"{100 * m.eer:.1f}", f"{m.cllr:.2f}", f"{m.min_cllr:.2f}")
+            if m is not None
+            else ("", "", "", "")
+        )
+        printed.add_row(str(first), str(second), *figures, f"{pair.score_map.limit:.1f}")
+    printed.caption = "Cross-validated: nothing was learned from the people who are compared."
+    printed.caption_justify = "left"
+    return printed
+
+
+def _without_paths(arguments: list[str]) -> list[str]:
+    return [shlex.quote("FOLDER" if "/" in argument else argument) for argument in arguments]
