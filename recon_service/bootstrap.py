@@ -114,10 +114,15 @@ def job_policy(settings: Settings) -> JobPolicy:
 def build_pipeline(settings: Settings) -> FacePipeline:
     """Load detector, landmarks and models. Raises WeightsUnavailable with the command that mends it."""
     from recon_service import assembly
+    from recon_service.backends import Backends
     from recon_service.imaging import ImageLimits
 
     pipeline = assembly.build_pipeline(assembly.ModelChoice(settings.model), appearance=settings.appearance)
-    return replace(pipeline, image_limits=ImageLimits(max_bytes=settings.max_selfie_bytes))
+    return replace(
+        pipeline,
+        image_limits=ImageLimits(max_bytes=settings.max_selfie_bytes),
+        reconstructors=Backends(),
+    )
 
 
 def build_compute(settings: Settings) -> LocalCompute:

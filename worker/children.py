@@ -28,7 +28,7 @@ import structlog
 
 from recon_service.application.errors import ComputeFault, Overloaded, TimeLimitReached
 from recon_service.application.ports import Progress
-from recon_service.application.records import EnrollmentOutcome, SelfieReport
+from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import ReconError
 from recon_service.domain.template import Template
@@ -192,9 +192,11 @@ class ChildCompute:
         with self._lock:
             return sorted(child.pid for child in self._living)
 
-    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome:
+    def reconstruct(
+        self, selfies: Sequence[bytes], progress: Progress, *, backend: str = LANDMARKS_ALONE
+    ) -> EnrollmentOutcome:
         """See ``LocalCompute.reconstruct``."""
-        outcome: EnrollmentOutcome = self._call("reconstruct", (tuple(selfies),), progress)
+        outcome: EnrollmentOutcome = self._call("reconstruct_with", (backend, tuple(selfies)), progress)
         return outcome
 
     def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:

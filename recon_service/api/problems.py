@@ -26,6 +26,8 @@ STATUS: Final[Mapping[type[ReconError], int]] = {
     domain.DepthRejected: 422,
     domain.ModelMismatch: 409,
     domain.NotFound: 404,
+    domain.UnknownBackend: 422,
+    domain.BackendUnavailable: 409,
     domain.Conflict: 409,
     domain.Unauthenticated: 401,
     domain.Forbidden: 403,

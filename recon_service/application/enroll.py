@@ -13,9 +13,12 @@ from enum import StrEnum
 from recon_service.application.appearances import appearance_of, light_of
 from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
+from recon_service.application.ports import FaceReconstructor
+from recon_service.application.reconstructions import backend_of, surfaces_of
+from recon_service.application.records import LANDMARKS_ALONE
 from recon_service.domain.appearance import Appearance
 from recon_service.domain.errors import FitFailed, ImageRejected, InvalidValue
-from recon_service.domain.evidence import Capture, LandmarkEvidence
+from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfacePoints
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
@@ -58,10 +61,10 @@ class Selfie:
 class EnrollmentResult:
     """What became of an enrollment.
 
-    fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code and
-    hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
-    source: what the fit rests on and the light of the pictures
-    ("selfies-photometric/visible"). appearance: of the accepted selfies.
+    fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code
+    and hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
+    source: what the fit rests on and the light of the pictures ("selfies-photometric/visible"). appearance:
+    of the accepted selfies. surfaces: how many meshes of a reconstruction backend took part.
     """
 
     selfies: tuple[Selfie, ...]
@@ -69,6 +72,7 @@ class EnrollmentResult:
     doubts: tuple[tuple[str, str], ...] = ()
     source: str = ""
     appearance: Appearance | None = None
+    surfaces: int = 0
 
     @property
     def accepted(self) -> tuple[Selfie, ...]:
@@ -76,30 +80,42 @@ class EnrollmentResult:
 
 
 def enroll(
-    contents: Sequence[bytes], pipeline: FacePipeline, *, progress: Progress = lambda stage, share: None
+    contents: Sequence[bytes],
+    pipeline: FacePipeline,
+    *,
+    backend: str = LANDMARKS_ALONE,
+    progress: Progress = lambda stage, share: None,
 ) -> EnrollmentResult:
     """The identity posterior of the person on these selfies, and what is to be said about each of them.
 
-    A selfie that cannot be read or that the quality gate rejects does not stop the others.
+    A selfie that cannot be read or that the quality gate rejects does not stop the others. backend: the
+    reconstruction model whose meshes of the accepted selfies are evidence too. Raises UnknownBackend,
+    BackendUnavailable with the next step.
     """
+    reconstructor = backend_of(pipeline, backend)
     selfies: list[Selfie] = []
     for number, content in enumerate(contents):
         progress(Stage.DECODING if number == 0 else Stage.ASSESSING, 0.7 * number / len(contents))
         selfies.append(examine(content, pipeline))
     progress(Stage.FITTING, 0.7)
-    result = _fitted(tuple(selfies), pipeline)
+    result = _fitted(tuple(selfies), pipeline, reconstructor)
     progress(Stage.STORING, 0.9)
     return result
 
 
-def _fitted(selfies: tuple[Selfie, ...], pipeline: FacePipeline) -> EnrollmentResult:
+def _fitted(
+    selfies: tuple[Selfie, ...], pipeline: FacePipeline, reconstructor: FaceReconstructor | None
+) -> EnrollmentResult:
     accepted = [s for s in selfies if s.accepted]
     captures = [selfie_capture(s) for s in accepted]
     if not captures:
         return EnrollmentResult(selfies, None)
     try:
-        fit = fit_identity(pipeline.model, captures, landmark_model=pipeline.landmark_model)
-        sharpened = _sharpened(fit, captures, accepted, pipeline)
+        surfaces = surfaces_of(accepted, reconstructor, pipeline.model)
+        fit = fit_identity(
+            pipeline.model, captures, landmark_model=pipeline.landmark_model, surfaces=surfaces
+        )
+        sharpened = _sharpened(fit, captures, accepted, pipeline, surfaces)
     except FitFailed as problem:
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),))
     best = sharpened or fit
@@ -109,11 +125,16 @@ def _fitted(selfies: tuple[Selfie, ...], pipeline: FacePipeline) -> EnrollmentRe
     if found:
         return EnrollmentResult(selfies, None, found, source)
     seen = [(s.image, s.landmarks) for s in accepted if s.image is not None and s.landmarks is not None]
-    return EnrollmentResult(selfies, best, (), source, appearance_of(seen, pipeline.embedder))
+    appearance = appearance_of(seen, pipeline.embedder)
+    return EnrollmentResult(selfies, best, (), source, appearance, len(surfaces))
 
 
 def _sharpened(
-    fit: Fit, captures: Sequence[Capture], selfies: Sequence[Selfie], pipeline: FacePipeline
+    fit: Fit,
+    captures: Sequence[Capture],
+    selfies: Sequence[Selfie],
+    pipeline: FacePipeline,
+    surfaces: Sequence[SurfacePoints],
 ) -> Fit | None:
     if pipeline.matcher is None:
         return None
@@ -124,6 +145,7 @@ def _sharpened(
         model=pipeline.model,
         landmark_model=pipeline.landmark_model,
         matcher=pipeline.matcher,
+        surfaces=surfaces,
     )
 
 

@@ -64,7 +64,9 @@ def run_enrollment(
     try:
         with signs_of_life(claim, every=policy.heartbeat, on=on):
             selfies = _load_selfies(claim, on)
-            outcome = compute.reconstruct(selfies, progress_to_database(claim, on=on))
+            outcome = compute.reconstruct(
+                selfies, progress_to_database(claim, on=on), backend=claim.operation.backend
+            )
             _keep(claim, outcome, on)
     except Exception as fault:
         # When the database itself is gone, the operation stays claimed until its silence is noticed.

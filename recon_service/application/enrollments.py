@@ -24,6 +24,8 @@ from recon_service.application.objects import delete_doomed
 from recon_service.application.operations import get_operation
 from recon_service.application.ports import IdempotencyState, JobQueue, Stores, Transaction
 from recon_service.application.records import (
+    BACKENDS,
+    LANDMARKS_ALONE,
     Lane,
     Operation,
     OperationState,
@@ -31,7 +33,7 @@ from recon_service.application.records import (
     WrappedKey,
     new_id,
 )
-from recon_service.domain.errors import Conflict, InvalidValue, StorageFault
+from recon_service.domain.errors import Conflict, InvalidValue, StorageFault, UnknownBackend
 
 MAX_SELFIES = 10
 SELFIE_PLACE = "selfies"
@@ -44,7 +46,9 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentRequest:
-    """What the mobile app sends. api_key_id: whose Idempotency-Keys are meant. batch: nobody waits for it."""
+    """What the mobile app sends. api_key_id: whose Idempotency-Keys are meant. batch: nobody waits for it.
+    backend: whose mesh adds to the evidence. Raises UnknownBackend, InvalidValue.
+    """
 
     subject_id: str
     selfies: tuple[bytes, ...] = field(repr=False)
@@ -53,9 +57,15 @@ class EnrollmentRequest:
     idempotency_key: str | None = None
     api_key_id: str = ""
     batch: bool = False
+    backend: str = LANDMARKS_ALONE
 
     def __post_init__(self) -> None:
         check_subject_id(self.subject_id)
+        if self.backend not in BACKENDS:
+            raise UnknownBackend(
+                f"there is no reconstruction backend {self.backend[:40]!r}",
+                next_step=f"There are: {', '.join(BACKENDS)}.",
+            )
         if not 1 <= len(self.selfies) <= MAX_SELFIES:
             raise InvalidValue(
                 f"an enrollment takes 1 to {MAX_SELFIES} selfies, not {len(self.selfies)}",
@@ -187,7 +197,9 @@ def _check_budget(lane: Lane, budget: timedelta | None, tx: Transaction, on: Sto
 
 
 def _digest(request: EnrollmentRequest, on: Stores) -> str:
-    words = (request.subject_id, request.consent_id, str(request.keep_selfies), request.lane.value)
+    words = [request.subject_id, request.consent_id, str(request.keep_selfies), request.lane.value]
+    if request.backend != LANDMARKS_ALONE:  # a digest of before there were others stays what it was
+        words.append(request.backend)
     return on.vault.digest("idempotency", *(w.encode() for w in words), *request.selfies)
 
 
@@ -212,6 +224,7 @@ def _record(
         created_at=now,
         updated_at=now,
         lane=request.lane,
+        backend=request.backend,
     )
     with on.database.transaction() as tx:
         current = tx.subjects.key(request.subject_id, lock=True)

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field, replace
 from recon_service.application.enroll import Selfie, enroll, examine
 from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
 from recon_service.application.ports import Progress
-from recon_service.application.records import EnrollmentOutcome, Problem, SelfieReport
+from recon_service.application.records import (
+    LANDMARKS_ALONE,
+    EnrollmentOutcome,
+    Problem,
+    SelfieReport,
+)
 from recon_service.application.verify import verify
 from recon_service.application.visit_decoding import decode_visit
 from recon_service.application.visits import KioskVisit, VerificationOutcome
@@ -30,9 +35,16 @@ class LocalCompute:
     policy: Policy
     mesh_bytes: Callable[[Mesh], bytes]
 
-    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome:
-        """Selfie bytes to posterior."""
-        result = enroll(selfies, self.pipeline, progress=lambda stage, share: progress(stage.value, share))
+    def reconstruct(
+        self, selfies: Sequence[bytes], progress: Progress, *, backend: str = LANDMARKS_ALONE
+    ) -> EnrollmentOutcome:
+        """Selfie bytes to posterior. Raises UnknownBackend, BackendUnavailable with the next step."""
+        result = enroll(
+            selfies,
+            self.pipeline,
+            backend=backend,
+            progress=lambda stage, share: progress(stage.value, share),
+        )
         reports = tuple(selfie_report(s) for s in result.selfies)
         if result.fit is None:
             doubt = next(
@@ -43,11 +55,17 @@ class LocalCompute:
             reports,
             result.fit.posterior,
             source=result.source,
-            backend=self.pipeline.landmarker.name,
+            backend="+".join([self.pipeline.landmarker.name, *([backend] if result.surfaces else [])]),
             model=self.pipeline.model.name,
             calibration=self.pipeline.calibration.identity,
             appearance=result.appearance,
         )
+
+    def reconstruct_with(
+        self, backend: str, selfies: Sequence[bytes], progress: Progress
+    ) -> EnrollmentOutcome:
+        """``reconstruct`` for a caller who can only give arguments by their place."""
+        return self.reconstruct(selfies, progress, backend=backend)
 
     def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
         """The gate alone."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from recon_service.domain.evidence import Capture, LandmarkEvidence
+from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfacePoints
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
@@ -46,6 +46,7 @@ def refined(
     landmark_model: LandmarkModel,
     matcher: SurfaceMatcher,
     options: PhotometricOptions | None = None,
+    surfaces: Sequence[SurfacePoints] = (),
 ) -> Fit | None:
     """The fit of two or more selfies after matching their skin, or None where no pair of pictures matches."""
     if len(images) < 2:
@@ -69,6 +70,7 @@ def refined(
             quiet,
             landmark_model=landmark_model,
             matches=matches,
+            surfaces=surfaces,
             start=fit,
             iterations=o.steps,
             expression_sd=o.expression_sd,

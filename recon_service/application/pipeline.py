@@ -4,10 +4,12 @@ in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from recon_service.appearance.embedder import FaceEmbedder
+from recon_service.application.ports import FaceReconstructor
 from recon_service.comparison.calibration import Calibration
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
@@ -41,7 +43,8 @@ class FacePipeline:
 
     matcher: matches skin between the selfies of an enrollment; None: landmarks alone. embedder: gives the
     appearance of pictures; None: shape alone. presentation_limits: of the check for artefacts;
-    None: no check.
+    None: no check. reconstructors: gives a backend by name, loaded when first asked for; raises
+    WeightsUnavailable or BackendUnavailable.
     """
 
     detector: FaceDetector
@@ -51,6 +54,7 @@ class FacePipeline:
     calibration: Calibration
     matcher: SurfaceMatcher | None = None
     embedder: FaceEmbedder | None = None
+    reconstructors: Callable[[str], FaceReconstructor] | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     quality_limits: QualityLimits = field(default_factory=QualityLimits)
     presentation_limits: PresentationLimits | None = field(default_factory=PresentationLimits)

@@ -406,7 +406,9 @@ class JobQueue(Protocol):
 class Compute(Protocol):
     """The heavy part of the use cases, wherever it runs."""
 
-    def reconstruct(self, selfies: Sequence[bytes], progress: Progress) -> EnrollmentOutcome: ...
+    def reconstruct(
+        self, selfies: Sequence[bytes], progress: Progress, *, backend: str
+    ) -> EnrollmentOutcome: ...
 
     def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]: ...
 

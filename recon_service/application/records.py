@@ -56,6 +56,13 @@ class Scope(StrEnum):
     OPS = "ops"
 
 
+LANDMARKS_ALONE = "facemesh"
+"""The default backend: landmarks and matches between the pictures, no mesh of another model."""
+
+BACKENDS = (LANDMARKS_ALONE, "tddfa_v2", "deca", "faceverse")
+"""What an enrollment may ask for; whether it can be had shows when it is done (`recon backends`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Why something could not be done: a stable code, what happened, what to do."""
@@ -80,6 +87,7 @@ class SelfieReport:
 class Operation:
     """One piece of work that outlives its request. version grows with every change. progress: share done, 0
     to 1. dead_at: when it was given up for a fault of ours; until it is buried it may be tried again.
+    backend: the reconstruction model whose mesh adds to the evidence.
     """
 
     operation_id: str
@@ -99,6 +107,7 @@ class Operation:
     ended_at: datetime | None = None
     lane: Lane = Lane.INTERACTIVE
     dead_at: datetime | None = None
+    backend: str = LANDMARKS_ALONE
 
 
 @dataclass(frozen=True, slots=True)

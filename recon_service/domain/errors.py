@@ -137,8 +137,10 @@ class WeightsUnavailable(ServiceFault):
     title = "A model file is missing or altered"
 
 
-class BackendUnavailable(ServiceFault):
-    """A reconstruction backend that cannot run here: a package or a device is missing."""
+class BackendUnavailable(CallerError):
+    """A reconstruction backend that cannot run here: a model file, a package or a device is missing, and
+    asking again does not help.
+    """
 
     code = "backend-unavailable"
     title = "A reconstruction backend cannot run here"

@@ -49,6 +49,7 @@ class SqlOperations:
                 updated_at=operation.updated_at,
                 lane=operation.lane.value,
                 queued_at=operation.created_at,
+                backend=operation.backend,
             )
         )
         if selfies:

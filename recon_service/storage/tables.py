@@ -97,6 +97,7 @@ operations = sa.Table(
     sa.Column("published_at", UtcDateTime, nullable=True),
     # When it was given up for a fault of ours; null again when it is buried.
     sa.Column("dead_at", UtcDateTime, nullable=True),
+    sa.Column("backend", sa.String(32), nullable=False, server_default="facemesh"),
     sa.Index("ix_operations_state_queued_at", "state", "queued_at"),
     sa.Index("ix_operations_dead_at", "dead_at"),
 )

@@ -15,7 +15,7 @@ from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import FormLimits, read_form
 from recon_service.application.enrollments import EnrollmentRequest, check_subject_id, request_enrollment
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.records import BACKENDS, LANDMARKS_ALONE, ApiKey, Scope
 from recon_service.domain.errors import InvalidValue
 
 router = APIRouter(tags=["enroll"])
@@ -54,6 +54,13 @@ _BODY: dict[str, Any] = {
                         "type": "boolean",
                         "default": False,
                         "description": "Nobody waits for it: it is run after those that people wait for.",
+                    },
+                    "backend": {
+                        "type": "string",
+                        "enum": list(BACKENDS),
+                        "default": LANDMARKS_ALONE,
+                        "description": "A reconstruction model whose mesh adds to the evidence. One that "
+                        "this service cannot run ends the operation as failed, saying why.",
                     },
                 },
                 "additionalProperties": False,
@@ -108,6 +115,7 @@ async def enroll(
         idempotency_key=idempotency_key,
         api_key_id=key.key_id,
         batch=_flag("batch", form.fields.get("batch", "false")),
+        backend=form.fields.get("backend", LANDMARKS_ALONE),
     )
     acknowledged = await run_in_threadpool(
         request_enrollment,
@@ -126,7 +134,7 @@ def _limits(service: Service) -> FormLimits:
     settings = service.settings
     return FormLimits(
         files={"selfies": settings.max_selfie_bytes},
-        fields=frozenset({"consent_id", "keep_selfies", "batch"}),
+        fields=frozenset({"consent_id", "keep_selfies", "batch", "backend"}),
         total_bytes=settings.max_request_bytes,
         seconds=settings.upload_seconds,
     )
