@@ -65,11 +65,19 @@ def _needs(*names: str) -> Callable[[ModelFiles], str]:
         if problems:
             raise type(problems[0])(
                 " ".join(dict.fromkeys(each.detail for each in problems)),
-                next_step=" ".join(dict.fromkeys(each.next_step for each in problems)),
+                next_step=_joined([each.next_step for each in problems]),
             )
         return ""
 
     return check
+
+
+def _joined(steps: list[str]) -> str:
+    """One sentence of several; commands after one "Run: "."""
+    steps = list(dict.fromkeys(steps))
+    if all(step.startswith("Run: ") for step in steps):
+        return "Run: " + "; ".join(step.removeprefix("Run: ") for step in steps)
+    return " ".join(steps)
 
 
 DECA = Backend(
