@@ -24,6 +24,10 @@ NO_GLASS = "Put away screens and glass, and stand before the camera yourself."
 COME_CLOSER = "Come a little closer and look at the camera."
 LIVE = "Look at the camera while it takes new pictures."
 
+RELIEF = frozenset({"cylinder", "bent-sheet", "crumpled-sheet", "nose", "relief"})
+LEAST_RATIO = 0.05
+"""A measure below its limit by more than this counts as this."""
+
 Value = tuple[str, float, str, float, str]
 """Name, value, unit, limit, hint."""
 
@@ -46,6 +50,8 @@ def assess(
     values = [
         (name, float(np.median([v[1] for v in several])), *several[0][2:]) for name, several in found.items()
     ]
+    if (whole := _together(values)) is not None:
+        values.append(("together", whole, "times", limits.together, SHOW_FACE))
     if (change := least_change(faces)) is not None:
         values.append(("replay", change, "share", limits.frame_change, LIVE))
     if picture is not None:
@@ -56,6 +62,16 @@ def assess(
             for name, value, unit, limit, hint in values
         )
     )
+
+
+def _together(values: Sequence[Value]) -> float | None:
+    """Geometric mean of value over limit of the measures of relief: an artefact that just passes each of them
+    does not pass them all by much, as a face does. None unless all are there.
+    """
+    ratios = [value / limit for name, value, _, limit, _ in values if name in RELIEF]
+    if len(ratios) < len(RELIEF):
+        return None
+    return float(np.exp(np.mean(np.log(np.maximum(ratios, LEAST_RATIO)))))
 
 
 def _of_frame(face: FaceSurface, limits: PresentationLimits) -> Iterator[Value]:

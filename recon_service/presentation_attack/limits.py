@@ -19,11 +19,12 @@ class PresentationLimits:
     """
 
     plane_mm: float = 5.0  # 7.5
-    cylinder_mm: float = 2.5  # 2.9
+    cylinder_mm: float = 2.4  # 2.7
     bent_sheet_mm: float = 2.5  # 2.9
     crumpled_sheet_mm: float = 1.6  # 1.9
     nose_mm: float = 18.0  # 20.9
     relief_gain: float = 0.2  # 0.23
+    together: float = 1.2  # 1.31
     returns: float = 0.5  # 1.0
     frame_change: float = 0.05
     picture: float = 0.5
@@ -38,6 +39,7 @@ class PresentationLimits:
             self.crumpled_sheet_mm,
             self.nose_mm,
             self.relief_gain,
+            self.together,
             self.returns,
             self.frame_change,
             self.picture,

@@ -11,6 +11,8 @@ from recon_service.domain.arrays import Array
 UNIT_MM = 60.0
 """Coordinates in this unit keep powers of them comparable."""
 AXES = 24
+KNOT_MM = 12.0
+"""Finer than any fold of paper that keeps a picture readable, coarser than the noise of one pixel."""
 
 
 def plane_residual(skin: Array) -> float:
@@ -19,14 +21,16 @@ def plane_residual(skin: Array) -> float:
 
 
 def cylinder_residual(skin: Array) -> float:
-    """From the best sheet that is bent about one axis in any direction: its profile across the axis is a
-    polynomial of degree 4, which holds the arc of a circle and more.
+    """From the best general cylinder: a sheet that is straight along one direction, whichever, and bent,
+    folded or waved across it in any way. Its profile is linear between knots.
     """
-    x, y, z = skin[:, 0] / UNIT_MM, skin[:, 1] / UNIT_MM, skin[:, 2]
+    x, y, z = skin[:, 0], skin[:, 1], skin[:, 2]
     best = np.inf
     for angle in np.arange(AXES) * np.pi / AXES:
         along, across = np.cos(angle) * y - np.sin(angle) * x, np.cos(angle) * x + np.sin(angle) * y
-        best = min(best, _residual(np.stack([np.ones_like(x), along, *(across**n for n in range(1, 5))]), z))
+        knots = np.arange(across.min(), across.max() + KNOT_MM, KNOT_MM)
+        profile = np.clip(1.0 - np.abs(across - knots[:, None]) / KNOT_MM, 0.0, None)
+        best = min(best, _residual(np.vstack([profile, along / UNIT_MM]), z))
     return float(best)
 
 
