@@ -47,6 +47,7 @@ OPERATION: Final[dict[str, Any]] = {
     "progress": 1.0,
     "attempts": 1,
     "version": 7,
+    "backend": "facemesh",
     "selfies": [_SELFIE],
     "template_id": _TEMPLATE,
     "problem": None,

@@ -79,6 +79,7 @@ class OperationBody(Body):
     progress: float = Field(ge=0, le=1)
     attempts: int
     version: int = Field(description="Grows with every change.")
+    backend: str = Field(description="The reconstruction backend that was asked for.")
     selfies: list[SelfieBody]
     template_id: str | None
     problem: ProblemNote | None
@@ -222,6 +223,7 @@ def operation_body(operation: Operation) -> OperationBody:
         progress=round(operation.progress, 3),
         attempts=operation.attempts,
         version=operation.version,
+        backend=operation.backend,
         selfies=[selfie_body(s) for s in operation.selfies],
         template_id=operation.template_id,
         problem=problem_note(operation.problem),
