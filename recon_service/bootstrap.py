@@ -128,7 +128,9 @@ def build_pipeline(settings: Settings) -> FacePipeline:
 def build_compute(settings: Settings) -> LocalCompute:
     """The heavy part of the use cases, for this process."""
     from recon_service.application.local_compute import LocalCompute
-    from recon_service.comparison.policy import PROVISIONAL
+    from recon_service.comparison.policies import activated
     from recon_service.rendering.export import mesh_bytes
 
-    return LocalCompute(build_pipeline(settings), PROVISIONAL, lambda mesh: mesh_bytes(mesh, "glb"))
+    pipeline = build_pipeline(settings)
+    policy = activated(settings.policy, pipeline.calibration)
+    return LocalCompute(pipeline, policy, lambda mesh: mesh_bytes(mesh, "glb"))

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     model: Literal["auto", "builtin", "dense"] = Field(
         "auto", description="auto: dense where its file is there."
     )
+    policy: str = Field(
+        "pilot-1", description="How scores become decisions (recon_service/comparison/policies.toml)."
+    )
     appearance: str = Field(
         "auto",
         description="Network for appearance: auto (EdgeFace xs where it is there and allowed), off, "

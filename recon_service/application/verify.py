@@ -65,7 +65,8 @@ def verify(
         calibration=pipeline.calibration,
         template_calibration=reference.calibration,
     )
-    return replace(decide(score, policy=policy, faults=probe.faults), presentation=probe.presentation)
+    decided = decide(score, policy=policy, faults=probe.faults, frames=len(probe.fits))
+    return replace(decided, presentation=probe.presentation)
 
 
 def attacked(found: PresentationResult, policy: Policy) -> VerificationResult:

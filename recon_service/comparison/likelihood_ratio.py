@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.evidence_kind import DEPTH, EvidenceKind
+from recon_service.comparison.score_map import SHAPE
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import ComparisonScore
 
@@ -31,4 +32,5 @@ def compare(
         probe_source=probe_kind.origin if probe_kind.family == DEPTH else probe_kind.source,
         calibration=calibration.identity,
         general=found.general,
+        parts=((SHAPE, float(ratios[0])),),
     )

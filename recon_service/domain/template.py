@@ -59,7 +59,7 @@ class Decision(StrEnum):
 class ComparisonScore:
     """Log-likelihood ratio (natural logarithm): one person against two. calibration: name and digest of the
     one it was computed with. general: whether that does not know the captures' origins, so that a careful
-    general estimate was taken.
+    general estimate was taken. parts: name and ratio of each kind of evidence that the sum is made of.
     """
 
     llr: float
@@ -67,6 +67,7 @@ class ComparisonScore:
     probe_source: str
     calibration: str
     general: bool = False
+    parts: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from recon_service.application.verify import Probe, observe, verify
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.likelihood_ratio import compare
-from recon_service.comparison.policy import PROVISIONAL
+from recon_service.comparison.policies import DEFAULT_POLICY, load_policies
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.template import Decision, Provenance, Template
 from recon_service.simulation import KIOSK_CAMERA, Stereo, sample_head, simulate_capture
 from recon_service.simulation.capture import visit_pose
 
 PEOPLE = 5
+POLICY = load_policies()[DEFAULT_POLICY]
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
 
@@ -103,10 +104,10 @@ def test_the_score_of_a_verification_is_that_of_its_parts(
     pipeline: FacePipeline, visits: list[list[DepthFrame]], probes: list[tuple[Probe, Probe]]
 ) -> None:
     reference = template(probes[0][0], pipeline)
-    result = verify(visits[0][2:], reference, pipeline, PROVISIONAL)
+    result = verify(visits[0][2:], reference, pipeline, POLICY)
     assert result.decision is Decision.MATCH
     assert result.score is not None
-    assert result.policy == PROVISIONAL.name
+    assert result.policy == POLICY.name
     probe = probes[0][1].posterior
     assert probe is not None
     again = compare(
@@ -123,7 +124,7 @@ def test_a_visit_without_a_usable_frame_is_inconclusive_with_reasons(
     pipeline: FacePipeline, visits: list[list[DepthFrame]], probes: list[tuple[Probe, Probe]]
 ) -> None:
     empty = replace(visits[0][0], depth=np.zeros_like(visits[0][0].depth))
-    result = verify([empty, empty], template(probes[0][0], pipeline), pipeline, PROVISIONAL)
+    result = verify([empty, empty], template(probes[0][0], pipeline), pipeline, POLICY)
     assert (result.decision, result.score) == (Decision.INCONCLUSIVE, None)
     assert [code for code, _ in result.reasons] == ["too-little-depth"], "each reason once"
 

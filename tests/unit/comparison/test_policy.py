@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from recon_service.comparison.policy import PROVISIONAL, Policy, decide
+from recon_service.comparison.policy import Policy, decide
 from recon_service.domain.errors import InvalidValue
-from recon_service.domain.template import ComparisonScore, Decision
+from recon_service.domain.template import ComparisonScore, Decision, VerificationResult
 
 POLICY = Policy("p", match_above=4.0, no_match_below=-1.0)
 
@@ -46,5 +48,41 @@ def test_bands_may_not_overlap() -> None:
         Policy("p", match_above=0.0, no_match_below=1.0)
 
 
-def test_the_provisional_policy_asks_for_odds_of_a_hundred() -> None:
-    assert PROVISIONAL.match_above == pytest.approx(4.605, abs=0.01)
+def score(llr: float, *, general: bool = False, parts: tuple[tuple[str, float], ...] = ()) -> ComparisonScore:
+    return ComparisonScore(llr, "a", "b", "c", general, parts)
+
+
+def codes(result: VerificationResult) -> list[str]:
+    return [code for code, _ in result.reasons]
+
+
+def test_a_match_needs_the_frames_and_the_evidence_that_the_policy_asks_for() -> None:
+    policy = replace(POLICY, least_frames=3, evidence=("shape", "appearance"))
+    both = (("shape", 3.0), ("appearance", 6.0))
+    assert decide(score(9.0, parts=both), policy=policy, frames=3).decision is Decision.MATCH
+    few = decide(score(9.0, parts=both), policy=policy, frames=2)
+    assert (few.decision, codes(few)) == (Decision.INCONCLUSIVE, ["more-frames-needed"])
+    shape_alone = decide(score(9.0, parts=both[:1]), policy=policy, frames=3)
+    assert (shape_alone.decision, codes(shape_alone)) == (Decision.INCONCLUSIVE, ["evidence-missing"])
+    # Whoever does not look like the person is refused with little evidence, too.
+    assert decide(score(-9.0, parts=both[:1]), policy=policy, frames=1).decision is Decision.NO_MATCH
+
+
+def test_a_general_calibration_is_said_and_may_be_too_little() -> None:
+    said = decide(score(9.0, general=True), policy=POLICY)
+    assert (said.decision, codes(said)) == (Decision.MATCH, ["general-calibration"])
+    refused = decide(score(9.0, general=True), policy=replace(POLICY, match_on_general=False))
+    assert refused.decision is Decision.INCONCLUSIVE
+    assert codes(refused) == ["general-calibration", "origin-not-measured"]
+
+
+def test_what_would_help_depends_on_what_there_was() -> None:
+    hints = [decide(score(1.0), policy=POLICY, frames=frames).reasons[0][1] for frames in (1, 5)]
+    assert "more depth frames" in hints[0]
+    assert "come closer" in hints[1]
+
+
+@pytest.mark.parametrize("wrong", [{"least_frames": 0}, {"evidence": ()}])
+def test_a_policy_asks_for_something(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidValue):
+        replace(POLICY, **wrong)
