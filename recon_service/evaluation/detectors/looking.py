@@ -7,12 +7,14 @@ Pictures are loaded by threads while the detector looks at the batch before. Wha
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context, parent_process
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
@@ -43,7 +45,7 @@ class Looking:
     """What one detector has to do.
 
     steady: of how many of the pictures the jitter is measured. batch: pictures per call. loaders: threads
-    that load pictures.
+    that load pictures. code: what it runs on; told by the parent, so that both name a record alike.
     """
 
     detector: str
@@ -53,6 +55,7 @@ class Looking:
     steady: int
     batch: int = 8
     loaders: int = 2
+    code: str = field(default_factory=code_digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,7 @@ def steady_pictures(job: Looking) -> list[str]:
 
 def look_key(job: Looking, picture: str) -> str:
     """Of everything that a detection depends on."""
-    return content_key(
-        "look", code_digest(), job.detector, job.device.value, _fingerprint(job.root / picture)
-    )
+    return content_key("look", job.code, job.detector, job.device.value, _fingerprint(job.root / picture))
 
 
 def load(path: Path) -> Image | None:
@@ -173,7 +174,7 @@ def _look_in_child(
         with GpuMemory() as gpu:
             before = present_mib()
             detector = build().build(job.detector, job.device)
-            _look_at(job, missing, detector, kept, queue.put)
+            _look_at(job, missing, detector, kept, partial(_tell, queue))
             peak = peak_mib()
         taken = gpu.most if detector.device is Device.CUDA else None
         kept.put(_footprint_key(job), asdict(Footprint(peak, max(peak - before, 0.0), taken)))
@@ -181,6 +182,15 @@ def _look_in_child(
         queue.put(str(fault))
     finally:
         queue.put(None)
+
+
+def _tell(queue: Queue[Any], done: int) -> None:
+    """Progress to the parent. Where that was killed, nobody waits for the rest."""
+    parent = parent_process()
+    if parent is not None and not parent.is_alive():
+        queue.cancel_join_thread()
+        sys.exit(1)
+    queue.put(done)
 
 
 def _look_at(
@@ -268,7 +278,7 @@ def _jitter_key(key: str) -> str:
 
 def _footprint_key(job: Looking) -> str:
     where = str(job.root.resolve())
-    return content_key("footprint", code_digest(), job.detector, job.device.value, str(job.batch), where)
+    return content_key("footprint", job.code, job.detector, job.device.value, str(job.batch), where)
 
 
 _fingerprints: dict[tuple[str, int, int], str] = {}
