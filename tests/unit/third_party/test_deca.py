@@ -25,7 +25,7 @@ from third_party.deca.layout import named
     ],
 )
 def test_the_crop_is_scikit_images_warp(box: tuple[float, float, float, float]) -> None:
-    """The similarity that takes three corners of the square to the corners of the input, by another library."""
+    """The similarity that takes three corners of the square to those of the input, by another library."""
     pixels = portrait("astronaut")
     crop = crop_of_detection(box)
     left, top, right, bottom = box
