@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.weights.convert.errors import OriginalInvalid
-from recon_service.weights.convert.flame import array_of, floats_of, pickle_in_npy, triangles_of
+from recon_service.weights.convert.flame import floats_of, pickle_in_npy, triangles_of
 from recon_service.weights.convert.stand_ins import load_flame_pickle
 from third_party.faceverse.layout import EXPRESSION_MODES, IDENTITY_MODES
 
 UNITS_PER_MODEL_UNIT: Final = 100.0
-HEAD_HEIGHT: Final = (100.0, 600.0)
+HEAD_HEIGHT: Final = (80.0, 800.0)
 """In the file's unit, a millimeter or nearly."""
 PARTS: Final = 6
 LANDMARKS: Final = 68
@@ -55,7 +55,9 @@ def faceverse_model(content: bytes) -> Arrays:
     parts = np.asarray(value.get("ver_inds", ())).reshape(-1)[:PARTS].astype(np.int64)
     if parts.shape != (PARTS,) or (np.diff(parts) < 0).any() or parts[0] < 1 or parts[-1] > count:
         raise OriginalInvalid(f"ver_inds is {parts.tolist()}, wanted {PARTS} growing vertex numbers.")
-    mask = array_of({"face_mask": np.asarray(value.get("face_mask", ())).reshape(-1)}, "face_mask", (None,))
+    mask = np.asarray(value.get("face_mask", ())).reshape(-1)
+    if mask.dtype.kind not in "biuf":
+        raise OriginalInvalid(f"face_mask is {mask.dtype}, wanted numbers.")
     if len(mask) not in (count, int(parts[-1])):
         raise OriginalInvalid(f"face_mask has {len(mask)} entries, wanted one per vertex, {count}.")
     face = np.zeros(count, dtype=bool)

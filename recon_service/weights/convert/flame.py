@@ -19,6 +19,8 @@ EXPRESSION: Final = slice(300, 350)
 SHAPE_MODES: Final = 400
 HEAD_HEIGHT_M: Final = (0.1, 0.6)
 """A head with or without its neck."""
+SUM_TOLERANCE: Final = 0.02
+"""Learned weights sum to one only nearly; a transposed or foreign array is far off."""
 CONTOUR, FIXED, YAW_ROWS = 17, 51, 79
 
 Arrays = dict[str, NDArray[Any]]
@@ -44,10 +46,10 @@ def flame_model(content: bytes) -> Arrays:
             f"kintree_table names the parents {parents.tolist()}: that is no tree of joints."
         )
     weights = floats_of(value, "weights", (count, JOINTS))
-    if np.abs(weights.sum(axis=1) - 1).max() > 1e-3:
+    if np.abs(weights.sum(axis=1) - 1).max() > SUM_TOLERANCE:
         raise OriginalInvalid("weights: the skinning weights of a vertex do not sum to 1.")
     regressor = floats_of(value, "J_regressor", (JOINTS, count))
-    if np.abs(regressor.sum(axis=1) - 1).max() > 1e-3:
+    if np.abs(regressor.sum(axis=1) - 1).max() > SUM_TOLERANCE:
         raise OriginalInvalid("J_regressor: a joint is no mean of vertices.")
     height = float(np.ptp(template[:, 1]))
     if not HEAD_HEIGHT_M[0] < height < HEAD_HEIGHT_M[1]:

@@ -151,6 +151,12 @@ def test_what_is_no_landmark_embedding_is_refused(change: dict[str, Any], said: 
         flame_landmarks(landmark_embedding(**change))
 
 
+@pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.float64])
+def test_the_mask_of_the_face_may_be_of_any_kind_of_number(kind: Any) -> None:
+    mask = faceverse_values()["face_mask"].astype(kind)[:, None]
+    np.testing.assert_array_equal(faceverse_model(faceverse_file(face_mask=mask))["face"], faceverse().face)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
