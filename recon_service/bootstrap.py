@@ -108,7 +108,11 @@ def open_objects(settings: Settings) -> ObjectStore:
 
 def job_policy(settings: Settings) -> JobPolicy:
     """How often an enrollment is tried, and when its worker is taken for dead."""
-    return JobPolicy(attempts=settings.job_attempts, silence=timedelta(seconds=settings.job_silence_seconds))
+    return JobPolicy(
+        attempts=settings.job_attempts,
+        silence=timedelta(seconds=settings.job_silence_seconds),
+        upload=timedelta(seconds=settings.stale_upload_seconds),
+    )
 
 
 def build_pipeline(settings: Settings) -> FacePipeline:

@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     queue_budget_seconds: float = Field(
         600.0, gt=0, description="When enrollments have waited longer, new ones are refused (503)."
     )
+    stale_upload_seconds: float = Field(
+        600.0, gt=0, description="A request that has been storing selfies for so long is taken for dead."
+    )
     sweep_seconds: float = Field(10.0, gt=0, description="Time between two looks for lost jobs.")
     dead_hours: float = Field(
         72.0, ge=0, description="How long the selfies of a given-up enrollment are kept for another try."

@@ -34,13 +34,14 @@ class JobPolicy:
     """attempts: claims until an operation is given up. silence: a worker that gives no sign of life for so
     long is taken for dead. backoff: wait after the first failed attempt, four times as long after each
     further one. storage_backoff: wait after an attempt that failed because the storage did not answer, which
-    does not count.
+    does not count. upload: a request that has been storing selfies for so long is dead.
     """
 
     attempts: int = 3
     silence: timedelta = timedelta(seconds=60)
     backoff: timedelta = timedelta(seconds=1)
     storage_backoff: timedelta = timedelta(seconds=5)
+    upload: timedelta = timedelta(minutes=10)
 
     @property
     def heartbeat(self) -> timedelta:

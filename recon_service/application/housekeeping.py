@@ -16,8 +16,6 @@ from recon_service.domain.errors import StorageFault
 
 RELAYED_AT_ONCE: Final = 50
 SWEPT_AT_ONCE: Final = 500
-UPLOAD_LIMIT: Final = timedelta(minutes=10)
-"""A request that has been storing selfies for so long is dead."""
 EMPTY_BROKER_PATIENCE: Final = timedelta(seconds=5)
 """When the broker holds no message at all, what was published longer ago is lost, or about to be claimed."""
 BUSY_BROKER_PATIENCE: Final = timedelta(minutes=10)
@@ -81,7 +79,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, keep_dead: timedelt
     with on.database.transaction() as tx:
         requeued = tx.operations.requeue_running(now=now, stale_before=now - policy.silence)
         tx.idempotency.expire(now=now)
-        stale = tx.loose_objects.doom_stale(begun_before=now - UPLOAD_LIMIT, now=now)
+        stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
         buried = tx.operations.bury(dead_before=now - keep_dead, limit=SWEPT_AT_ONCE)
         for operation_id in buried:
             operation = tx.operations.get(operation_id)

@@ -1,13 +1,13 @@
-"""A real `recon serve` process on a free loopback port, as the integration tests start, ask and kill it."""
+"""Real `recon serve` and `recon worker` processes, as the integration tests start, ask and kill them."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +17,10 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 from PIL import Image as PillowImage
+
+from tests.servers.processes import ends_with_parent, free_port
 
 ENDED = ("succeeded", "rejected", "failed")
 START_LIMIT_S = 60.0
@@ -37,10 +40,14 @@ def portrait_jpeg(name: str, width: int = 512) -> bytes:
 
 @dataclass
 class Server:
-    """One service with its state folder; it may be started again after its end."""
+    """One service with its state folder; it may be started again after its end. With a broker of its own
+    among the settings, ``workers`` worker processes belong to it.
+    """
 
     state: Path
     settings: dict[str, str] = field(default_factory=dict)
+    workers: int = 1
+    crew: list[Worker] = field(init=False, default_factory=list)
     log: Path = field(init=False)
     port: int = field(init=False, default=0)
     key: str = field(init=False, default="")
@@ -48,6 +55,8 @@ class Server:
 
     def __post_init__(self) -> None:
         self.log = self.state.parent / f"{self.state.name}.log"
+        if "RECON_BROKER_URL" in self.settings:
+            self.crew = [Worker(self) for _ in range(self.workers)]
 
     def environment(self) -> dict[str, str]:
         kept = ("RECON_WEIGHTS_DIR", "RECON_WEIGHTS_MIRROR")
@@ -56,6 +65,12 @@ class Server:
         return {**clean, "RECON_STATE_DIR": str(self.state), "RECON_MODEL": "builtin", **self.settings}
 
     def start(self, *, ready: bool = True) -> Server:
+        self.start_api(ready=ready)
+        for worker in self.crew:
+            worker.start()
+        return self
+
+    def start_api(self, *, ready: bool = True) -> None:
         self.port = self.port or free_port()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -67,7 +82,6 @@ class Server:
         self._wait(ready)
         found = re.findall(r"RECON_API_KEY=(\S+)", self.log.read_text())
         self.key = found[0] if found else self.key
-        return self
 
     def _wait(self, ready: bool) -> None:
         deadline = time.monotonic() + START_LIMIT_S
@@ -99,6 +113,8 @@ class Server:
         self.process.wait()
 
     def stop(self) -> int:
+        for worker in self.crew:
+            worker.kill()
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -122,10 +138,51 @@ class Server:
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Worker:
+    """One `recon worker` with its pool, its compute process and its housekeeping."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns at once: what is published before it is there waits for it."""
+        with self._server.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "recon_service", "worker"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._server.environment(),
+                start_new_session=True,
+                preexec_fn=ends_with_parent,
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9 for all of its processes at once, as when a machine loses its power."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def terminate(self, limit_s: float = 60.0) -> int:
+        """Ask it to stop, and wait until it has."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(limit_s)
+
+    def parts(self) -> list[psutil.Process]:
+        """The worker's processes: itself first, then pool, compute and housekeeping."""
+        assert self.process is not None
+        try:
+            parent = psutil.Process(self.process.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
 
 def selfies(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
