@@ -16,7 +16,7 @@ from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.fitting import fit_identity
-from recon_service.matching import SurfaceMatcher
+from recon_service.matching import SurfaceMatcher, pairs_to_match
 
 PHOTOMETRIC = "selfies-photometric"
 """Key of such a fit in the noise table."""
@@ -26,12 +26,11 @@ PHOTOMETRIC = "selfies-photometric"
 class PhotometricOptions:
     """How pictures are matched and fitted together.
 
-    rounds: of matching. steps: Gauss-Newton steps per round. landmark_information: weight of the
-    landmarks beside matches of well resolved faces; it grows as matches get fewer, up to 1.
-    expression_sd: prior on the expression of each picture.
+    steps: Gauss-Newton steps per round of matching. landmark_information: weight of the landmarks beside
+    matches of well resolved faces; it grows as matches get fewer, up to 1. expression_sd: prior on the
+    expression of each picture.
     """
 
-    rounds: int = 3
     steps: int = 2
     landmark_information: float = 0.05
     expression_sd: float = 0.6
@@ -57,12 +56,9 @@ def refined(
     resolved = min(view.resolved for view in views)
     information = min(1.0, o.landmark_information / resolved**2)
     quiet = [_with_quiet_landmarks(capture, information) for capture in captures]
-    turns = [capture.pose.angles() for capture in fit.captures]
-    # The most frontal picture sees most of what any other one sees, whichever came first.
-    front = min(range(len(turns)), key=lambda k: abs(turns[k][0]) + abs(turns[k][1]))
-    pairs = [(front, j) for j in sorted(range(len(turns)), key=lambda k: turns[k][0]) if j != front]
-    for round_ in range(o.rounds):
-        matches = matcher.matches(views, fit, pairs, seed=round_)
+    pairs = pairs_to_match([capture.pose.angles()[:2] for capture in fit.captures])
+    for round_ in range(matcher.rounds):
+        matches = matcher.matches(views, fit, pairs, round_=round_)
         if not matches:
             return None
         fit = fit_identity(

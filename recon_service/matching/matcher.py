@@ -1,9 +1,9 @@
-"""Dense matches between pairs of views.
+"""Dense matches between pairs of pictures.
 
-The current mesh is cast into view i; the picture of view j is warped over it, so that what remains between
-the two is the error of the fit: a few pixels, which dense inverse-search optical flow (Kroeger et al.)
-finds, forth and back. Pixels where both directions agree and the skin has texture become matches: a point
-of the surface by the ray of view i, and where view j shows it.
+Every picture is unrolled onto the skin of the current fit, so that what remains between two of them is the
+error of the fit: a few texels, which optical flow finds. Where both directions of the flow agree and the skin
+has texture, there is a match: a point of the surface by its pixel in one picture, and where the other shows
+it. Round by round the fit gets better and the texels smaller.
 """
 
 from __future__ import annotations
@@ -17,37 +17,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array
-from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.evidence import SurfaceMatches
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
-from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
-from recon_service.geometry import raycast
-from recon_service.matching.shading import DARKEST, shading
-from recon_service.matching.view import FaceView, evened
+from recon_service.matching.flow import motions
+from recon_service.matching.texture import SkinTexture
+from recon_service.matching.unrolled import UnrolledSkin
+from recon_service.matching.view import MIDDLE, FaceView
 
 
 @dataclass(frozen=True, slots=True)
 class MatchOptions:
-    """How matches are found. Lengths in working pixels.
+    """How matches are found. Lengths in texels.
 
-    face_px: height of the face at working size. largest_scale: a small face is enlarged at most so much.
-    stride: the mesh is cast every so many pixels. min_facing: cosine between normal and line of sight.
-    erosion: matches keep this far from the edge of what both views see. max_disagreement: between the flow
-    forth and back. max_flow: longest motion. texture_share: share of the least textured pixels that is left
-    out. samples: matches kept per pair. sd: standard deviation of a match. effective_matches: independent
-    matches of a pair.
+    texels_mm: size of a texel on the skin, for each round. face_px: height of the face at which pictures
+    are unrolled. largest_scale: a small face is enlarged at most so much. blur: neighborhood in which
+    contrast is evened. min_facing: cosine between normal and line of sight. erosion: matches keep this far
+    from the edge of what both pictures show. max_disagreement: between the flow forth and back.
+    min_likeness: correlation of the skin around both ends of a match. max_motion: longest motion.
+    texture_share: share of the least textured skin that is left out. samples: matches kept per pair. sd:
+    standard deviation of a match. effective_matches: independent matches of a pair.
     """
 
+    texels_mm: tuple[float, ...] = (1.2, 0.8, 0.8)
     face_px: float = 256.0
-    blur: float = 5.0
     largest_scale: float = 2.0
-    stride: int = 2
-    min_facing: float = 0.3
+    blur: float = 5.0
+    min_facing: float = 0.2
     erosion: int = 7
-    max_disagreement: float = 0.8
-    max_flow: float = 14.0
+    max_disagreement: float = 0.5
+    min_likeness: float = 0.6
+    max_motion: float = 14.0
     texture_share: float = 0.15
     samples: int = 400
     min_matches: int = 50
@@ -56,19 +57,23 @@ class MatchOptions:
 
 
 class SurfaceMatcher:
-    """Finds surface matches between the pictures of one person."""
+    """Finds surface matches between the pictures of one person. Immutable, so safe to share by threads."""
 
     def __init__(self, model: MorphableModel, options: MatchOptions | None = None) -> None:
-        self._model = model
         self._options = options or MatchOptions()
-        self._face_vertices = np.unique(model.triangles[model.skin])
+        self._skins = {size: UnrolledSkin.of(model, size) for size in set(self._options.texels_mm)}
+
+    @property
+    def rounds(self) -> int:
+        return len(self._options.texels_mm)
 
     def views(self, images: Sequence[Image], fit: Fit) -> list[FaceView]:
         """The pictures at working size, cut out where the fit has the face."""
+        skin = self._skins[max(self._skins)]
+        neutral = skin.neutral(fit.posterior.mean)
         views = []
-        for k, (image, capture) in enumerate(zip(images, fit.captures, strict=True)):
-            face = fit.mesh(self._model, capture=k).vertices[self._face_vertices]
-            points = capture.camera.project(capture.pose.apply(face))
+        for image, capture in zip(images, fit.captures, strict=True):
+            points = capture.camera.project(capture.pose.apply(skin.posed(neutral, capture.expression)))
             views.append(
                 FaceView.of(
                     image, points, face_px=self._options.face_px, largest_scale=self._options.largest_scale
@@ -76,204 +81,95 @@ class SurfaceMatcher:
             )
         return views
 
+    def textures(self, views: Sequence[FaceView], fit: Fit, *, round_: int = -1) -> list[SkinTexture]:
+        """Every view unrolled onto the skin of the fit, at the texels of a round (the last: the finest)."""
+        o = self._options
+        skin = self._skins[o.texels_mm[round_]]
+        neutral = skin.neutral(fit.posterior.mean)
+        return [
+            SkinTexture.of(view, fitted, skin, neutral, min_facing=o.min_facing, blur=o.blur)
+            for view, fitted in zip(views, fit.captures, strict=True)
+        ]
+
     def matches(
-        self, views: Sequence[FaceView], fit: Fit, pairs: Sequence[tuple[int, int]], *, seed: int = 0
+        self, views: Sequence[FaceView], fit: Fit, pairs: Sequence[tuple[int, int]], *, round_: int = -1
     ) -> list[SurfaceMatches]:
         """Matches of the given pairs of views under the current fit; pairs with too few are left out."""
-        rng = np.random.default_rng(seed)
-        posed = [self._posed(fit, k) for k in range(len(views))]
-        cast = {i: self._cast(views[i], fit, posed[i], i) for i in dict.fromkeys(i for i, _ in pairs)}
-        found = []
-        for i, j in pairs:
-            matches = self._pair(cast[i], views, posed, fit, i, j, rng)
-            if matches is not None:
-                found.append(matches)
-        return found
-
-    def _posed(self, fit: Fit, k: int) -> tuple[Mesh, Array]:
-        mesh = fit.mesh(self._model, capture=k)
-        pose = fit.captures[k].pose
-        return Mesh(pose.apply(mesh.vertices), mesh.triangles), mesh.vertex_normals() @ pose.rotation.T
-
-    def _cast(self, view: FaceView, fit: Fit, posed: tuple[Mesh, Array], i: int) -> _Cast:
-        """What every ``stride``-th working pixel of view i sees of the mesh."""
-        stride = self._options.stride
-        height, width = view.gray.shape
-        camera = working_camera(fit.captures[i].camera, view, stride)
-        mesh, normals = posed
-        hits = raycast(mesh, camera)
-        seen = hits.mask & (hits.cosine > self._options.min_facing)
-        seen[seen] = self._model.skin[hits.triangle[seen]]
-        rows, columns = np.nonzero(seen)
-        triangles, barycentric = hits.triangle[seen], hits.barycentric[seen]
-        corners = mesh.triangles[triangles]
-        points = np.einsum("nb,nbc->nc", barycentric, mesh.vertices[corners])
-        seen_normals = np.einsum("nb,nbc->nc", barycentric, normals[corners])
-        keep = _facing(points, seen_normals) > self._options.min_facing
-        return _Cast(
-            rows[keep],
-            columns[keep],
-            triangles[keep],
-            barycentric[keep],
-            corners[keep],
-            seen_normals[keep],
-            (height, width),
-            seen.shape,
-        )
-
-    def _prepared(self, gray: NDArray[np.float32], grid: _Grid, normals: Array) -> NDArray[np.uint8]:
-        """A view ready for optical flow: shading divided out, contrast evened, nothing outside the mask.
-
-        normals: (N, 3) camera frame of this view, at the points of the grid.
-        """
-        stride = self._options.stride
-        brightness = gray[grid.rows * stride, grid.columns * stride].astype(np.float64)
-        unit = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        light = grid.spread(shading(brightness, unit), outside=1.0)
-        return evened(
-            np.asarray(gray / np.maximum(light, DARKEST), dtype=np.float32),
-            grid.mask,
-            blur=self._options.blur,
-        )
+        rng = np.random.default_rng(round_ % self.rounds)
+        textures = self.textures(views, fit, round_=round_)
+        size = self._options.texels_mm[round_]
+        found = (self._pair(views, textures, size, pair, rng) for pair in pairs)
+        return [matches for matches in found if matches is not None]
 
     def _pair(
         self,
-        cast: _Cast,
         views: Sequence[FaceView],
-        posed: Sequence[tuple[Mesh, Array]],
-        fit: Fit,
-        i: int,
-        j: int,
+        textures: Sequence[SkinTexture],
+        texel_mm: float,
+        pair: tuple[int, int],
         rng: np.random.Generator,
     ) -> SurfaceMatches | None:
-        o, view_i, view_j = self._options, views[i], views[j]
-        mesh, normals = posed[j]
-        points = np.einsum("nb,nbc->nc", cast.barycentric, mesh.vertices[cast.corners])
-        there_normals = np.einsum("nb,nbc->nc", cast.barycentric, normals[cast.corners])
-        facing = _facing(points, there_normals)
-        both = facing > o.min_facing
-        if both.sum() < o.min_matches:
+        o, skin = self._options, self._skins[texel_mm]
+        (i, j), (first, second) = pair, (textures[pair[0]], textures[pair[1]])
+        both = first.mask & second.mask
+        box = _box(both)
+        if box is None:
             return None
-        there = view_j.to_working(fit.captures[j].camera.project(points))
-        grid = _Grid.over(cast, both, stride=o.stride)
-        where = grid.spread(there[both])
-        mask, size = grid.mask, (cast.shape[1], cast.shape[0])
-        rows, columns = grid.rows, grid.columns
-        warped = cv2.remap(view_j.gray, where[..., 0], where[..., 1], cv2.INTER_LINEAR)
-        first = self._prepared(view_i.gray, grid, cast.normals[both])
-        second = self._prepared(np.asarray(warped, dtype=np.float32), grid, there_normals[both])
-        nothing_known = np.zeros((*mask.shape, 2), dtype=np.float32)
-        # One per pair: OpenCV keeps working memory in the object, and a matcher may serve several threads.
-        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        flow.setUseMeanNormalization(True)
-        forth = flow.calc(first, second, nothing_known.copy())
-        back = flow.calc(second, first, nothing_known)
-
-        x, y = columns * o.stride, rows * o.stride
-        inner = cv2.erode(mask, np.ones((o.erosion, o.erosion), np.uint8))
-        move = forth[y, x]
-        landed = np.clip(np.round(np.stack([x, y], axis=1) + move).astype(int), 0, np.array(size) - 1)
-        disagreement = np.linalg.norm(move + back[landed[:, 1], landed[:, 0]], axis=1)
-        texture = _texture(first)[y, x]
+        top_left = np.array([box[1].start, box[0].start])
+        mask = both[box]
+        one, other = (np.where(mask, t.pixels[box], MIDDLE).astype(np.uint8) for t in (first, second))
+        nodes = np.flatnonzero(first.seen & second.seen)
+        rows, columns = skin.texels
+        texels = np.stack([columns, rows], axis=1)[nodes] - top_left
+        inner = cv2.erode(
+            mask, np.ones((o.erosion, o.erosion), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+        )
+        within = ((texels >= 0) & (texels < [mask.shape[1], mask.shape[0]])).all(axis=1)
+        nodes, texels = nodes[within], texels[within]
+        within = _at(inner, texels)
+        nodes, texels = nodes[within], texels[within]
+        if len(nodes) < o.min_matches:
+            return None
+        moved = motions(one, other, texels, outside=MIDDLE)
+        move = moved.motion
+        textured = _texture(one)[texels[:, 1], texels[:, 0]]
         good = (
-            (inner[y, x] > 0)
-            & (inner[landed[:, 1], landed[:, 0]] > 0)
-            & (disagreement < o.max_disagreement)
-            & (np.linalg.norm(move, axis=1) < o.max_flow)
-            & (texture > np.quantile(texture, o.texture_share))
+            (moved.disagreement < o.max_disagreement)
+            & (moved.likeness > o.min_likeness)
+            & (np.linalg.norm(move, axis=1) < o.max_motion)
+            & (textured > np.quantile(textured, o.texture_share))
+            & _at(inner, np.round(texels + move).astype(np.int64))
         )
         chosen = np.flatnonzero(good)
         if len(chosen) < o.min_matches:
             return None
         chosen = rng.choice(chosen, min(o.samples, len(chosen)), replace=False)
-        start = np.stack([x, y], axis=1)[chosen].astype(np.float32)
-        end = start + move[chosen]
-        target = cv2.remap(where, end[None, :, 0], end[None, :, 1], cv2.INTER_LINEAR)[0]
-        kept = np.flatnonzero(both)[chosen]
+        end = (texels[chosen] + move[chosen] + top_left).astype(np.float32)
+        target = cv2.remap(second.pictured, end[None, :, 0], end[None, :, 1], cv2.INTER_LINEAR)[0]
+        kept = nodes[chosen]
         return SurfaceMatches(
             first=i,
             second=j,
-            triangles=cast.triangles[kept],
-            barycentric=cast.barycentric[kept],
-            first_pixels=view_i.to_picture(start.astype(np.float64)),
-            second_pixels=view_j.to_picture(target.astype(np.float64)),
-            sd=o.sd / view_j.mean_scale,
-            effective_matches=o.effective_matches * min(view_i.resolved, view_j.resolved),
+            triangles=skin.triangles[kept],
+            barycentric=skin.barycentric[kept],
+            first_pixels=first.nodes[kept],
+            second_pixels=views[j].to_picture(target.astype(np.float64)),
+            sd=o.sd * texel_mm / min(o.texels_mm) / views[j].mean_scale,
+            effective_matches=o.effective_matches * min(views[i].resolved, views[j].resolved),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Cast:
-    """The mesh points that the pixels of a coarse grid over a view see; rows and columns count grid steps."""
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    triangles: NDArray[np.int64]
-    barycentric: Array
-    corners: NDArray[np.int64]
-    normals: Array
-    shape: tuple[int, int]
-    coarse_shape: tuple[int, int]
+def _box(mask: NDArray[np.uint8]) -> tuple[slice, slice] | None:
+    """The rows and columns that a mask covers."""
+    x, y, width, height = cv2.boundingRect(mask)
+    return (slice(y, y + height), slice(x, x + width)) if width and height else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """The coarse grid points that both views of a pair see, and the mask of working pixels between them."""
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    mask: NDArray[np.uint8]
-    stride: int
-    coarse_shape: tuple[int, int]
-
-    @classmethod
-    def over(cls, cast: _Cast, seen: NDArray[np.bool_], *, stride: int) -> _Grid:
-        rows, columns = cast.rows[seen], cast.columns[seen]
-        coarse = np.zeros(cast.coarse_shape, dtype=np.uint8)
-        coarse[rows, columns] = 1
-        mask = _enlarged(coarse, cast.shape, stride, cv2.INTER_NEAREST, 0.0)
-        return cls(rows, columns, np.asarray(mask, dtype=np.uint8), stride, cast.coarse_shape)
-
-    def spread(self, values: Array, *, outside: float = 0.0) -> NDArray[np.float32]:
-        """Values at the grid points, (N,) or (N, C), interpolated to every working pixel: (h, w) or (h, w,
-        C).
-        """
-        coarse = np.full((*self.coarse_shape, *values.shape[1:]), outside, dtype=np.float32)
-        coarse[self.rows, self.columns] = values
-        shape = (self.mask.shape[0], self.mask.shape[1])
-        return np.asarray(_enlarged(coarse, shape, self.stride, cv2.INTER_LINEAR, outside), dtype=np.float32)
-
-
-def _enlarged(
-    coarse: NDArray[Any], shape: tuple[int, int], stride: int, interpolation: int, outside: float
-) -> NDArray[Any]:
-    """Grid point k becomes working pixel k * stride, exactly; cv2.resize would shift by half a pixel."""
-    grid = np.array([[1.0 / stride, 0.0, 0.0], [0.0, 1.0 / stride, 0.0]])
-    flags = interpolation | cv2.WARP_INVERSE_MAP
-    size = (shape[1], shape[0])
-    border = (outside, outside, outside, outside)
-    return np.asarray(cv2.warpAffine(coarse, grid, size, flags=flags, borderValue=border))
-
-
-def working_camera(camera: PinholeCamera, view: FaceView, stride: int) -> PinholeCamera:
-    """The camera whose pixels are every ``stride``-th pixel of a view at working size."""
-    height, width = view.gray.shape
-    across, down = (scale / stride for scale in view.scale)
-    center = view.to_working(np.array([[camera.cx, camera.cy]]))[0] / stride
-    return PinholeCamera(
-        width=-(-width // stride),
-        height=-(-height // stride),
-        fx=camera.fx * across,
-        fy=camera.fy * down,
-        cx=float(center[0]),
-        cy=float(center[1]),
-        distortion=camera.distortion,
-    )
-
-
-def _facing(points: Array, normals: Array) -> Array:
-    length = np.linalg.norm(points, axis=1) * np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
-    return np.asarray(-np.einsum("nc,nc->n", normals, points) / length)
+def _at(mask: NDArray[Any], texels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether texels (N, 2) (x, y), also outside ones, lie on the mask."""
+    limit = np.array([mask.shape[1] - 1, mask.shape[0] - 1])
+    clipped = np.clip(texels, 0, limit)
+    return np.asarray((mask[clipped[:, 1], clipped[:, 0]] > 0) & (clipped == texels).all(axis=1))
 
 
 def _texture(pixels: NDArray[np.uint8]) -> Array:

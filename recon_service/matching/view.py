@@ -16,6 +16,8 @@ from recon_service.domain.images import Image
 SPREAD_FLOOR = 4.0
 SMALLEST_CUT = 32
 CONTRAST = 40.0
+MIDDLE = 128
+"""The local mean of an evened picture, and its value outside the mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +76,14 @@ class FaceView:
 
 
 def evened(gray: NDArray[np.float32], mask: NDArray[np.uint8], *, blur: float) -> NDArray[np.uint8]:
-    """(h, w) uint8: the picture inside the mask with its local mean moved to 128 and its local contrast
+    """(h, w) uint8: the picture inside the mask with its local mean moved to MIDDLE and its local contrast
     made even.
 
-    blur: standard deviation in pixels of the neighborhood. Only pixels of the mask count; 128 outside.
+    blur: standard deviation in pixels of the neighborhood. Only pixels of the mask count; MIDDLE outside.
     """
     inside = mask.astype(np.float32)
     mean_weight = cv2.GaussianBlur(inside, (0, 0), blur) + 1e-3
     detail = (gray - cv2.GaussianBlur(gray * inside, (0, 0), blur) / mean_weight) * inside
     spread_weight = cv2.GaussianBlur(inside, (0, 0), 1.33 * blur) + 1e-3
     spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 1.33 * blur) / spread_weight) + SPREAD_FLOOR
-    return np.asarray(np.clip(128 + CONTRAST * detail / spread, 0, 255), dtype=np.uint8)
+    return np.asarray(np.clip(MIDDLE + CONTRAST * detail / spread, 0, 255), dtype=np.uint8)

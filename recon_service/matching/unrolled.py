@@ -1,0 +1,140 @@
+"""The skin of the model unrolled: a flat grid of texels in which every picture of a face looks alike.
+
+Pictures are compared there and not in the frame of one of them: each is unrolled once per round however
+many pairs it is part of, all of the grid is skin, and no pixel needs a ray through a mesh that has changed
+since the last round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from recon_service.domain.arrays import Array
+from recon_service.domain.mesh import Mesh
+from recon_service.domain.morphable_model import MorphableModel
+from recon_service.geometry.raycast import cast
+
+AXIS_Z = -30.0
+"""Depth in mm of the vertical axis around which the face is unrolled, head frame: about the middle of the
+head, so that cheeks are as little stretched as the nose."""
+RADIUS = 85.0
+"""Radius in mm at which a texel is as wide as high."""
+REACH_DEGREES = 80.0
+OUTSIDE_MM = 400.0
+NODE_STEP = 2
+"""Geometry is computed at every second texel and interpolated between."""
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class UnrolledSkin:
+    """A grid over the model's skin: one column per angle about the head's axis, one row per height.
+
+    texel_mm: spacing of texels. node_shape: (h, w) of the nodes, every NODE_STEP-th texel. rows, columns:
+    (N,) the nodes that lie on skin. triangles (N,), barycentric (N, 3): where they lie on the model. mean,
+    identity, expression: (3N,), (3N, K), (3N, E) float32, their coordinates in mm as the coefficients move
+    them.
+    """
+
+    texel_mm: float
+    node_shape: tuple[int, int]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    triangles: NDArray[np.int64]
+    barycentric: Array
+    mean: Float32
+    identity: Float32
+    expression: Float32
+
+    @classmethod
+    def of(cls, model: MorphableModel, texel_mm: float) -> UnrolledSkin:
+        """Rays are shot from around the mean shape toward its axis; each node is the skin that one meets."""
+        mean, skin = model.vertices.mean, model.triangles[model.skin]
+        used = mean[np.unique(skin)]
+        angles = np.arctan2(used[:, 0], used[:, 2] - AXIS_Z)
+        reach = np.deg2rad(REACH_DEGREES)
+        angles = angles[np.abs(angles) < reach]
+        step = texel_mm * NODE_STEP
+        width = int(np.ceil(np.ptp(angles) * RADIUS / step)) + 1
+        height = int(np.ceil(np.ptp(used[:, 1]) / step)) + 1
+        angle = angles.min() + np.arange(width) * step / RADIUS
+        level = used[:, 1].max() - np.arange(height) * step
+        level, angle = (part.ravel() for part in np.meshgrid(level, angle, indexing="ij"))
+        outward = np.stack([np.sin(angle), np.zeros_like(angle), np.cos(angle)], axis=1)
+        axis = np.stack([np.zeros_like(level), level, np.full_like(level, AXIS_Z)], axis=1)
+        hit, barycentric, _, _ = cast(Mesh(mean, skin), -outward, origins=axis + OUTSIDE_MM * outward)
+        met = np.flatnonzero(hit >= 0)
+        rows, columns = np.divmod(met, width)
+        triangles = np.flatnonzero(model.skin)[hit[met]]
+        points = model.vertices.between(model.triangles[triangles], barycentric[met])
+        flat = 3 * len(met)
+        return cls(
+            texel_mm,
+            (height, width),
+            rows,
+            columns,
+            triangles,
+            barycentric[met],
+            points.mean.reshape(-1).astype(np.float32),
+            points.identity.reshape(flat, -1).astype(np.float32),
+            points.expression.reshape(flat, -1).astype(np.float32),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Texels (H, W)."""
+        height, width = self.node_shape
+        return (height - 1) * NODE_STEP + 1, (width - 1) * NODE_STEP + 1
+
+    @property
+    def texels(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the nodes, in texels."""
+        return self.rows * NODE_STEP, self.columns * NODE_STEP
+
+    def neutral(self, identity: Array) -> Float32:
+        """(3N,) coordinates of the nodes in mm, head frame."""
+        return np.asarray(self.mean + self.identity @ identity.astype(np.float32))
+
+    def posed(self, neutral: Float32, expression: Array) -> Array:
+        """(N, 3) mm, head frame, with an expression."""
+        return (neutral + self.expression @ expression.astype(np.float32)).reshape(-1, 3).astype(np.float64)
+
+    def normals(self, points: Array) -> Array:
+        """(N, 3) unit normals of points (N, 3) at the nodes, out of the face, by differences across the grid;
+        zero at its border.
+        """
+        grid = np.full((*self.node_shape, 3), np.nan)
+        grid[self.rows, self.columns] = points
+        down, right = np.full_like(grid, np.nan), np.full_like(grid, np.nan)
+        down[1:-1], right[:, 1:-1] = grid[2:] - grid[:-2], grid[:, 2:] - grid[:, :-2]
+        # Rows run down and columns to the subject's left: their product points out of the face, in the head
+        # frame and, as rotations keep the hand, in the camera's.
+        normals = np.cross(down, right)[self.rows, self.columns]
+        length = np.linalg.norm(normals, axis=1, keepdims=True)
+        return np.nan_to_num(normals / np.maximum(length, 1e-12))
+
+    def spread(self, values: Array, *, outside: float = 0.0) -> Float32:
+        """Values at the nodes, (N,) or (N, C), interpolated to every texel: (H, W) or (H, W, C)."""
+        coarse = np.full((*self.node_shape, *values.shape[1:]), outside, dtype=np.float32)
+        coarse[self.rows, self.columns] = values
+        return np.asarray(self._enlarged(coarse), dtype=np.float32)
+
+    def _enlarged(self, coarse: NDArray[Any]) -> NDArray[Any]:
+        """Node k becomes texel k * NODE_STEP, exactly; cv2.resize would shift by half a texel."""
+        grid = np.array([[1.0 / NODE_STEP, 0.0, 0.0], [0.0, 1.0 / NODE_STEP, 0.0]])
+        height, width = self.shape
+        return np.asarray(
+            cv2.warpAffine(
+                coarse,
+                grid,
+                (width, height),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        )
