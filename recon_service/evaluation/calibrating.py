@@ -4,7 +4,7 @@ origins that no dataset has, and how all of them do on people that they were not
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +33,7 @@ from recon_service.evaluation.split import MAX_FOLDS, SubjectSplit
 THRESHOLDS = tuple(np.arange(-2.0, 10.25, 0.5).tolist())
 """Log-likelihood ratios at which the error rates of every pair are kept."""
 
+PARTS_OF_MANY = 6
 Report = Callable[[str, int, int], None]
 
 
@@ -83,13 +84,15 @@ def learned_calibration(
     pairs: dict[PairKey, PairCalibration] = {}
     by_general: dict[PairKey, list[Material]] = defaultdict(list)
     total = len(materials)
+    seen = Counter(tuple(sorted(one.kinds)) for one in materials)
+    for kinds, times in seen.items():
+        if times > 1:
+            raise InvalidValue(
+                f"two datasets give {kinds[0]} against {kinds[1]}: name one of each camera and light"
+            )
     for number, one in enumerate(materials):
         report(f"learning {one.dataset}", number, total)
-        if one.kinds in pairs or one.kinds[::-1] in pairs:
-            raise InvalidValue(
-                f"two datasets give {one.kinds[0]} against {one.kinds[1]}: name one of each camera and light"
-            )
-        pair = learned_pair(one.first, one.second, one_kind=one.one_kind, folds=MAX_FOLDS)
+        pair = learned_pair(one.first, one.second, one_kind=one.one_kind, folds=parts_of(one))
         pairs[one.kinds] = PairCalibration(pair.score, pair.score_map, measured(one))
         by_general[one.general].append(one)
     for number, (kinds, parts) in enumerate(sorted(by_general.items())):
@@ -99,11 +102,16 @@ def learned_calibration(
     return Calibration(name, space, pairs, tuple(accepts), dict(score_maps or {}), dict(provenance or {}))
 
 
+def parts_of(one: Material) -> int:
+    """Few people are left out one by one, many in a few parts: with each part out, enough are left."""
+    return MAX_FOLDS if len(np.unique(one.first.person)) <= MAX_FOLDS else PARTS_OF_MANY
+
+
 def measured(one: Material, *, shrinkage: Shrinkage = DEFAULT) -> Measured:
     """The figures of a pair, everything learned on other people than those compared."""
     first, second = some_of_each(one.first), some_of_each(one.second)
     pairs = learning_pairs(first, second)
-    values = cross_validated(one, first, second, pairs, shrinkage=shrinkage)
+    values = cross_validated(one, first, second, pairs, folds=parts_of(one), shrinkage=shrinkage)
     names = sorted({*first.person.tolist(), *second.person.tolist()})
     number = {name: place for place, name in enumerate(names)}
     owners = [np.array([number[str(name)] for name in side.person]) for side in (first, second)]
@@ -159,7 +167,7 @@ def learned_general(parts: Sequence[Material]) -> PairCalibration:
     one_kind = parts[0].one_kind
     if len(parts) == 1:
         # Nothing is known of other cameras: half of what the only one says.
-        own = learned_pair(parts[0].first, parts[0].second, one_kind=one_kind, folds=MAX_FOLDS)
+        own = learned_pair(parts[0].first, parts[0].second, one_kind=one_kind, folds=parts_of(parts[0]))
         old = own.score_map
         return PairCalibration(own.score, ScoreMap(old.slope / 2, old.offset / 2, old.doubt, old.people))
     genuine, impostor, people = [], [], []

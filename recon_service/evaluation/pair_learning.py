@@ -74,7 +74,7 @@ def cross_fitted_map(
     some = some_of_each(first), some_of_each(second)
     people = sorted({*some[0].person.tolist(), *some[1].person.tolist()})
     pairs = learning_pairs(*some)
-    scores = _inner_split(people, folds).scored(
+    scores = inner_split(people, folds).scored(
         *some,
         pairs,
         learn=lambda a, b: learned_score(a, b, one_kind=one_kind, shrinkage=shrinkage),
@@ -144,7 +144,7 @@ def learning_pairs(first: Observed, second: Observed) -> Comparisons:
     return Comparisons(reference, probe)
 
 
-def _inner_split(people: Sequence[str], folds: int) -> SubjectSplit:
+def inner_split(people: Sequence[str], folds: int) -> SubjectSplit:
     """The fewest parts, from ``folds`` on, of which any two may be left out."""
     for count in range(min(folds, len(people)), len(people)):
         try:
