@@ -188,6 +188,7 @@ def _measured(
         detection_success=_mean([each.face is not None for each in row.seen.values()]),
         several_faces=_mean([each.faces > 1 for each in row.seen.values()]),
         ms_per_picture=_median([1000 * each.seconds for each in seen]),
+        cpu_ms_per_picture=_median([1000 * each.cpu_seconds for each in seen]),
         verification=verified,
         jitter_crop=_median([each.crop for each in trembling]),
         jitter_noise=_median([each.noise for each in trembling]),

@@ -23,6 +23,7 @@ COLUMNS = {
     "auc": "area under the ROC",
     "eer": "equal error rate",
     "ms_per_picture": "median, detection alone",
+    "cpu_ms_per_picture": "the same in time of the CPU, which other programs do not change",
     "peak_mib": "memory of its process at its peak",
     "own_mib": "of that, network and pictures",
     "gpu_mib": "memory on the GPU at its peak",
@@ -47,6 +48,7 @@ class DetectorResult:
     detection_success: float | None = None
     several_faces: float | None = None
     ms_per_picture: float | None = None
+    cpu_ms_per_picture: float | None = None
     peak_mib: float | None = None
     own_mib: float | None = None
     gpu_mib: float | None = None
