@@ -29,6 +29,10 @@ class LinearShape:
             moved = moved + self.expression.reshape(3 * count, -1) @ expression
         return np.asarray(self.mean + moved.reshape(count, 3))
 
+    def moved(self, points: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """Neutral points (N, 3) with an expression."""
+        return points + (self.expression.reshape(points.size, -1) @ expression).reshape(points.shape)
+
     def at(self, rows: np.ndarray) -> LinearShape:
         """Some of the points."""
         return LinearShape(self.mean[rows], self.identity[rows], self.expression[rows])

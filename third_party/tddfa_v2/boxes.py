@@ -7,7 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-MEAN_BGR = np.array([104.0, 117.0, 123.0], dtype=np.float32)
+MEAN_BGR = (104.0, 117.0, 123.0)
 MAX_HEIGHT, MAX_WIDTH = 720, 1080
 CENTER_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
 CANDIDATE_SCORE = 0.05
@@ -33,7 +33,8 @@ def network_input(bgr: np.ndarray) -> tuple[np.ndarray, float]:
     if scale != 1.0:
         size = (max(1, int(scale * width)), max(1, int(scale * height)))
         bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR)
-    return np.ascontiguousarray((bgr.astype(np.float32) - MEAN_BGR).transpose(2, 0, 1)), scale
+    planes = cv2.dnn.blobFromImage(bgr, 1.0, mean=MEAN_BGR)  # converts, subtracts and transposes in one pass
+    return np.asarray(planes[0]), scale
 
 
 @lru_cache(maxsize=32)

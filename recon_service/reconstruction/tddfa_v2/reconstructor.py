@@ -207,8 +207,9 @@ class TddfaV2:
         landmarks = in_picture(
             bases.landmarks.points(parameters.identity, parameters.expression), parameters, square
         )
-        posed = in_picture(bases.dense.points(parameters.identity, parameters.expression), parameters, square)
-        neutral = bases.dense.points(parameters.identity).astype(np.float64) * MICROMETERS
+        still = bases.dense.points(parameters.identity)
+        posed = in_picture(bases.dense.moved(still, parameters.expression), parameters, square)
+        neutral = still.astype(np.float64) * MICROMETERS
         return ReconstructedFace(
             backend=NAME,
             box=face.box,
