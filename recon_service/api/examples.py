@@ -64,8 +64,8 @@ TEMPLATES: Final[dict[str, Any]] = {
             "template_id": _TEMPLATE,
             "operation_id": _OPERATION,
             "model": "ict-facekit-light",
-            "source": "facemesh468",
-            "calibration": "provisional-1",
+            "source": "selfies-photometric/visible",
+            "calibration": "released-1@255fa0d2705c",
             "quality": 71.5,
             "created_at": "2026-03-04T10:00:00.470000Z",
             "links": {"mesh": _MESH},
@@ -87,12 +87,12 @@ RECEIPT: Final[dict[str, Any]] = {
 
 VERIFICATION: Final[dict[str, Any]] = {
     "decision": "MATCH",
-    "score": 9.8,
+    "score": 3.6,
     "reasons": [],
-    "reference_source": "facemesh468",
+    "reference_source": "selfies-photometric/visible",
     "probe_source": "realsense-d435",
-    "calibration": "provisional-1",
-    "policy": "provisional-1",
+    "calibration": "released-1@255fa0d2705c",
+    "policy": "pilot-1",
     "milliseconds": {"decode": 4.1, "detect": 2.4, "landmarks": 2.6, "fit_and_compare": 38.0, "total": 47.1},
 }
 

@@ -19,8 +19,8 @@ class KioskVisit:
     """1 to 10 depth frames of one camera, and either no picture or one aligned picture per frame.
 
     depth: PNG (16-bit gray) or NPY files. images: JPEG or PNG files, color, or gray of 8 or 16 bits
-    (infrared). camera: intrinsics of the depth maps. millimetres_per_unit: depth scale. camera_name: key
-    of the noise table.
+    (infrared). camera: intrinsics of the depth maps. millimetres_per_unit: depth scale. camera_name: by
+    which the calibration knows it.
     """
 
     depth: tuple[bytes, ...] = field(repr=False)

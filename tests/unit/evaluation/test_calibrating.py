@@ -10,12 +10,24 @@ from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.posterior import IdentityPosterior
-from recon_service.evaluation.calibrating import Material, learned_calibration, material, measured
+from recon_service.evaluation.calibrating import (
+    Material,
+    learned_calibration,
+    learned_general,
+    material,
+    measured,
+)
 from recon_service.evaluation.comparisons import Observed
-from recon_service.evaluation.pair_learning import cross_fitted_map, learned_score, learning_pairs
+from recon_service.evaluation.pair_learning import (
+    cross_fitted_map,
+    learned_pair,
+    learned_score,
+    learning_pairs,
+)
+from recon_service.evaluation.split import MAX_FOLDS
 
 K = 6
-PEOPLE, EACH = 9, 4
+PEOPLE, EACH = 8, 3
 DEPTH, PICTURES = "depth", "selfies-photometric"
 
 
@@ -86,9 +98,9 @@ def test_a_general_pair_is_more_careful_than_one_that_was_measured(learned: Cali
 
 
 def test_a_single_dataset_says_half_of_other_cameras() -> None:
-    one = learned_calibration(materials("first", "visible", 0), name="c", space="test/1")
-    known = one.of(EvidenceKind(DEPTH, "first", 1), EvidenceKind(DEPTH, "first", 1)).pair.score_map
-    other = one.of(EvidenceKind(DEPTH, "other", 1), EvidenceKind(DEPTH, "other", 1)).pair.score_map
+    depth, _ = materials("first", "visible", 0)
+    known = learned_pair(depth.first, depth.second, one_kind=True, folds=MAX_FOLDS).score_map
+    other = learned_general([depth]).score_map
     assert (other.slope, other.offset) == (known.slope / 2, known.offset / 2)
 
 
