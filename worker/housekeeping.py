@@ -1,21 +1,55 @@
 """``python -m worker.housekeeping``: relay and sweeper beside a worker, in a process of their own.
 
-Not in threads of the worker's parent: that one forks its pool, and a fork beside threads and open
-connections is asking for trouble. Ends with the process that started it, whose end of the standard input it
-watches.
+Not in threads of the worker's parent: that one forks its pool, and a fork beside open connections is asking
+for trouble. Ends with the process that started it, whose end of the standard input it watches.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import threading
+from typing import TYPE_CHECKING, Final
 
+from recon_service.application.errors import StorageUnavailable
 from recon_service.settings import Settings
 
+if TYPE_CHECKING:
+    from recon_service.bootstrap import OpenStores
 
-def start_beside() -> subprocess.Popen[bytes]:
-    """Start it for this process; closing ``stdin`` ends it."""
-    return subprocess.Popen([sys.executable, "-m", "worker.housekeeping"], stdin=subprocess.PIPE)
+RESTART_S: Final = 2.0
+SHUTDOWN_S: Final = 15.0
+
+
+class Beside:
+    """Keeps a housekeeping process running beside this one, and starts another when it dies."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, name="recon-housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let it end what it does."""
+        self._stopping.set()
+        process = self._process
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(SHUTDOWN_S)
+
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker.housekeeping"], stdin=subprocess.PIPE
+            )
+            self._process.wait()
+            self._stopping.wait(RESTART_S)
 
 
 def main() -> None:
@@ -34,7 +68,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, format=settings.log_format)
-    opened = open_stores(settings)
+    parent = threading.Thread(target=sys.stdin.buffer.read, name="recon-parent", daemon=True)
+    parent.start()
+    opened: OpenStores | None = None
+    while opened is None and parent.is_alive():
+        try:
+            opened = open_stores(settings)
+        except StorageUnavailable:
+            parent.join(RESTART_S)  # a database that restarts is no reason to die
+    if opened is None:
+        return
     housekeeper = Housekeeper(
         opened.stores,
         CeleryQueue(make_app(settings)),
@@ -43,7 +86,7 @@ def main() -> None:
         keep_dead=timedelta(hours=settings.dead_hours),
     )
     housekeeper.start()
-    sys.stdin.buffer.read()
+    parent.join()
     housekeeper.stop()
     opened.close()
 

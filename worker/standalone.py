@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-
 import structlog
 from celery import Celery
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
@@ -17,7 +14,7 @@ from recon_service.storage.master_key import Origin
 from recon_service.telemetry import configure_logging
 from worker.app import make_app
 from worker.children import ChildCompute
-from worker.housekeeping import start_beside
+from worker.housekeeping import Beside
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
 
@@ -34,7 +31,7 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
     app = make_app(settings, consumes=True)
     queue = CeleryQueue(app)
     opened: list[ChildCompute] = []
-    beside: list[subprocess.Popen[bytes]] = []
+    beside = Beside()
 
     def make_context() -> WorkerContext:
         stores = open_stores(settings)
@@ -50,16 +47,12 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
 
     @worker_ready.connect(weak=False)
     def begin(**_kwargs: object) -> None:
-        beside.append(start_beside())
+        beside.start()
         structlog.get_logger().info("worker ready")
 
     @worker_shutdown.connect(weak=False)
     def end(**_kwargs: object) -> None:
-        for process in beside:
-            if process.stdin is not None:
-                process.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(15)
+        beside.stop()
 
     def close_children(**_kwargs: object) -> None:
         for compute in opened:

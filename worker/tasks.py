@@ -32,8 +32,8 @@ def add_tasks(app: Celery, make_context: Callable[[], WorkerContext]) -> None:
     @app.task(name=ENROLL)
     def enroll(operation_id: str) -> None:
         log = structlog.get_logger().bind(operation_id=operation_id)
-        part = context()
         try:
+            part = context()
             operation = run_enrollment(
                 operation_id, on=part.stores, compute=part.compute, queue=part.queue, policy=part.policy
             )

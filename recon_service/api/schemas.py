@@ -89,6 +89,12 @@ class OperationBody(Body):
     links: dict[str, str]
 
 
+class OperationsBody(Body):
+    """Some operations."""
+
+    operations: list[OperationBody]
+
+
 class EnrollmentAccepted(Body):
     """The enrollment is on record and will be done, whatever happens to the service."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
+from recon_service.application.errors import PreconditionFailed
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports import Compute, Stores, Transaction
 from recon_service.application.records import DeletionReceipt, SealedTemplate, new_id
@@ -41,14 +42,29 @@ def template_mesh(subject_id: str, template_id: str, *, on: Stores, compute: Com
     return compute.mesh(load_template(subject_id, template_id, on=on))
 
 
-def delete_subject(subject_id: str, *, on: Stores) -> DeletionReceipt:
-    """Destroy the subject's key, rows and objects. Raises NotFound.
+def subject_version(subject_id: str, *, on: Stores) -> str:
+    """Changes whenever a template of the subject comes or goes, and with a deletion. Raises NotFound."""
+    check_subject_id(subject_id)
+    with on.database.snapshot() as tx:
+        return _version(subject_id, tx, on)
+
+
+def delete_subject(subject_id: str, *, on: Stores, if_version: str | None = None) -> DeletionReceipt:
+    """Destroy the subject's key, rows and objects. Raises NotFound; PreconditionFailed when the subject is
+    not at ``if_version`` any more.
 
     With the key's row gone, whatever a crash or a store that does not answer may leave of the objects is
     unreadable, and the sweeper removes it.
     """
     check_subject_id(subject_id)
     with on.database.transaction() as tx:
+        if if_version is not None:
+            tx.subjects.key(subject_id, lock=True)
+            if _version(subject_id, tx, on) != if_version:
+                raise PreconditionFailed(
+                    "the subject's templates have changed since they were looked at",
+                    next_step="List the templates again and decide again.",
+                )
         erasure = tx.subjects.erase(subject_id)
         if erasure is None:
             raise no_such_subject()
@@ -66,6 +82,14 @@ def delete_subject(subject_id: str, *, on: Stores) -> DeletionReceipt:
         tx.loose_objects.doom(erasure.object_keys, now=on.clock())
     delete_doomed(erasure.object_keys, on=on)
     return receipt
+
+
+def _version(subject_id: str, tx: Transaction, on: Stores) -> str:
+    key, version = tx.subjects.key(subject_id), tx.subjects.version(subject_id)
+    if key is None or version is None:
+        raise no_such_subject()
+    # With the key's id: a subject that was deleted and enrolled anew counts from one again.
+    return f"{on.vault.digest('subject', key.key_id.encode())[:16]}-{version}"
 
 
 def no_such_subject() -> NotFound:

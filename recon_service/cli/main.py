@@ -34,6 +34,8 @@ COMMANDS = (
     Command("backends", "recon_service.cli.backends", "List the reconstruction models that can run here."),
     Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys."),
     Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
+    Command("operations", "recon_service.cli.operations", "Look at the queue; retry enrollments given up."),
+    Command("doctor", "recon_service.cli.doctor", "Check settings, keys, database, objects and broker."),
     Command("weights", "recon_service.cli.weights", "List, pull, verify and build model files."),
     Command("evaluate", "recon_service.cli.evaluate", "Measure error rates on recorded or simulated people."),
     Command("bench", "recon_service.cli.bench", "Measure face detectors side by side."),

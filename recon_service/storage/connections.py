@@ -49,7 +49,8 @@ def check_broker_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "memory" or is_local(parts.hostname or ""):
         return
-    if parts.scheme != "rediss" or "CERT_NONE" in str(parse_qs(parts.query).get("ssl_cert_reqs", "")).upper():
+    checks = parse_qs(parts.query).get("ssl_cert_reqs", ["required"])
+    if parts.scheme != "rediss" or not all("required" in c.lower() for c in checks):
         raise InsecureConfiguration(
             "the broker is on another machine and its address asks for no verified encryption",
             next_step=f"Use rediss://…?ssl_cert_reqs=required in RECON_BROKER_URL, {OVERRIDE}.",

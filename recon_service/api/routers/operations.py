@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from recon_service.api.examples import OPERATION
 from recon_service.api.problems import documented
-from recon_service.api.schemas import OperationBody, operation_body
+from recon_service.api.schemas import OperationBody, OperationsBody, example, operation_body
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
-from recon_service.application.operations import get_operation
+from recon_service.application.operations import MAX_LISTED, get_operation, list_dead, retry_dead
 from recon_service.application.records import Operation, Scope
 from recon_service.domain.errors import NotFound
 
@@ -69,6 +69,35 @@ async def operation(
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+@router.get(
+    "/v1/operations",
+    summary="List enrollments that were given up",
+    dependencies=[Depends(Needs(Scope.OPS))],
+    responses={200: example({"operations": [OPERATION]}), **documented(401, 403, 422)},
+)
+def operations(
+    request: Request,
+    state: Annotated[Literal["dead"], Query(description="Given up after all attempts, for a fault of ours.")],
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 100,
+) -> OperationsBody:
+    """Newest first. While they are listed their selfies are kept, encrypted, for another try."""
+    found = list_dead(on=service_of(request).stores, limit=limit)
+    return OperationsBody(operations=[operation_body(o) for o in found])
+
+
+@router.post(
+    "/v1/operations/{operation_id}/retry",
+    status_code=202,
+    summary="Try an enrollment again that was given up",
+    dependencies=[Depends(Needs(Scope.OPS))],
+    responses={202: example(OPERATION), **documented(401, 403, 404, 409, 503)},
+)
+def retry(request: Request, operation_id: str) -> OperationBody:
+    """It waits again, with all its attempts. Only a dead operation can be tried again."""
+    service = service_of(request)
+    return operation_body(retry_dead(operation_id, on=service.stores, queue=service.queue))
 
 
 async def _events(current: Operation, service: Service, request: Request) -> AsyncIterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 
 from recon_service.api.examples import RECEIPT, TEMPLATES
@@ -20,7 +20,12 @@ from recon_service.api.schemas import (
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.application.records import Scope
-from recon_service.application.subjects import delete_subject, list_templates, template_mesh
+from recon_service.application.subjects import (
+    delete_subject,
+    list_templates,
+    subject_version,
+    template_mesh,
+)
 
 router = APIRouter(tags=["ops"])
 GLB = "model/gltf-binary"
@@ -30,11 +35,20 @@ GLB = "model/gltf-binary"
     "/v1/subjects/{subject_id}/templates",
     summary="List the templates of a subject",
     dependencies=[Depends(Needs(Scope.ENROLL, Scope.OPS))],
-    responses={200: example(TEMPLATES), **documented(401, 403, 404, 422)},
+    responses={
+        200: {
+            **example(TEMPLATES),
+            "headers": {"ETag": {"description": "For `If-Match`.", "schema": {"type": "string"}}},
+        },
+        **documented(401, 403, 404, 422),
+    },
 )
-def templates(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> TemplatesBody:
+def templates(request: Request, response: Response, subject_id: Annotated[str, SUBJECT_ID]) -> TemplatesBody:
     """Newest first; without anything of the face itself."""
-    found = list_templates(subject_id, on=service_of(request).stores)
+    stores = service_of(request).stores
+    # Read before the list: a template that comes in between makes the ETag too old, never too new.
+    response.headers["ETag"] = f'"{subject_version(subject_id, on=stores)}"'
+    found = list_templates(subject_id, on=stores)
     return TemplatesBody(subject_id=subject_id, templates=[template_body(t) for t in found])
 
 
@@ -64,8 +78,17 @@ def mesh(request: Request, subject_id: Annotated[str, SUBJECT_ID], template_id: 
     "/v1/subjects/{subject_id}",
     summary="Delete a subject",
     dependencies=[Depends(Needs(Scope.OPS))],
-    responses={200: example(RECEIPT), **documented(401, 403, 404, 422, 500)},
+    responses={200: example(RECEIPT), **documented(401, 403, 404, 412, 422, 500, 503)},
 )
-def delete(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> ReceiptBody:
+def delete(
+    request: Request,
+    subject_id: Annotated[str, SUBJECT_ID],
+    if_match: Annotated[
+        str | None,
+        Header(description="The ETag of the list of templates: deletes only if nothing changed since."),
+    ] = None,
+) -> ReceiptBody:
     """Destroy the subject's key, every row and every object, and answer with a receipt."""
-    return receipt_body(delete_subject(subject_id, on=service_of(request).stores), subject_id)
+    wanted = None if if_match in (None, "*") else if_match.strip().removeprefix("W/").strip('"')
+    receipt = delete_subject(subject_id, on=service_of(request).stores, if_version=wanted)
+    return receipt_body(receipt, subject_id)

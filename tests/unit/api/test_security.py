@@ -17,6 +17,8 @@ OPEN = {"/livez", "/readyz", "/problems/{code}"}
 NEEDED = {
     ("POST", "/v1/subjects/{subject_id}/enrollments"): {"enroll"},
     ("GET", "/v1/operations/{operation_id}"): {"enroll", "ops"},
+    ("GET", "/v1/operations"): {"ops"},
+    ("POST", "/v1/operations/{operation_id}/retry"): {"ops"},
     ("GET", "/v1/subjects/{subject_id}/templates"): {"enroll", "ops"},
     ("GET", "/v1/subjects/{subject_id}/templates/{template_id}/mesh.glb"): {"enroll", "ops"},
     ("DELETE", "/v1/subjects/{subject_id}"): {"ops"},

@@ -1,0 +1,135 @@
+"""`recon operations`: the queue, and enrollments that were given up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from recon_service.application.operations import list_dead, queue_states, retry_dead
+from recon_service.application.ports import Stores, utc_now
+from recon_service.application.records import Lane, Operation
+from recon_service.bootstrap import open_stores
+from recon_service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show how much waits and works, and for how long the first has been waiting.
+
+    For example:
+
+      recon operations status
+    """
+    with _stores() as stores:
+        lanes = queue_states(on=stores)
+        dead = len(list_dead(on=stores, limit=500))
+    now = utc_now()
+    rows: list[dict[str, object]] = [
+        {
+            "lane": lane.lane.value,
+            "waiting": lane.waiting,
+            "running": lane.running,
+            "unpublished": lane.unpublished,
+            "oldest_seconds": max(0.0, round((now - lane.oldest).total_seconds(), 1))
+            if lane.oldest
+            else None,
+        }
+        for lane in lanes
+    ]
+    if as_json:
+        typer.echo(json.dumps({"lanes": rows, "dead": dead}))
+        return
+    _print_table(rows)
+    typer.echo(f"given up: {dead}" + (" (see them with: recon operations dead)" if dead else ""))
+
+
+@app.command()
+def dead(
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List enrollments that were given up for a fault of ours, and why."""
+    with _stores() as stores:
+        found = list_dead(on=stores, limit=limit)
+    rows = [_fields(o) for o in found]
+    if as_json:
+        typer.echo(json.dumps(rows))
+    elif rows:
+        _print_table(rows)
+    else:
+        typer.echo("none")
+
+
+@app.command()
+def retry(
+    operation_ids: Annotated[
+        list[str] | None, typer.Argument(help="As `recon operations dead` shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
+) -> None:
+    """Let given-up enrollments wait again, with all their attempts.
+
+    For example:
+
+      recon operations retry op_5f0c3c1e8b1f4c0f9d9a4f5b7a6e1d2c
+
+      recon operations retry --all
+    """
+    with _stores() as stores:
+        chosen = [o.operation_id for o in list_dead(on=stores, limit=500)] if every else operation_ids or []
+        if not chosen and not every:
+            raise typer.BadParameter("name an operation, or use --all")
+        for operation_id in chosen:
+            retry_dead(operation_id, on=stores, queue=_Outbox())
+    typer.echo(f"{len(chosen)} waiting again", err=True)
+
+
+class _Outbox:
+    """See ``ports.JobQueue``: the row waits in the outbox, and the relay of a service or worker finds it."""
+
+    def ring(self) -> None:
+        """Nobody here to wake."""
+
+    def publish_enrollment(self, operation_id: str, lane: Lane) -> None:
+        """Not this command's part."""
+
+    def waiting(self) -> int | None:
+        """Unknown."""
+        return None
+
+
+@contextmanager
+def _stores() -> Iterator[Stores]:
+    opened = open_stores(Settings.from_environment())
+    try:
+        yield opened.stores
+    finally:
+        opened.close()
+
+
+def _fields(operation: Operation) -> dict[str, object]:
+    return {
+        "operation": operation.operation_id,
+        "given_up": operation.dead_at.isoformat(timespec="seconds") if operation.dead_at else "",
+        "attempts": operation.attempts,
+        "code": operation.problem.code if operation.problem else "",
+        "detail": operation.problem.detail if operation.problem else "",
+    }
+
+
+def _print_table(rows: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)

@@ -1,0 +1,85 @@
+"""`recon operations` and `recon doctor` on an embedded state folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.ports import utc_now
+from recon_service.application.records import OperationState, Problem
+from recon_service.bootstrap import open_stores
+from recon_service.cli.main import build_app
+from recon_service.settings import Settings, known_names
+from tests.unit.application.stores import ListQueue
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in known_names():
+        if "WEIGHTS" not in name:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RECON_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("RECON_MODEL", "builtin")
+    return tmp_path / "state"
+
+
+def recon(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(build_app(arguments), list(arguments))
+    return result.exit_code, result.output
+
+
+def dead_operation(state: Path) -> str:
+    opened = open_stores(Settings(state_dir=state))
+    wanted = EnrollmentRequest("ada", (b"x",), "c")
+    made = request_enrollment(wanted, on=opened.stores, queue=ListQueue()).operation.operation_id
+    with opened.stores.database.transaction() as tx:
+        claim = tx.operations.claim(made, token="t", now=utc_now(), stale_before=utc_now())
+        assert claim is not None
+        problem = Problem("fit-failed", "It did not converge.")
+        tx.operations.finish(claim, state=OperationState.FAILED, now=utc_now(), problem=problem, dead=True)
+    opened.close()
+    return made
+
+
+def test_dead_retry_and_status(state: Path) -> None:
+    assert recon("operations", "dead")[1].strip() == "none"
+    made = dead_operation(state)
+    (listed,) = json.loads(recon("operations", "dead", "--json")[1])
+    assert (listed["operation"], listed["code"], listed["attempts"]) == (made, "fit-failed", 1)
+    assert json.loads(recon("operations", "status", "--json")[1])["dead"] == 1
+    assert recon("operations", "retry")[0] == 2
+    assert recon("operations", "retry", made)[0] == 0
+    status = json.loads(recon("operations", "status", "--json")[1])
+    assert status["dead"] == 0
+    assert (status["lanes"][0]["waiting"], status["lanes"][0]["unpublished"]) == (1, 1)
+    assert recon("operations", "retry", "--all")[0] == 0
+    assert "interactive" in recon("operations", "status")[1]
+
+
+def test_doctor_says_what_works() -> None:
+    code, output = recon("doctor", "--json")
+    parts = {part["part"]: part["ok"] for part in json.loads(output)}
+    assert code == 0
+    assert parts == dict.fromkeys(
+        ("connections", "master key", "database", "objects", "broker", "models"), True
+    )
+
+
+def test_doctor_connects_to_nothing_in_the_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECON_BROKER_URL", "redis://:a-secret@redis.example/0")
+    code, output = recon("doctor")
+    assert code == 1
+    assert "RECON_ALLOW_INSECURE_CONNECTIONS" in output
+    assert "a-secret" not in output
+    assert "database" not in output
+
+
+def test_doctor_names_what_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECON_BROKER_URL", "redis://127.0.0.1:1/0")
+    code, output = recon("doctor")
+    assert code == 1
+    assert "storage-unavailable" in output
