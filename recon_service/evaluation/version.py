@@ -30,11 +30,14 @@ run; simulated people carry the version of their generator in their fingerprints
 """
 STATISTICS = (
     "bootstrap",
+    "calibrating",
     "calibration",
     "comparisons",
     "draws",
+    "gathering",
     "harness",
     "metrics",
+    "pair_learning",
     "rates",
     "result",
     "rows",

@@ -45,7 +45,10 @@ class Intrinsics(BaseModel):
     )
     millimetres_per_unit: float = Field(1.0, allow_inf_nan=False, description="Depth scale; 1000 for meters.")
     camera: str = Field(
-        "generic", max_length=64, pattern=r"^[A-Za-z0-9._-]+$", description="Name by which the calibration knows the camera."
+        "generic",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Name by which the calibration knows the camera.",
     )
 
     def pinhole(self) -> PinholeCamera:
