@@ -83,7 +83,8 @@ def _photograph(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     height, width = pixels.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height * 0.35), rng.uniform(-15, 15), rng.uniform(0.45, 0.9))
     turn[:, 2] += rng.uniform(-0.06, 0.06, 2) * width
-    moved = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    # Not mirrored at the edges: that would be more faces.
+    moved = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
     gain, gamma = rng.uniform(0.7, 1.2), rng.uniform(0.75, 1.4)
     lit = np.clip(255 * gain * (moved / 255.0) ** gamma, 0, 255).astype(np.uint8)
     soft = cv2.GaussianBlur(lit, (0, 0), rng.uniform(0.4, 1.4))
