@@ -66,12 +66,16 @@ class TddfaV2:
         self._load_correspondence = correspondence
 
     @classmethod
-    def load(cls, files: ModelFiles, options: BackendOptions) -> TddfaV2:
-        """Raises WeightsUnavailable or BackendUnavailable, each with the next step."""
+    def load(
+        cls, files: ModelFiles, options: BackendOptions, *, regressor: str = model_files.REGRESSOR
+    ) -> TddfaV2:
+        """regressor: or ``model_files.WIDE_REGRESSOR``, of the user's own. Raises WeightsUnavailable or
+        BackendUnavailable, each with the next step.
+        """
         model_files.check(files)
         networks = OnnxNetworks(
             model_files.load_network(files, model_files.DETECTOR),
-            model_files.load_network(files, model_files.REGRESSOR),
+            model_files.load_network(files, regressor),
             options.session,
         )
 
