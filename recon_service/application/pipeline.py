@@ -10,6 +10,7 @@ from typing import Protocol
 
 from recon_service.appearance.embedder import FaceEmbedder
 from recon_service.application.ports import FaceReconstructor
+from recon_service.comparison.appearance import AppearanceMaps, load_appearance_maps
 from recon_service.comparison.calibration import Calibration
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
@@ -57,4 +58,5 @@ class FacePipeline:
     reconstructors: Callable[[str], FaceReconstructor] | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)
     quality_limits: QualityLimits = field(default_factory=QualityLimits)
+    appearance_maps: AppearanceMaps = field(default_factory=load_appearance_maps)
     presentation_limits: PresentationLimits | None = field(default_factory=PresentationLimits)

@@ -11,6 +11,7 @@ from functools import reduce
 from recon_service.application.appearances import appearance_of
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.presentations import expected_landmarks, presentation
+from recon_service.comparison.appearance import compare_appearance, with_appearance
 from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.policy import Policy, decide
@@ -65,6 +66,8 @@ def verify(
         calibration=pipeline.calibration,
         template_calibration=reference.calibration,
     )
+    seen = compare_appearance(reference.appearance, probe.appearance, pipeline.appearance_maps)
+    score = with_appearance(score, seen)
     decided = decide(score, policy=policy, faults=probe.faults, frames=len(probe.fits))
     return replace(decided, presentation=probe.presentation)
 

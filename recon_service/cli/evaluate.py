@@ -169,6 +169,7 @@ def _run(
                 plan,
                 partial(pipeline_of, model),
                 model_name=pipeline.model.name,
+                embedder=f"{pipeline.embedder.name}@{pipeline.embedder.version}" if pipeline.embedder else "",
                 calibration=pipeline.calibration,
                 cache=ObservationCache.opened(cache or default_cache_folder()),
                 report=progress,

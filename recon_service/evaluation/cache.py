@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from recon_service.domain.appearance import Appearance, Light
+from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.evaluation.observing import Observation
@@ -57,8 +59,14 @@ class ObservationCache:
                 posterior = None
                 if "mean" in file:
                     posterior = IdentityPosterior(facts["space"], file["mean"], file["covariance"])
+                seen = facts.get("appearance")
                 return Observation(
-                    posterior, facts["source"], facts["used"], tuple(facts["faults"]), facts["seconds"]
+                    posterior,
+                    facts["source"],
+                    facts["used"],
+                    tuple(facts["faults"]),
+                    facts["seconds"],
+                    None if seen is None else _appearance(seen, file["appearance"]),
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, InvalidValue):
             return None
@@ -75,6 +83,9 @@ class ObservationCache:
         if observation.posterior is not None:
             facts["space"] = observation.posterior.space
             arrays = {"mean": observation.posterior.mean, "covariance": observation.posterior.covariance}
+        if (seen := observation.appearance) is not None:
+            facts["appearance"] = [seen.embedder, seen.version, seen.light.value, seen.count]
+            arrays["appearance"] = seen.mean
         arrays["facts"] = np.array(json.dumps(facts))
         path = self._path(key)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -85,6 +96,11 @@ class ObservationCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"
+
+
+def _appearance(facts: list[Any], mean: Array) -> Appearance:
+    embedder, version, light, count = facts
+    return Appearance(embedder, version, Light(light), mean, count)
 
 
 def content_key(*parts: str) -> str:

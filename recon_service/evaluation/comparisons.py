@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.domain.appearance import Appearance
 from recon_service.domain.arrays import Array
+from recon_service.domain.errors import InvalidValue
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.evaluation.draws import Drawn
 
@@ -22,6 +24,8 @@ class Observed:
 
     person: (n,) str. kind: (n,) str, the ``EvidenceKind`` of each. mean: (n, K) posterior means. covariance:
     (n, K, K). groups: (n,) what the other side of a comparison must not share, a frozenset each.
+    appearance: (n, D) means of unit vectors, NaN where there is none. looks: network, version and light of
+    each, "" where there is none.
     """
 
     person: NDArray[np.str_]
@@ -29,6 +33,8 @@ class Observed:
     mean: Array
     covariance: Array
     groups: NDArray[np.object_]
+    appearance: Array | None = None
+    looks: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -37,6 +43,7 @@ class Observed:
         posteriors: Sequence[IdentityPosterior],
         kinds: Sequence[EvidenceKind],
         groups: Sequence[frozenset[str]] | None = None,
+        appearances: Sequence[Appearance | None] = (),
     ) -> Observed:
         apart = np.empty(len(people), dtype=np.object_)
         apart[:] = list(groups) if groups is not None else [frozenset()] * len(people)
@@ -46,6 +53,7 @@ class Observed:
             np.stack([posterior.mean for posterior in posteriors]),
             np.stack([posterior.covariance for posterior in posteriors]),
             apart,
+            *_stacked(appearances),
         )
 
     def __len__(self) -> int:
@@ -54,12 +62,20 @@ class Observed:
     def take(self, rows: Indices | NDArray[np.bool_]) -> Observed:
         """Some of them."""
         return Observed(
-            self.person[rows], self.kind[rows], self.mean[rows], self.covariance[rows], self.groups[rows]
+            self.person[rows],
+            self.kind[rows],
+            self.mean[rows],
+            self.covariance[rows],
+            self.groups[rows],
+            None if self.appearance is None else self.appearance[rows],
+            tuple(np.array(self.looks, dtype=np.str_)[rows].tolist()) if self.looks else (),
         )
 
     @staticmethod
     def joined(first: Observed, second: Observed) -> Observed:
-        """Both, each observation once."""
+        """Both, each observation once, without their appearances: what is learned from both sides together is
+        the shape alone.
+        """
         if first is second:
             return first
         again = (second.mean[:, None, :4] == first.mean[None, :, :4]).all(axis=2).any(axis=1)
@@ -71,6 +87,17 @@ class Observed:
             np.concatenate([first.covariance, rest.covariance]),
             np.concatenate([first.groups, rest.groups]),
         )
+
+
+def _stacked(appearances: Sequence[Appearance | None]) -> tuple[Array | None, tuple[str, ...]]:
+    known = [one for one in appearances if one is not None]
+    if not known:
+        return None, ()
+    if len({one.network for one in known}) > 1:
+        raise InvalidValue("observations of one side carry appearances of different networks")
+    nothing = np.full(len(known[0].mean), np.nan)
+    looks = ("" if a is None else f"{a.embedder}/{a.version}/{a.light.value}" for a in appearances)
+    return np.stack([nothing if a is None else a.mean for a in appearances]), tuple(looks)
 
 
 @dataclass(frozen=True, slots=True)

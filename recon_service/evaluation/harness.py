@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from recon_service.comparison.appearance import load_appearance_maps
 from recon_service.comparison.calibration import Calibration
 from recon_service.domain.arrays import Array
+from recon_service.evaluation.appearance_scores import appearance_scores
 from recon_service.evaluation.cache import ObservationCache
 from recon_service.evaluation.comparisons import Comparisons, Observed, comparisons
 from recon_service.evaluation.dataset import Dataset
@@ -46,13 +48,15 @@ def evaluate(
     build: PipelineFactory,
     *,
     model_name: str,
+    embedder: str = "",
     calibration: Calibration,
     cache: ObservationCache,
     report: Report = lambda what, done, total: None,
 ) -> EvaluationResult:
     """Measure every row of the plan. The same samples, code and seed give the same result.
 
-    build: the pipeline, in each process; model_name: of its canonical model. Observations go to and come
+    build: the pipeline, in each process; model_name: of its canonical model; embedder: its network for
+    appearance. Observations go to and come
     from the cache; scores are always computed.
     """
     everything = [drawn(row, dataset.subjects, draws=plan.draws, seed=plan.seed) for row in plan.rows]
@@ -62,6 +66,7 @@ def evaluate(
         dataset,
         build,
         model_name=model_name,
+        embedder=embedder,
         cache=cache,
         jobs=plan.jobs,
         progress=lambda done, total: report("observing", done, total),
@@ -117,13 +122,12 @@ def measured(
     references = observed_side(usable.references, observations)
     probes = references if usable.same else observed_side(usable.probes, observations)
     sides = Sides(references, probes, pairs, calibration, one.row.reference == one.row.probe)
+    found = list(scores(sides, cross_validate=cross_validate))
+    found += appearance_scores(sides, tuple(found), load_appearance_maps(), cross_validate=cross_validate)
     return replace(
         empty,
         people_pairs=people_pairs(first, second),
-        scores=tuple(
-            _score(scored, usable, pairs, first, second, names)
-            for scored in scores(sides, cross_validate=cross_validate)
-        ),
+        scores=tuple(_score(scored, usable, pairs, first, second, names) for scored in found),
     )
 
 
@@ -148,6 +152,7 @@ def observed_side(side: Sequence[Sample], observations: Mapping[Sample, Observat
         [o.posterior for o in seen if o.posterior is not None],
         [evidence_kind(sample, o) for sample, o in zip(side, seen, strict=True)],
         [sample.groups for sample in side],
+        [o.appearance for o in seen],
     )
 
 

@@ -12,6 +12,7 @@ from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.verify import observe
 from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
+from recon_service.domain.appearance import Appearance
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.evaluation.dataset import Medium, Subject
 from recon_service.evaluation.draws import Sample
@@ -22,7 +23,7 @@ from recon_service.evaluation.rows import KINDS
 class Observation:
     """posterior: None for a failure to enroll or to acquire. source: what observed it, as a template or a
     probe names it. used: of the sample's items, how many the application accepted. faults: codes of what
-    spoke against items or the fit. seconds: that it took.
+    spoke against items or the fit. seconds: that it took. appearance: where a network for it was at hand.
     """
 
     posterior: IdentityPosterior | None
@@ -30,6 +31,7 @@ class Observation:
     used: int
     faults: tuple[str, ...] = ()
     seconds: float = 0.0
+    appearance: Appearance | None = None
 
 
 def observed(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
@@ -50,7 +52,9 @@ def enrolled(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observ
         elif selfie.quality is not None and not selfie.accepted:
             faults += [measure.name for measure in selfie.quality.reasons] or ["no-face"]
     posterior = result.fit.posterior if result.fit is not None else None
-    return Observation(posterior, result.source or GENERIC, len(result.accepted), tuple(faults), seconds)
+    return Observation(
+        posterior, result.source or GENERIC, len(result.accepted), tuple(faults), seconds, result.appearance
+    )
 
 
 def enrolled_by_landmarks(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
@@ -76,7 +80,12 @@ def _visited(sample: Sample, subject: Subject, pipeline: FacePipeline, *, with_i
     probe = observe(frames, pipeline)
     seconds = time.perf_counter() - start
     return Observation(
-        probe.posterior, probe.source, len(probe.fits), tuple(code for code, _ in probe.faults), seconds
+        probe.posterior,
+        probe.source,
+        len(probe.fits),
+        tuple(code for code, _ in probe.faults),
+        seconds,
+        probe.appearance,
     )
 
 

@@ -56,6 +56,7 @@ def observe_all(
     build: PipelineFactory,
     *,
     model_name: str,
+    embedder: str = "",
     cache: ObservationCache,
     jobs: int,
     progress: Progress = lambda done, total: None,
@@ -69,7 +70,7 @@ def observe_all(
 
     def key(sample: Sample) -> str:
         parts = [code_version(), model_name, sample.kind, repr(dataset.quality_limits)]
-        parts.append(repr(dataset.image_limits))
+        parts += [repr(dataset.image_limits), embedder]
         for item in sample.items:
             name = (sample.subject, item.medium, item.label)
             if name not in fingerprints:
