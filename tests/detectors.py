@@ -18,12 +18,15 @@ from recon_service.application.detectors import detector_registry
 from recon_service.detection.detector import Device, FaceDetector
 from recon_service.detection.registry import DetectorRegistry
 from recon_service.domain.landmark_schemes import FIVE, SCHEMES
-from recon_service.weights import WeightStore
+from recon_service.weights import WeightStore, locate
 from recon_service.weights.convert.originals import convert
 from recon_service.weights.derived import locate_derived
 from recon_service.weights.errors import ALLOW_NONCOMMERCIAL
 
 SIDE, BINS = 256, 512
+PULLED = ("face-detection-short-range", "face-landmark")
+"""Files of the default set: the tests of their detectors need no mirror."""
+WITHOUT_MIRROR = ("mediapipe", "mediapipe_simple", "rtmpose")
 
 
 @functools.cache
@@ -37,8 +40,9 @@ def weight_store() -> WeightStore:
             ALLOW_NONCOMMERCIAL: "1",
         }
     )
-    for part in ("pnet", "rnet", "onet"):
-        convert(store, f"mtcnn-{part}")
+    if store.mirror is not None:
+        for part in ("pnet", "rnet", "onet"):
+            convert(store, f"mtcnn-{part}")
     network = folder / "small_rtmpose.onnx"
     network.write_bytes(rtmpose_of_a_mean_face())
     convert(store, "rtmpose-face", source=network, unverified=True)
@@ -49,9 +53,13 @@ def weight_store() -> WeightStore:
 def registry() -> DetectorRegistry:
     store = weight_store()
     derived = {file.name for file in store.manifest.derived}
-    return detector_registry(
-        lambda name: locate_derived(store, name) if name in derived else store.locate(name)
-    )
+
+    def found(name: str) -> Path:
+        if name in derived:
+            return locate_derived(store, name)
+        return locate(name) if name in PULLED else store.locate(name)
+
+    return detector_registry(found)
 
 
 @functools.cache

@@ -5,7 +5,6 @@ here.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from recon_service.detection.detector import Device, FaceDetector
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.domain.landmark_schemes import LEFT_MOUTH, MOUTH, NOSE, RIGHT_MOUTH, SCHEMES
-from tests.detectors import detector
+from tests.detectors import WITHOUT_MIRROR, detector
 from tests.images import PORTRAITS, mirrored, placed, portrait, resized
 
 REQUIRED = frozenset(
@@ -36,7 +35,9 @@ NOT_FROM_THE_PICTURE = ("rtmpose",)
 
 
 @pytest.fixture(params=sorted(detector_kinds()))
-def subject(request: pytest.FixtureRequest, weights_mirror: Path) -> FaceDetector:
+def subject(request: pytest.FixtureRequest) -> FaceDetector:
+    if request.param not in WITHOUT_MIRROR:
+        request.getfixturevalue("weights_mirror")
     return detector(request.param)
 
 
