@@ -5,7 +5,8 @@
 The noise of the mesh is learned on every second person (a table for the backend's noise.toml), and the fits
 are tried on the others. Prints the error of the fitted neutral face (root mean square over the surface points
 of the model after the best similarity) and how often a person's own truth is nearer than another's (AUC,
-cosine of centered coefficients). Needs the dense canonical model and the backend's files; six seconds per person.
+cosine of centered coefficients). Needs the dense canonical model and the
+backend's files; six seconds a person.
 """
 
 from __future__ import annotations

@@ -129,7 +129,8 @@ def _bent(
         for _ in range(ROUNDS_EACH):
             found, good = _partners(vertices, model.triangles, surface, border)
             pull = sparse.diags(good.astype(float))
-            system = splu((pull + tied + stiffness * stiffness_matrix).tocsc())
+            matrix = (pull + tied + stiffness * stiffness_matrix).tocsc()
+            system = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
             wanted = np.zeros_like(vertices)
             wanted[good] = found.points[good] - start[good]
             np.add.at(wanted, landmarks, LANDMARK_WEIGHT * (goals - start[landmarks]))
