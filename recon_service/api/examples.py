@@ -88,12 +88,30 @@ RECEIPT: Final[dict[str, Any]] = {
 VERIFICATION: Final[dict[str, Any]] = {
     "decision": "MATCH",
     "score": 3.6,
+    "evidence": {"shape": 2.9, "appearance": 0.7},
+    "presentation": {"bona_fide": 0.98},
     "reasons": [],
     "reference_source": "selfies-photometric/visible",
     "probe_source": "realsense-d435",
     "calibration": "released-1@255fa0d2705c",
     "policy": "pilot-1",
     "milliseconds": {"decode": 4.1, "detect": 2.4, "landmarks": 2.6, "fit_and_compare": 38.0, "total": 47.1},
+}
+
+ATTACK: Final[dict[str, Any]] = {
+    **VERIFICATION,
+    "decision": "PRESENTATION_ATTACK",
+    "score": None,
+    "evidence": {},
+    "presentation": {"bona_fide": 0.01},
+    "reasons": [
+        {
+            "code": "presentation-screen",
+            "hint": "Put away screens and glass, and stand before the camera yourself.",
+        }
+    ],
+    "reference_source": None,
+    "probe_source": None,
 }
 
 QUALITY: Final[dict[str, Any]] = {"accepted": True, "selfies": [_SELFIE]}

@@ -16,6 +16,7 @@ from recon_service.application.records import (
     SelfieReport,
 )
 from recon_service.application.visits import VerificationOutcome
+from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import Decision
 
 
@@ -146,11 +147,27 @@ class ReasonBody(Body):
     hint: str
 
 
+class PresentationBody(Body):
+    """Whether a living face was before the camera. What was measured is not told: it would teach
+    attackers.
+    """
+
+    bona_fide: float | None = Field(
+        ge=0,
+        le=1,
+        description="Margin from 0 (artefact) to 1 (face), 0.5 at the limit; null: not measured.",
+    )
+
+
 class VerificationBody(Body):
     """The decision about a kiosk's visit."""
 
     decision: Decision
     score: float | None = Field(description="Natural log-likelihood ratio: one person against two.")
+    evidence: dict[str, float] = Field(
+        description="What each kind of evidence (shape, appearance) adds to the score."
+    )
+    presentation: PresentationBody
     reasons: list[ReasonBody]
     reference_source: str | None
     probe_source: str | None
@@ -279,6 +296,11 @@ def receipt_body(receipt: DeletionReceipt, subject_id: str) -> ReceiptBody:
     )
 
 
+def _presentation_body(found: PresentationResult | None) -> PresentationBody:
+    share = found.bona_fide if found is not None else None
+    return PresentationBody(bona_fide=round(share, 2) if share is not None else None)
+
+
 def verification_body(outcome: VerificationOutcome) -> VerificationBody:
     """On the wire."""
     result = outcome.result
@@ -286,6 +308,8 @@ def verification_body(outcome: VerificationOutcome) -> VerificationBody:
     return VerificationBody(
         decision=result.decision,
         score=round(score.llr, 4) if score else None,
+        evidence={kind: round(llr, 4) for kind, llr in score.parts} if score else {},
+        presentation=_presentation_body(result.presentation),
         reasons=[ReasonBody(code=code, hint=hint) for code, hint in result.reasons],
         reference_source=score.reference_source if score else None,
         probe_source=score.probe_source if score else None,
@@ -308,3 +332,8 @@ def mesh_path(subject_id: str, template_id: str) -> str:
 def example(body: dict[str, Any]) -> dict[str, Any]:
     """The content of an OpenAPI response with one example."""
     return {"content": {"application/json": {"example": body}}}
+
+
+def examples(**bodies: dict[str, Any]) -> dict[str, Any]:
+    """The content of an OpenAPI response with several examples, by name."""
+    return {"content": {"application/json": {"examples": {k: {"value": v} for k, v in bodies.items()}}}}

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from recon_service.application.pipeline import FacePipeline
 from recon_service.assembly import ModelChoice, build_pipeline, use_one_thread
+from recon_service.cli.evaluate_attacks import attacks_command
 from recon_service.evaluation.cache import ObservationCache, default_cache_folder
 from recon_service.evaluation.dataset import Dataset
 from recon_service.evaluation.datasets.folder import folder
@@ -38,6 +39,7 @@ ORIGIN = {
 }
 
 app = typer.Typer(no_args_is_help=True)
+app.command("attacks")(attacks_command)
 
 Root = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the recordings.")]
 Rows = Annotated[

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recon_service.api.examples import INTRINSICS, VERIFICATION
+from recon_service.api.examples import ATTACK, INTRINSICS, VERIFICATION
 from recon_service.api.problems import documented
 from recon_service.api.routers.enrollments import SUBJECT_ID
-from recon_service.api.schemas import VerificationBody, example, verification_body
+from recon_service.api.schemas import VerificationBody, examples, verification_body
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import FormLimits, read_form
@@ -95,12 +95,14 @@ _BODY: dict[str, Any] = {
     dependencies=[Depends(Needs(Scope.VERIFY))],
     openapi_extra={"requestBody": _BODY},
     responses={
-        200: example(VERIFICATION),
+        200: examples(match=VERIFICATION, presentation_attack=ATTACK),
         **documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503),
     },
 )
 async def verify(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> VerificationBody:
-    """Answers with a decision and keeps nothing. `NO_MATCH` and `INCONCLUSIVE` are results, not errors."""
+    """Answers with a decision and keeps nothing. `NO_MATCH`, `INCONCLUSIVE` and `PRESENTATION_ATTACK` are
+    results, not errors.
+    """
     service = service_of(request)
     check_subject_id(subject_id)
     form = await read_form(request, _limits(service))

@@ -97,6 +97,7 @@ EXAMPLES = {
     "TEMPLATES": schemas.TemplatesBody,
     "RECEIPT": schemas.ReceiptBody,
     "VERIFICATION": schemas.VerificationBody,
+    "ATTACK": schemas.VerificationBody,
     "QUALITY": schemas.QualityBody,
 }
 
