@@ -66,11 +66,9 @@ def _bars(
     colors = [DEVICE_COLORS.get(row.device, INK) for row, _ in shown]
     errors = [sd(row) or 0.0 for row, _ in shown]
     axes.barh(at, heights, 0.62, color=colors, xerr=errors if any(errors) else None, ecolor=INK)
-    for place, (_, number) in zip(at, shown, strict=True):
-        text = "–" if number is None else format(number, form)
-        axes.annotate(
-            text, (0.0 if number is None else number, place), (5, 0), textcoords="offset points", va="center"
-        )
+    for place, (_, number), error in zip(at, shown, errors, strict=True):
+        text, end = ("–", 0.0) if number is None else (format(number, form), number + error)
+        axes.annotate(text, (end, place), (5, 0), textcoords="offset points", va="center")
     axes.set_yticks(at, [_label(row) for row, _ in shown])
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.15)
@@ -94,9 +92,13 @@ def _roc(rows: Sequence[DetectorResult], axes: Any) -> None:
         if of is None or row.device != "cpu":
             continue
         fmr, fnmr = rates_by_threshold(of.scores[of.genuine], of.scores[~of.genuine])
-        axes.plot(100 * fmr, 100 * (1 - fnmr), lw=1.4, label=f"{_label(row)}, AUC {of.auc:.4f}")
-    axes.plot([0, 100], [0, 100], color=FAINT, lw=1, ls="--")
-    axes.set(xlabel="false match rate, %", ylabel="true match rate, %", xlim=(-1, 101), ylim=(-1, 101))
+        # No impostor above the threshold: drawn where half of one would be.
+        rate = 100 * np.maximum(fmr, 0.5 / (~of.genuine).sum())
+        axes.plot(rate, 100 * (1 - fnmr), lw=1.4, label=f"{_label(row)}, AUC {of.auc:.4f}")
+    chance = np.geomspace(0.01, 100)
+    axes.plot(chance, chance, color=FAINT, lw=1, ls="--")
+    axes.set_xscale("log")
+    axes.set(xlabel="false match rate, % (logarithmic)", ylabel="true match rate, %", ylim=(0, 101))
     axes.legend(loc="lower right", fontsize=8)
 
 
