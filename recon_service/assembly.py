@@ -18,6 +18,7 @@ from recon_service.comparison.calibration_file import load_calibration
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.matching import SurfaceMatcher
+from recon_service.presentation_attack.minifasnet import MiniFasNet
 from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
 from recon_service.weights import WeightsMissing, WeightsNotAllowed, bundled_directory, locate
 
@@ -27,6 +28,8 @@ LANDMARK_PASSES = 2
 from 6.7 to 5.5 % (`recon evaluate kinect2`)."""
 
 
+PICTURE_NETWORKS = {"minifasnet-v2": 2.7, "minifasnet-v1se": 4.0}
+"""Name, and how much of the picture it looks at, in sides of the face's box."""
 APPEARANCE_AUTO = "auto"
 APPEARANCE_OFF = "off"
 APPEARANCE_DEFAULT = "edgeface-xs"
@@ -72,6 +75,11 @@ def load_model(choice: ModelChoice = ModelChoice.AUTO) -> MorphableModel:
             if choice is ModelChoice.DENSE:
                 raise
     return load_builtin(bundled_directory() / BUILTIN)
+
+
+def load_picture_networks() -> tuple[MiniFasNet, ...]:
+    """The two networks that look for artefacts in color pictures. Raises WeightsUnavailable, InvalidValue."""
+    return tuple(MiniFasNet.read(locate(name), scale=scale) for name, scale in PICTURE_NETWORKS.items())
 
 
 def load_appearance(choice: str = APPEARANCE_AUTO) -> FaceEmbedder | None:

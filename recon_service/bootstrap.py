@@ -126,6 +126,7 @@ def build_pipeline(settings: Settings) -> FacePipeline:
         pipeline,
         image_limits=ImageLimits(max_bytes=settings.max_selfie_bytes),
         reconstructors=Backends(),
+        picture_networks=assembly.load_picture_networks() if settings.picture_check else (),
     )
 
 

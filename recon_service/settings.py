@@ -101,6 +101,10 @@ class Settings(BaseSettings):
         description="Network for appearance: auto (EdgeFace xs where it is there and allowed), off, "
         "edgeface-xs, edgeface-xxs, or the path of an ONNX file.",
     )
+    picture_check: bool = Field(
+        False,
+        description="Networks (MiniFASNet) look for prints and screens in the kiosk's color pictures too.",
+    )
     compute_processes: int = Field(
         1, ge=0, le=64, description="Processes for verification; 0: a thread of the service."
     )

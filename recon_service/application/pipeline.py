@@ -19,6 +19,7 @@ from recon_service.domain.morphable_model import MorphableModel
 from recon_service.imaging.limits import ImageLimits
 from recon_service.matching import SurfaceMatcher
 from recon_service.presentation_attack.limits import PresentationLimits
+from recon_service.presentation_attack.minifasnet import MiniFasNet
 from recon_service.quality.limits import QualityLimits
 
 
@@ -43,9 +44,9 @@ class FacePipeline:
     """The parts of the two sentences. Thread-safe: every part is immutable or locks inside.
 
     matcher: matches skin between the selfies of an enrollment; None: landmarks alone. embedder: gives the
-    appearance of pictures; None: shape alone. presentation_limits: of the check for artefacts;
-    None: no check. reconstructors: gives a backend by name, loaded when first asked for; raises
-    WeightsUnavailable or BackendUnavailable.
+    appearance of pictures; None: shape alone. presentation_limits: of the check for artefacts; None: no
+    check; picture_networks look at its color pictures too. reconstructors: gives a backend by name, loaded
+    when first asked for; raises WeightsUnavailable or BackendUnavailable.
     """
 
     detector: FaceDetector
@@ -60,3 +61,4 @@ class FacePipeline:
     quality_limits: QualityLimits = field(default_factory=QualityLimits)
     appearance_maps: AppearanceMaps = field(default_factory=load_appearance_maps)
     presentation_limits: PresentationLimits | None = field(default_factory=PresentationLimits)
+    picture_networks: tuple[MiniFasNet, ...] = ()

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from recon_service.application.appearances import light_of
 from recon_service.application.pipeline import FacePipeline
 from recon_service.depth.cleaning import clean_depth
+from recon_service.domain.appearance import Light
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import InvalidValue
@@ -15,6 +17,7 @@ from recon_service.domain.faces import FaceLandmarks
 from recon_service.domain.pose import HeadPose
 from recon_service.domain.presentation import PresentationResult
 from recon_service.presentation_attack import FaceSurface, assess, face_surface
+from recon_service.presentation_attack.minifasnet import bona_fide_share
 
 
 def presentation(
@@ -36,7 +39,20 @@ def presentation(
             )
         except InvalidValue:
             continue
-    return assess(faces, limits=pipeline.presentation_limits)
+    return assess(faces, picture=_of_pictures(seen, pipeline), limits=pipeline.presentation_limits)
+
+
+def _of_pictures(seen: Sequence[tuple[DepthFrame, FaceLandmarks]], pipeline: FacePipeline) -> float | None:
+    """Median over the color pictures: the networks know no infrared."""
+    shares = []
+    for frame, landmarks in seen:
+        image = frame.image
+        if not pipeline.picture_networks or image is None or light_of(image) is not Light.VISIBLE:
+            continue
+        (left, top), (right, bottom) = landmarks.points.min(axis=0), landmarks.points.max(axis=0)
+        box = float(left), float(top), float(right), float(bottom)
+        shares.append(bona_fide_share(image, box, pipeline.picture_networks))
+    return float(np.median(shares)) if shares else None
 
 
 def expected_landmarks(pose: HeadPose, camera: PinholeCamera, pipeline: FacePipeline) -> FaceLandmarks | None:

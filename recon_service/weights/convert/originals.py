@@ -109,6 +109,10 @@ DECLARED: Final[Mapping[str, DeclaredConversion]] = {
         "tddfa-v2-triangles-original", lambda content: npz_bytes(triangles(content))
     ),
     **{
+        name: DeclaredConversion(f"{name}-original", lambda content: safetensors_bytes(network(content)))
+        for name in ("minifasnet-v2", "minifasnet-v1se")
+    },
+    **{
         f"mtcnn-{part}": DeclaredConversion(
             f"mtcnn-{part}-original", lambda content: safetensors_bytes(mtcnn_network(content))
         )

@@ -1,0 +1,1 @@
+"""MiniFASNet: presentation attacks seen in a picture. See PROVENANCE.md."""
