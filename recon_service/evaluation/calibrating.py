@@ -170,9 +170,12 @@ def learned_general(parts: Sequence[Material]) -> PairCalibration:
         own = learned_pair(parts[0].first, parts[0].second, one_kind=one_kind, folds=parts_of(parts[0]))
         old = own.score_map
         return PairCalibration(own.score, ScoreMap(old.slope / 2, old.offset / 2, old.doubt, old.people))
+    # How far cameras are apart is known from all of them: the map has to be that of the final model.
+    offsets = _offsets(models, one_kind=one_kind)
     genuine, impostor, people = [], [], []
     for left_out, part in enumerate(parts):
-        model = _averaged([m for place, m in enumerate(models) if place != left_out], one_kind=one_kind)
+        others = [m for place, m in enumerate(models) if place != left_out]
+        model = _averaged(others, offsets)
         first, second = some_of_each(part.first), some_of_each(part.second)
         pairs = learning_pairs(first, second)
         values = model.of_pairs(first.mean, second.mean, pairs.reference, pairs.probe)
@@ -181,25 +184,28 @@ def learned_general(parts: Sequence[Material]) -> PairCalibration:
         impostor.append(values[~same])
         people.append(len(np.unique(first.person)))
     return PairCalibration(
-        _averaged(models, one_kind=one_kind),
+        _averaged(models, offsets),
         learned_map(_equal_parts(genuine), _equal_parts(impostor), people=min(people)),
     )
 
 
-def _averaged(models: Sequence[PairScore], *, one_kind: bool) -> PairScore:
+def _offsets(models: Sequence[PairScore], *, one_kind: bool) -> Array:
+    """(K, K) covariance of the datasets' centers about their mean: noise to whoever does not know which."""
+    found = np.zeros_like(models[0].within)
+    sides = (0,) if one_kind else (0, 1)
+    for side in sides:
+        centers = np.stack([m.centers[side] for m in models])
+        moved = centers - centers.mean(axis=0)
+        found += moved.T @ moved / ((len(models) - 1) * len(sides))
+    return found
+
+
+def _averaged(models: Sequence[PairScore], offsets: Array) -> PairScore:
     centers = [np.mean([m.centers[side] for m in models], axis=0) for side in (0, 1)]
-    offsets = np.zeros_like(models[0].within)
-    for m in models:
-        sides = (0,) if one_kind else (0, 1)
-        for side in sides:
-            moved = m.centers[side] - centers[side]
-            offsets += np.outer(moved, moved) / (len(models) * len(sides))
+    gains = [np.mean([m.gains[side] for m in models], axis=0) for side in (0, 1)]
     return PairScore(
         (centers[0], centers[1]),
-        (
-            np.mean([m.gains[0] for m in models], axis=0),
-            np.mean([m.gains[1] for m in models], axis=0),
-        ),
+        (gains[0], gains[1]),
         np.mean([m.within for m in models], axis=0) + offsets,
         np.mean([m.between for m in models], axis=0),
     )

@@ -13,6 +13,13 @@ from recon_service.domain.errors import InvalidValue
 
 MAX_SLOPE = 100.0
 """Perfectly separated scores would want an infinite one."""
+MAX_DOUBT = 0.5
+MAX_OFFSET = 2.0
+"""A score of zero, where the model itself sees no evidence, is worth no more than this. Where people are far
+apart, scores between the farthest genuine and the nearest impostor one were never seen, and a map would be
+free to call all of them genuine: people more alike than those it was learned from would match.
+"""
+MOST_SCORES = 4000
 
 
 def min_cllr(genuine: Array, impostor: Array) -> float:
@@ -68,9 +75,50 @@ class AffineCalibration:
 def learned_map(genuine: Array, impostor: Array, *, people: int) -> ScoreMap:
     """The score map of a kind of evidence, from scores of its genuine and impostor comparisons.
 
-    Logistic regression at equal prior odds gives slope and offset. The doubt is one in as many pairs of
-    people as were seen: what the most alike of them would look like was seen once at most.
+    Slope, offset and doubt of least Cllr at equal prior odds: logistic regression with outliers. Without the
+    doubt, one genuine score far below all others would flatten the slope for everybody. The doubt is at
+    least one in as many pairs of people as were seen: what the most alike of them would look like was seen
+    once at most.
     """
-    affine = AffineCalibration.learned(genuine, impostor)
-    doubt = 1.0 / max(2.0, people * (people - 1) / 2)
-    return ScoreMap(affine.slope, affine.offset, doubt, people)
+    start = AffineCalibration.learned(genuine, impostor)
+    least = 1.0 / max(2.0, people * (people - 1) / 2)
+    sides = [_thinned(side) for side in (genuine, impostor)]
+    unit = float(np.std(np.concatenate(sides))) or 1.0
+
+    def cost(x: Array) -> tuple[float, Array]:
+        doubt, value, slopes = float(np.exp(x[2])), 0.0, np.zeros(3)
+        for scores, sign in zip(sides, (1.0, -1.0), strict=True):
+            z = np.clip(x[0] * scores / unit + x[1], -500.0, 500.0)
+            # For both signs of z by e^-|z|, which does not overflow.
+            t = np.exp(-np.abs(z))
+            bent = np.sign(z) * (np.log1p(doubt * t) - np.log(doubt + t))
+            by_z = t / (doubt + t) - doubt * t / (1 + doubt * t)
+            by_doubt = np.sign(z) * (t / (1 + doubt * t) - 1 / (doubt + t)) * doubt
+            value += float(np.logaddexp(0, -sign * bent).mean())
+            outer = -sign / (1 + np.exp(sign * bent)) / len(scores)
+            inner = outer * by_z
+            slopes += np.array([inner @ scores / unit, inner.sum(), outer @ by_doubt])
+        return value, slopes
+
+    best = min(
+        (
+            minimize(
+                cost,
+                np.array([slope * unit, min(offset, MAX_OFFSET), np.log(least)]),
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(0, MAX_SLOPE), (None, MAX_OFFSET), (np.log(least), np.log(MAX_DOUBT))],
+            )
+            # What is least may lie in more than one place: from the plain regression, and from a steep one.
+            for slope, offset in ((start.slope, start.offset), (3.0 / unit, 0.0))
+        ),
+        key=lambda found: float(found.fun),
+    )
+    return ScoreMap(float(best.x[0]) / unit, float(best.x[1]), float(np.exp(best.x[2])), people)
+
+
+def _thinned(scores: Array) -> Array:
+    """At most ``MOST_SCORES``, spread over the quantiles, both ends among them."""
+    if len(scores) <= MOST_SCORES:
+        return scores
+    return np.sort(scores)[np.linspace(0, len(scores) - 1, MOST_SCORES).astype(np.int64)]
