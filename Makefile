@@ -1,7 +1,7 @@
 # `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup torch demo test lint format bench lock clean
+.PHONY: help setup torch demo test chaos lint format bench lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -31,6 +31,12 @@ torch: setup ## add torch, which only tests need (RECON_TORCH=no: leave it out)
 test: setup torch ## run the whole test suite
 	$(BIN)/recon weights pull --set default
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+chaos: setup ## kill everything at random moments for minutes, then audit every promise
+	$(BIN)/recon weights pull --set default
+	@for stack in $(CHAOS_STACKS); do $(BIN)/python -m tests.chaos.run --stack $$stack $(CHAOS_ARGS) || exit 1; done
+
+CHAOS_STACKS ?= production
 
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

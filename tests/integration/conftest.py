@@ -1,4 +1,4 @@
-"""One service for all tests that only ask it something."""
+"""One service per stack for all tests that only ask it something."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import httpx
 import pytest
 
 from tests.integration.running import Server
+from tests.stacks import STACKS, make_stack
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("service") / "state").start()
-    try:
-        yield running
-    finally:
-        running.stop()
+@pytest.fixture(scope="module", params=STACKS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with make_stack(request.param, request) as stack:
+        running = Server(tmp_path_factory.mktemp("service") / "state", stack.environment()).start()
+        try:
+            yield running
+        finally:
+            running.stop()
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ import functools
 import io
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,13 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
+import sqlalchemy as sa
 from PIL import Image as PillowImage
 
+from recon_service.application.ports import ObjectStore
+from recon_service.bootstrap import open_objects
+from recon_service.settings import Settings
+from recon_service.storage.database import open_engine
 from tests.servers.processes import ends_with_parent, free_port
 
 ENDED = ("succeeded", "rejected", "failed")
@@ -47,6 +54,8 @@ class Server:
     state: Path
     settings: dict[str, str] = field(default_factory=dict)
     workers: int = 1
+    largest_file: int | None = None
+    """Files may not grow beyond so many bytes, as on a full disk."""
     crew: list[Worker] = field(init=False, default_factory=list)
     log: Path = field(init=False)
     port: int = field(init=False, default=0)
@@ -78,10 +87,15 @@ class Server:
                 stdout=log,
                 stderr=log,
                 env=self.environment(),
+                preexec_fn=self._limit_files,
             )
         self._wait(ready)
         found = re.findall(r"RECON_API_KEY=(\S+)", self.log.read_text())
         self.key = found[0] if found else self.key
+
+    def _limit_files(self) -> None:
+        if self.largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
 
     def _wait(self, ready: bool) -> None:
         deadline = time.monotonic() + START_LIMIT_S
@@ -123,6 +137,25 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    def resolved(self) -> Settings:
+        """Its settings, for looking at what it stores from outside."""
+        values = {k.removeprefix("RECON_").lower(): v for k, v in self.settings.items()}
+        return Settings.model_validate({**values, "state_dir": self.state})
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[sa.Connection]:
+        """A transaction on its database."""
+        engine = open_engine(self.resolved().resolved_database_url)
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    def objects(self) -> ObjectStore:
+        """Its object store."""
+        return open_objects(self.resolved())
 
     def command(self, *arguments: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
         """Run `recon …` with this service's settings."""
@@ -183,6 +216,16 @@ class Worker:
             return [parent, *parent.children(recursive=True)]
         except psutil.NoSuchProcess:
             return []
+
+
+def eventually(condition: Callable[[], bool], *, limit_s: float = 10.0) -> bool:
+    """Whether it comes true: objects go after the commit that says so."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def selfies(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
