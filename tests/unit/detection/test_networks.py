@@ -82,6 +82,24 @@ def test_cuda_falls_back_to_the_cpu_where_there_is_none(tmp_path: Path) -> None:
     assert columns.shape == rows.shape == (2, 106, 512)
 
 
+def test_a_cuda_session_that_fails_falls_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that promises CUDA on a machine without its libraries."""
+    import onnxruntime
+
+    real = onnxruntime.InferenceSession
+
+    def session(network: object, options: object, providers: list[str]) -> object:
+        if "CUDAExecutionProvider" in providers:
+            raise RuntimeError("libcudnn is missing")
+        return real(network, options, providers=providers)
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    network = OnnxNetwork(rtmpose_of_the_brightest_lines(), Device.AUTO)
+    assert network.device is Device.CPU
+    assert len(network.run(np.zeros((1, 3, 256, 256), np.float32))) == 2
+
+
 def test_another_network_is_refused(weights_mirror: Path) -> None:
     with pytest.raises(NetworkUnusable):
         RetinaFace(weight_store().locate("yolov5-face"))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+import recon_service.detection
 from recon_service.application.detectors import detector_kinds
 from recon_service.detection.detector import DetectorKind, Device, FaceDetector
 from recon_service.detection.registry import (
@@ -89,6 +91,22 @@ def test_what_is_missing_is_told_with_what_mends_it() -> None:
         assert mend in str(found[name].fault)
         with pytest.raises(fault):
             registry.build(name)
+
+
+def test_a_detector_is_found_by_its_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "newcomer.py").write_text(
+        "from recon_service.detection.detector import DetectorKind\n"
+        "DETECTOR = DetectorKind(name='newcomer', title='', scheme='none', build=lambda *given: None)\n"
+    )
+    monkeypatch.setattr(
+        recon_service.detection, "__path__", [*recon_service.detection.__path__, str(tmp_path)]
+    )
+    own_kinds.cache_clear()
+    try:
+        assert own_kinds()["newcomer"].scheme == "none"
+    finally:
+        own_kinds.cache_clear()
+        sys.modules.pop("recon_service.detection.newcomer", None)
 
 
 def test_the_base_is_built_and_handed_over() -> None:
