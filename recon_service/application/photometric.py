@@ -32,7 +32,7 @@ class PhotometricOptions:
     """
 
     steps: int = 2
-    landmark_information: float = 0.05
+    landmark_information: float = 0.02
     expression_sd: float = 0.6
 
 
@@ -56,9 +56,10 @@ def refined(
     resolved = min(view.resolved for view in views)
     information = min(1.0, o.landmark_information / resolved**2)
     quiet = [_with_quiet_landmarks(capture, information) for capture in captures]
-    pairs = pairs_to_match([capture.pose.angles()[:2] for capture in fit.captures])
+    turns = [capture.pose.angles()[:2] for capture in fit.captures]
     for round_ in range(matcher.rounds):
-        matches = matcher.matches(views, fit, pairs, round_=round_)
+        last = round_ == matcher.rounds - 1
+        matches = matcher.matches(views, fit, pairs_to_match(turns, neighbors=last), round_=round_)
         if not matches:
             return None
         fit = fit_identity(
@@ -70,6 +71,7 @@ def refined(
             start=fit,
             iterations=o.steps,
             expression_sd=o.expression_sd,
+            provisional=not last,
         )
     return fit
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array, finite, shaped
+from recon_service.domain.arrays import Array, crossed, finite, shaped
 from recon_service.domain.errors import InvalidValue
 
 
@@ -31,7 +31,7 @@ class Mesh:
         meets the vertex.
         """
         corners = self.vertices[self.triangles]
-        faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        faces = crossed(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         corner = self.triangles.T.reshape(-1)
         count = len(self.vertices)
         sums = [np.bincount(corner, np.tile(faces[:, axis], 3), minlength=count) for axis in range(3)]

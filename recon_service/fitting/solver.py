@@ -48,13 +48,15 @@ def fit_identity(
     start: Fit | None = None,
     iterations: int | None = None,
     expression_sd: float = 1.0,
+    provisional: bool = False,
 ) -> Fit:
     """The identity posterior of the one person on all captures.
 
     matches: surface matches between pairs of the captures. surfaces: reconstructed neutral faces of the
     person; with them there need be no capture. start: an earlier fit of the same captures to go
     on from. iterations: Gauss-Newton steps at most (default: enough to arrive). expression_sd: standard
-    deviation of the prior on expression coefficients.
+    deviation of the prior on expression coefficients. provisional: the fit is only a start for the next
+    one: its covariance and residuals are those of the last linearization, one step before the returned state.
 
     Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal
     length. The result does not depend on the order of the captures. Raises InvalidValue without captures or
@@ -75,15 +77,15 @@ def fit_identity(
     with_depth = any(isinstance(term, DepthSurfaceTerm) for term in terms)
     held = HELD_ITERATIONS if with_depth and start is None else 0
     for iteration in range(iterations or (MAX_ITERATIONS if with_depth else LANDMARK_ITERATIONS)):
-        equations, _ = _linearize(terms, state, layout, iteration, expression_sd)
+        equations, reports = _linearize(terms, state, layout, iteration, expression_sd)
         identity_free = iteration >= held
         step = equations.step(identity_free=identity_free)
         state = state.moved(step, layout)
         if identity_free and iteration > 5 and np.abs(step[layout.identity]).max() < CONVERGED_STEP:
             break
-    # Linearized once more where the fit arrived: the covariance and the residuals belong to the returned
-    # state.
-    equations, reports = _linearize(terms, state, layout, MAX_ITERATIONS, expression_sd)
+    if not provisional:
+        # Linearized once more where the fit arrived: covariance and residuals belong to the returned state.
+        equations, reports = _linearize(terms, state, layout, MAX_ITERATIONS, expression_sd)
     posterior = IdentityPosterior(model.space, state.identity, equations.identity_covariance())
     return Fit(posterior, _capture_fits(captures, terms, reports, state, layout))
 

@@ -9,7 +9,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import AnyArray, Array, finite, shaped
+from recon_service.domain.arrays import AnyArray, Array, crossed, finite, shaped
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.mesh import Mesh
@@ -102,7 +102,7 @@ def cast(
     barycentric, distance, cosine = np.zeros((len(rays), 3)), np.zeros(len(rays)), np.zeros(len(rays))
     corners = mesh.vertices[mesh.triangles[triangle[seen]]]
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    normal = np.cross(first, second)
+    normal = crossed(first, second)
     along = np.einsum("nc,nc->n", normal, rays[seen])
     # Embree never reports a triangle exactly edge-on; the guard is for triangles that single precision saw
     # and double does not.
@@ -111,8 +111,8 @@ def cast(
     points = starts[seen] + lengths[:, None] * rays[seen]
     inside = points - corners[:, 0]
     area = np.maximum(np.einsum("nc,nc->n", normal, normal), 1e-300)
-    b1 = np.einsum("nc,nc->n", np.cross(inside, second), normal) / area
-    b2 = np.einsum("nc,nc->n", np.cross(first, inside), normal) / area
+    b1 = np.einsum("nc,nc->n", crossed(inside, second), normal) / area
+    b2 = np.einsum("nc,nc->n", crossed(first, inside), normal) / area
     barycentric[seen] = np.stack([1 - b1 - b2, b1, b2], axis=1)
     distance[seen] = lengths
     cosine[seen] = np.abs(along) / (np.sqrt(area) * np.linalg.norm(rays[seen], axis=1))

@@ -52,8 +52,8 @@ class MatchOptions:
     texture_share: float = 0.15
     samples: int = 400
     min_matches: int = 50
-    sd: float = 1.0
-    effective_matches: float = 250.0
+    sd: float = 0.5
+    effective_matches: float = 60.0
 
 
 class SurfaceMatcher:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array
+from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.geometry.raycast import cast
@@ -115,7 +115,7 @@ class UnrolledSkin:
         down[1:-1], right[:, 1:-1] = grid[2:] - grid[:-2], grid[:, 2:] - grid[:, :-2]
         # Rows run down and columns to the subject's left: their product points out of the face, in the head
         # frame and, as rotations keep the hand, in the camera's.
-        normals = np.cross(down, right)[self.rows, self.columns]
+        normals = crossed(down, right)[self.rows, self.columns]
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         return np.nan_to_num(normals / np.maximum(length, 1e-12))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array
+from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.depth_sampling import depth_at
 from recon_service.domain.evidence import Capture, DepthSurfaceEvidence
 from recon_service.domain.morphable_model import LinearPoints, MorphableModel
@@ -86,7 +86,7 @@ class DepthSurfaceTerm:
         share = min(1.0, self._evidence.effective_points / len(self._points))
         root = np.sqrt(weight * share) / sd
         jacobian = np.concatenate(
-            [self._shape_jacobian[used], np.cross(turned[used], normals[used]), normals[used]], axis=1
+            [self._shape_jacobian[used], crossed(turned[used], normals[used]), normals[used]], axis=1
         )
         jacobian *= root[:, None]
         whitened = residual * root

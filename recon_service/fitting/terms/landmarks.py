@@ -15,7 +15,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array
+from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import LinearPoints
@@ -92,7 +92,7 @@ class LandmarkTerm:
         parts = [
             rotated @ self._points.identity,
             rotated @ self._points.expression,
-            np.cross(turned[:, None, :], projection),
+            crossed(turned[:, None, :], projection),
             projection,
         ]
         if self._layout.focal_of[i] is not None:

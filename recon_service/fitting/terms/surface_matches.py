@@ -27,7 +27,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array
+from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.evidence import Capture, SurfaceMatches
 from recon_service.domain.morphable_model import LinearPoints, MorphableModel
@@ -106,10 +106,10 @@ class SurfaceMatchTerm:
         parts = [
             (head_i + head_j) @ points.identity,
             head_i @ points.expression,
-            np.cross(turned_i[:, None, :], slid) - np.cross(slide[:, None, :], from_i),
+            crossed(turned_i[:, None, :], slid) - crossed(slide[:, None, :], from_i),
             slid,
             head_j @ points.expression,
-            np.cross(carried[:, None, :], projection),
+            crossed(carried[:, None, :], projection),
             projection,
         ]
         if self._layout.focal_of[i] is not None:
@@ -129,7 +129,7 @@ class SurfaceMatchTerm:
     def _normals(self, state: State) -> Array:
         """Unit normals (N, 3) of the matched triangles in the head frame, expression of view i."""
         corners = self._corners.positions(state.identity, state.expressions[self._i]).reshape(-1, 3, 3)
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normal = crossed(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12))
 
     def _column_indices(self) -> NDArray[np.int64]:
