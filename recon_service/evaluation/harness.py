@@ -85,7 +85,7 @@ def evaluate(
         model=model_name,
         calibration=calibration.identity,
         cross_validated=plan.cross_validate,
-        notes=dataset.notes,
+        notes=(*dataset.notes, *_learned_from(calibration)),
         rows=tuple(rows),
     )
 
@@ -129,6 +129,15 @@ def measured(
         people_pairs=people_pairs(first, second),
         scores=tuple(_score(scored, usable, pairs, first, second, names) for scored in found),
     )
+
+
+def _learned_from(calibration: Calibration) -> tuple[str, ...]:
+    """What a reader has to know of the released scores."""
+    named = calibration.provenance.get("learned_from")
+    if not isinstance(named, list) or not named:
+        return ()
+    learned = ", ".join(str(one) for one in named)
+    return (f"The released calibration was learned on {learned}: on the same people its scores flatter.",)
 
 
 def fared(side: Sequence[Sample], observations: Mapping[Sample, Observation]) -> SideResult:
