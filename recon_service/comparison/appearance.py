@@ -1,8 +1,7 @@
 """The comparison of two appearances: a calibrated log-likelihood ratio of one person against two.
 
-The maps are learned for a network and a pair of lights (`recon evaluate`, docs/appearance.md). Where a pair
-of lights was not measured, its map is a guess that says so: its ratio is shrunk and bounded so that it can
-tip a close decision and never make one.
+The maps are learned for a network and a pair of lights (docs/appearance.md). Where a pair of lights was not
+measured, its map is a guess that says so, bounded and counted only against a match.
 """
 
 from __future__ import annotations
@@ -65,15 +64,14 @@ def compare_appearance(
 
 
 def with_appearance(shape: ComparisonScore, seen: AppearanceRatio | None) -> ComparisonScore:
-    """The sum of both kinds of evidence, with its parts; the shape alone where there is no other."""
+    """The sum of both kinds of evidence, with its parts; the shape alone where there is no other.
+
+    A ratio that is assumed counts only against: a guess may cost a match, and never makes one.
+    """
     if seen is None:
         return replace(shape, parts=((SHAPE, shape.llr),))
-    return replace(
-        shape,
-        llr=shape.llr + seen.llr,
-        general=shape.general or seen.assumed,
-        parts=((SHAPE, shape.llr), (APPEARANCE, seen.llr)),
-    )
+    ratio = min(seen.llr, 0.0) if seen.assumed else seen.llr
+    return replace(shape, llr=shape.llr + ratio, parts=((SHAPE, shape.llr), (APPEARANCE, ratio)))
 
 
 @cache

@@ -54,7 +54,10 @@ class Row:
 
     @classmethod
     def parse(cls, name: str) -> Row:
-        """``image5-depth3`` and the like. Raises InvalidValue."""
+        """``image5-depth3`` and the like; ``fused5-1`` stands for ``image5-depth1``, where shape and
+        appearance are fused if a network for appearance is at hand. Raises InvalidValue.
+        """
+        name = re.sub(r"^fused(\d+)-(\d+)$", r"image\1-depth\2", name)
         sides = re.fullmatch(r"([a-z]+)(\d+)-([a-z]+)(\d+)", name)
         if sides is None:
             raise InvalidValue(

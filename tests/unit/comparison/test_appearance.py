@@ -67,9 +67,13 @@ def test_the_fused_score_is_the_sum_of_its_parts() -> None:
     fused = with_appearance(SHAPE, compare_appearance(seen(), seen(0.9), MAPS))
     assert [kind for kind, _ in fused.parts] == ["shape", "appearance"]
     assert fused.llr == pytest.approx(sum(llr for _, llr in fused.parts))
-    assert not fused.general
-    assert with_appearance(SHAPE, compare_appearance(seen(), seen(light=Light.VISIBLE), MAPS)).general
     assert with_appearance(SHAPE, None) == replace(SHAPE, parts=(("shape", 1.5),))
+
+
+@pytest.mark.parametrize("cosine", np.linspace(-1, 1, 9))
+def test_a_guess_may_cost_a_match_and_never_makes_one(cosine: float) -> None:
+    guess = compare_appearance(seen(), seen(float(cosine), Light.VISIBLE), MAPS)
+    assert with_appearance(SHAPE, guess).llr <= SHAPE.llr
 
 
 @pytest.mark.parametrize("content", ["", "name = 1", 'name = "x"\n[[map]]\nembedder = "a"', "]"])
