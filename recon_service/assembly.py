@@ -14,7 +14,7 @@ from recon_service.appearance.embedder import FaceEmbedder
 from recon_service.appearance.network import load_embedder
 from recon_service.application.pipeline import FacePipeline
 from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
-from recon_service.comparison.calibration_file import load_calibration
+from recon_service.comparison.calibration_file import load_calibration, released_for
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.matching import SurfaceMatcher
@@ -58,7 +58,7 @@ def build_pipeline(
         landmarker=FaceMeshLandmarker(locate("face-landmark"), passes=LANDMARK_PASSES),
         model=model,
         landmark_model=load_landmark_model(bundled_directory() / BUILTIN, model),
-        calibration=load_calibration(),
+        calibration=load_calibration(released_for(model.name)),
         matcher=SurfaceMatcher(model),
         embedder=load_appearance(appearance),
     )

@@ -65,7 +65,7 @@ TEMPLATES: Final[dict[str, Any]] = {
             "operation_id": _OPERATION,
             "model": "ict-facekit-light",
             "source": "selfies-photometric/visible",
-            "calibration": "released-1@39e6f78ab78b",
+            "calibration": "released-1@0123456789ab",
             "quality": 71.5,
             "created_at": "2026-03-04T10:00:00.470000Z",
             "links": {"mesh": _MESH},
@@ -93,7 +93,7 @@ VERIFICATION: Final[dict[str, Any]] = {
     "reasons": [],
     "reference_source": "selfies-photometric/visible",
     "probe_source": "realsense-d435",
-    "calibration": "released-1@39e6f78ab78b",
+    "calibration": "released-1@0123456789ab",
     "policy": "pilot-1",
     "milliseconds": {"decode": 4.1, "detect": 2.4, "landmarks": 2.6, "fit_and_compare": 38.0, "total": 47.1},
 }

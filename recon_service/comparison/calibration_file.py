@@ -31,6 +31,18 @@ RELEASED = Path(__file__).with_name("released") / "released-1.toml"
 """The calibration that ships with the code."""
 
 
+def released_for(model: str, folder: Path = RELEASED.parent) -> Path:
+    """The released calibration that was learned with this canonical model, else the one of all."""
+    for path in sorted(folder.glob("*.toml"), reverse=True):
+        try:
+            provenance = tomllib.loads(path.read_text(encoding="utf-8")).get("provenance", {})
+        except tomllib.TOMLDecodeError:
+            continue
+        if provenance.get("model") == model:
+            return path
+    return folder / RELEASED.name
+
+
 def save_calibration(calibration: Calibration, folder: Path) -> Calibration:
     """Write NAME.npz and NAME.toml; the calibration with its digest."""
     content = _packed(calibration)

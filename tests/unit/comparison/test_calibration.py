@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from recon_service.comparison.calibration import Calibration, Measured, PairCalibration
-from recon_service.comparison.calibration_file import RELEASED, load_calibration, save_calibration
+from recon_service.comparison.calibration_file import (
+    RELEASED,
+    load_calibration,
+    released_for,
+    save_calibration,
+)
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.score_map import ScoreMap
 from recon_service.domain.errors import InvalidValue, ModelMismatch
@@ -102,6 +107,17 @@ def test_the_released_calibration_is_whole_small_and_holds_its_promise() -> None
         assert pair.measured.cllr <= pair.measured.min_cllr + 0.15
     found = released.of(kind("selfies-photometric/visible/5"), kind("depth/never-seen/3"))
     assert found.general
+
+
+def test_a_model_gets_the_calibration_that_was_learned_with_it(tmp_path: Path) -> None:
+    assert released_for("ict-facekit-light") == RELEASED
+    assert released_for("some-other-model") == RELEASED
+    for name, model in (("released-1", "dense"), ("released-1-small", "small")):
+        save_calibration(
+            replace(made(("p/visible/5", "depth/k/3")), name=name, provenance={"model": model}), tmp_path
+        )
+    assert released_for("small", tmp_path).name == "released-1-small.toml"
+    assert released_for("dense", tmp_path).name == released_for("other", tmp_path).name == "released-1.toml"
 
 
 def test_pairs_of_two_spaces_or_twice_are_refused() -> None:
