@@ -15,8 +15,9 @@ from recon_service.detection.detector import Device
 from recon_service.detection.registry import DetectorRegistry
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import ReconError
+from recon_service.evaluation.cache import content_key
 from recon_service.evaluation.detectors.embedding import Aligning, EmbedderFactory, embed, vector_key
-from recon_service.evaluation.detectors.kept import Kept
+from recon_service.evaluation.detectors.kept import Kept, code_digest
 from recon_service.evaluation.detectors.looking import (
     Look,
     Looking,
@@ -29,6 +30,7 @@ from recon_service.evaluation.detectors.looking import (
 from recon_service.evaluation.detectors.measures import Verification, verification
 from recon_service.evaluation.detectors.pairs import PairedPictures
 from recon_service.evaluation.detectors.result import BenchmarkResult, DetectorResult
+from recon_service.weights.digest import file_sha256
 
 PLACES, DENSE = "places", "dense"
 Report = Callable[[str, int, int], None]
@@ -71,10 +73,13 @@ def measure(
     results: list[DetectorResult | _Row] = []
     for device in plan.devices:
         for name in plan.detectors:
-            job = Looking(name, device, dataset.root, dataset.pictures, plan.steady, plan.batch)
-            refused = _refused(registry, job)
-            if not refused:
-                refused = _looked(job, build, kept, report)
+            refused = _refused(registry, name, device)
+            if refused:
+                results.append(DetectorResult(name, device.value, PLACES, refused=refused))
+                continue
+            code = _code(registry, name)
+            job = Looking(name, device, dataset.root, dataset.pictures, plan.steady, code, plan.batch)
+            refused = _looked(job, build, kept, report)
             if refused:
                 results.append(DetectorResult(name, device.value, PLACES, refused=refused))
                 continue
@@ -107,12 +112,22 @@ NOTES = (
 )
 
 
-def _refused(registry: DetectorRegistry, job: Looking) -> str:
+def _code(registry: DetectorRegistry, name: str) -> str:
+    """What the detector's answers depend on: code, libraries, its model files and those of its base."""
+    parts, kind = [code_digest()], registry.kind(name)
+    while True:
+        parts += [kind.name, *(file_sha256(registry.locate(each)) for each in kind.weights)]
+        if kind.base is None:
+            return content_key(*parts)
+        kind = registry.kind(kind.base)
+
+
+def _refused(registry: DetectorRegistry, name: str, device: Device) -> str:
     try:
-        detector = registry.build(job.detector, job.device)
+        detector = registry.build(name, device)
     except ReconError as fault:
         return str(fault)
-    if job.device is Device.CUDA and detector.device is not Device.CUDA:
+    if device is Device.CUDA and detector.device is not Device.CUDA:
         return "it runs on the CPU only, or CUDA is not to be had here"
     return ""
 

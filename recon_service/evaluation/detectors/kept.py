@@ -20,13 +20,15 @@ import numpy as np
 import recon_service
 from recon_service.domain.arrays import Array
 from recon_service.evaluation.cache import ObservationCache
-from recon_service.weights import bundled_directory
 
 INVOLVED = (
     "alignment",
     "appearance",
+    "application/detectors.py",
     "detection",
-    "domain",
+    "domain/faces.py",
+    "domain/images.py",
+    "domain/landmark_schemes.py",
     "imaging",
     "networks",
     "reconstruction/facemesh",
@@ -69,12 +71,15 @@ class Kept:
 
 @cache
 def code_digest() -> str:
-    """A digest of the code that looks, of the manifest (which pins the model files) and of the libraries."""
+    """A digest of the code that looks and of the libraries; model files have digests of their own."""
     digest = hashlib.sha256()
     root = Path(recon_service.__file__).parent
-    files = [path for name in INVOLVED for path in sorted((root / name).rglob("*.py"))]
+    files: list[Path] = []
+    for name in INVOLVED:
+        path = root / name
+        files += [path] if path.is_file() else sorted(path.rglob("*.py"))
     own = Path(__file__).parent
-    files += [own / "jitter.py", own / "looking.py", bundled_directory() / "manifest.toml"]
+    files += [own / "jitter.py", own / "looking.py"]
     for path in files:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())

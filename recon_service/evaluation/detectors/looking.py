@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.queues import Queue
@@ -29,7 +29,7 @@ from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.evaluation.cache import content_key
 from recon_service.evaluation.detectors.jitter import Jitter, jitter
-from recon_service.evaluation.detectors.kept import Kept, code_digest
+from recon_service.evaluation.detectors.kept import Kept
 from recon_service.evaluation.detectors.memory import GpuMemory, peak_mib, present_mib
 from recon_service.imaging import ImageLimits, decode_image
 
@@ -45,7 +45,8 @@ class Looking:
     """What one detector has to do.
 
     steady: of how many of the pictures the jitter is measured. batch: pictures per call. loaders: threads
-    that load pictures. code: what it runs on; told by the parent, so that both name a record alike.
+    that load pictures. code: what it runs on, code and model files; told by the parent, so
+    that both name a record alike.
     """
 
     detector: str
@@ -53,9 +54,9 @@ class Looking:
     root: Path
     pictures: tuple[str, ...]
     steady: int
+    code: str
     batch: int = 8
     loaders: int = 2
-    code: str = field(default_factory=code_digest)
 
 
 @dataclass(frozen=True, slots=True)
