@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.errors import InvalidValue
 from recon_service.evaluation.cache import ObservationCache, content_key, default_cache_folder
 from recon_service.evaluation.observing import Observation
@@ -27,6 +28,22 @@ def test_what_is_kept_comes_back_to_the_bit(tmp_path: Path) -> None:
         3,
         ("too-little-face",),
         0.25,
+    )
+
+
+def test_an_appearance_comes_back_to_the_bit(tmp_path: Path) -> None:
+    cache = ObservationCache.opened(tmp_path / "cache")
+    vectors = np.eye(4)[:2]
+    seen = Appearance.of(vectors, embedder="net", version="ab", light=Light.INFRARED)
+    cache.put("ab12", Observation(None, "kinect2", 2, appearance=seen))
+    found = cache.get("ab12")
+    assert found is not None
+    assert found.appearance is not None
+    np.testing.assert_array_equal(found.appearance.mean, seen.mean)
+    assert (found.appearance.network, found.appearance.light, found.appearance.count) == (
+        seen.network,
+        Light.INFRARED,
+        2,
     )
 
 

@@ -16,6 +16,10 @@ def test_a_row_names_enrollment_and_probe() -> None:
     assert Row.parse("image5-depth3") == Row(Side("image", 5), Side("depth", 3))
 
 
+def test_the_fused_row_is_that_of_pictures_against_depth() -> None:
+    assert Row.parse("fused5-1") == Row.parse("image5-depth1")
+
+
 @pytest.mark.parametrize(
     "name", ["", "image5", "image5-depth", "image0-depth1", "voice1-depth1", "image5 depth3"]
 )
