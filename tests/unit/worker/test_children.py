@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recon_service.application.errors import ComputeFault, TimeLimitReached
+from recon_service.application.errors import ComputeFault, StorageUnavailable, TimeLimitReached
 from recon_service.application.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import DepthRejected, ReconError, WeightsUnavailable
@@ -44,6 +45,33 @@ def test_progress_comes_while_the_work_goes_on(compute: ChildCompute) -> None:
     assert shares == sorted(shares)
     assert len(shares) >= 3
     assert portrait("astronaut").size > 0
+
+
+def test_a_fault_while_progress_is_reported_leaves_no_answer_for_the_next_call(compute: ChildCompute) -> None:
+    """The answer of the broken call is on its way: another enrollment must not get it."""
+
+    def fail(_stage: str, _share: float) -> None:
+        raise StorageUnavailable("the database does not answer")
+
+    with pytest.raises(StorageUnavailable):
+        compute.reconstruct([portrait_jpeg("astronaut")] * 3, fail)
+    (report,) = compute.check_quality([b"nothing"])
+    assert not report.accepted
+
+
+def test_the_children_get_no_secret() -> None:
+    known = "a-secret-of-the-service"
+    settings = Settings(
+        database_url=f"postgresql://recon:{known}@localhost/recon",
+        broker_url=f"redis://:{known}@localhost/0",
+        s3_access_key=known,
+        s3_secret_key=known,
+        master_key=known,
+    )
+    assert settings.resolved_database_url
+    assert known.encode() in pickle.dumps(settings)
+    assert known not in repr(settings)
+    assert known.encode() not in pickle.dumps(settings.without_secrets())
 
 
 def test_a_dead_child_is_replaced_and_the_call_repeated(compute: ChildCompute) -> None:
