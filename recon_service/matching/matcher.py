@@ -40,8 +40,8 @@ class MatchOptions:
     standard deviation of a match. effective_matches: independent matches of a pair.
     """
 
-    texels_mm: tuple[float, ...] = (1.2, 0.8, 0.8)
-    face_px: float = 256.0
+    texels_mm: tuple[float, ...] = (1.2, 0.8, 0.65)
+    face_px: float = 300.0
     largest_scale: float = 2.0
     blur: float = 5.0
     min_facing: float = 0.2
