@@ -128,11 +128,12 @@ class Postgres:
         """The programs, copied if the user they run as cannot reach them where they are."""
         if not self._user or _runs(folder / "postgres", self._user):
             return folder
-        copy = self._folder / "program"
-        shutil.copytree(folder.parent, copy, symlinks=True)
-        for outside in folder.parent.parent.parent.glob("pgserver.libs"):
-            shutil.copytree(outside, self._folder / outside.name)
-        return copy / "bin"
+        # With the libraries beside it in the same places: the programs look for them from where they lie.
+        packages, copy = folder.parents[2], self._folder / "program"
+        shutil.copytree(folder.parent, copy / folder.relative_to(packages).parent, symlinks=True)
+        for libraries in packages.glob("pgserver.libs"):
+            shutil.copytree(libraries, copy / libraries.name)
+        return copy / folder.relative_to(packages)
 
 
 def _runs(path: Path, user: dict[str, Any]) -> bool:

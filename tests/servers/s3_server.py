@@ -27,7 +27,8 @@ class S3:
             [
                 str(program("rclone", install=INSTALL)),
                 *("serve", "s3", str(self._folder / "buckets"), "--config", "/dev/null"),
-                *("--addr", f"127.0.0.1:{self.port}"),
+                # S3 knows no folders that could go while a neighbor is written.
+                *("--addr", f"127.0.0.1:{self.port}", "--no-cleanup"),
                 *(() if public else ("--auth-key", f"{ACCESS_KEY},{SECRET_KEY}")),
             ],
             log=self._folder / "log",
