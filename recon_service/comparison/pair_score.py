@@ -87,6 +87,16 @@ class PairScore:
         """(m,) scores of rows of ``first`` (n, K) against rows of ``second`` (l, K)."""
         return self._scored(self._normalized(first, 0), self._normalized(second, 1), rows, others)
 
+    def innovations(self, first: Array, second: Array, modes: int) -> Array:
+        """(n,) squared differences of the two sides of one person, row by row of (n, K) and (n, K), in the
+        leading modes, over what the model expects of one person: 1 on average where the model is honest.
+        """
+        difference = (first - self.centers[0] - second + self.centers[1])[:, :modes]
+        gap = self.gains[0] - self.gains[1]
+        expected = (gap @ self.between @ gap.T + 2 * self.within)[:modes, :modes]
+        squared = np.einsum("nk,nk->n", difference, np.linalg.solve(expected, difference.T).T)
+        return np.asarray(squared / modes)
+
     def _normalized(self, means: Array, side: int) -> Array:
         moved = np.asarray(means, dtype=np.float64) - self.centers[side]
         squared = np.einsum("nk,nk->n", moved @ self._expected[side], moved)

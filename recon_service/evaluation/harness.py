@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from recon_service.evaluation.cache import ObservationCache
 from recon_service.evaluation.comparisons import Comparisons, Observed, comparisons
 from recon_service.evaluation.dataset import Dataset
 from recon_service.evaluation.draws import Drawn, Sample, drawn
+from recon_service.evaluation.innovation import normalized_innovation
 from recon_service.evaluation.observing import Observation, evidence_kind
 from recon_service.evaluation.rates import people_pairs, rates
 from recon_service.evaluation.result import EvaluationResult, Part, RowResult, ScoreResult, SideResult
@@ -49,6 +51,7 @@ def evaluate(
     *,
     model_name: str,
     embedder: str = "",
+    backend_files: Mapping[str, str] = MappingProxyType({}),
     calibration: Calibration,
     cache: ObservationCache,
     report: Report = lambda what, done, total: None,
@@ -56,8 +59,8 @@ def evaluate(
     """Measure every row of the plan. The same samples, code and seed give the same result.
 
     build: the pipeline, in each process; model_name: of its canonical model; embedder: its network for
-    appearance. Observations go to and come
-    from the cache; scores are always computed.
+    appearance; backend_files: what names the files of each reconstruction backend in the rows. Observations
+    go to and come from the cache; scores are always computed.
     """
     everything = [drawn(row, dataset.subjects, draws=plan.draws, seed=plan.seed) for row in plan.rows]
     samples = [s for one in everything for s in (*one.references, *one.probes)]
@@ -67,6 +70,7 @@ def evaluate(
         build,
         model_name=model_name,
         embedder=embedder,
+        backend_files=backend_files,
         cache=cache,
         jobs=plan.jobs,
         progress=lambda done, total: report("observing", done, total),
@@ -128,6 +132,7 @@ def measured(
         empty,
         people_pairs=people_pairs(first, second),
         scores=tuple(_score(scored, usable, pairs, first, second, names) for scored in found),
+        innovation=normalized_innovation(sides) if cross_validate else None,
     )
 
 

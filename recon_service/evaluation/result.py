@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array
+from recon_service.evaluation.innovation import Innovation
 from recon_service.evaluation.rates import OPERATING_POINTS, Rates
 from recon_service.evaluation.scores import Calibration
 
@@ -62,7 +63,7 @@ class SideResult:
 @dataclass(frozen=True, slots=True)
 class RowResult:
     """One row; the first score is the main one. refused: why there is none. genuine: (m,) which comparisons
-    are.
+    are. innovation: under cross-validation.
     """
 
     name: str
@@ -73,6 +74,7 @@ class RowResult:
     genuine: NDArray[np.bool_]
     scores: tuple[ScoreResult, ...]
     refused: str = ""
+    innovation: Innovation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,12 @@ def _row(row: RowResult) -> dict[str, Any]:
         "failure_to_acquire_rate": row.probes.failure_rate,
         "enrollment": _side(row.references),
         "probe": _side(row.probes),
+        "normalized_innovation": row.innovation
+        and {
+            "mean": row.innovation.mean,
+            "interval": list(row.innovation.interval),
+            "modes": row.innovation.modes,
+        },
         "scores": scores,
     }
 

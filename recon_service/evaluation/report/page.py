@@ -167,13 +167,23 @@ def _cells(score: ScoreResult) -> Iterator[str]:
     yield f"<td>{rates.min_cllr:.2f}</td>"
 
 
+def _innovation(row: RowResult) -> str:
+    if row.innovation is None:
+        return ""
+    low, high = row.innovation.interval
+    return (
+        f"<br>Normalized innovation of genuine comparisons in the leading {row.innovation.modes} modes:"
+        f" {row.innovation.mean:.2f} ({low:.2f} to {high:.2f}); 1 is honest, more is too sure."
+    )
+
+
 def _row(row: RowResult) -> Iterator[str]:
     genuine = int(row.genuine.sum())
     yield f"<h2>{escape(row.name)}</h2>"
     yield (
         f'<p class="small">{row.people} people, {row.people_pairs} pairs of people; {genuine:,} genuine and'
         f" {len(row.genuine) - genuine:,} impostor comparisons.<br>{_fared('Enrollment', row.references)}"
-        f"<br>{_fared('Probe', row.probes)}</p>"
+        f"<br>{_fared('Probe', row.probes)}{_innovation(row)}</p>"
     )
     measured = [score for score in row.scores if score.rates is not None]
     if not measured:
