@@ -60,6 +60,17 @@ class Backends:
             return self._loaded[name]
 
 
+def files_of(name: str) -> str:
+    """What changes when the backend's files do: a remark on them, and the digest of its correspondence with
+    the canonical model, which was made from the rest.
+
+    Raises UnknownBackend, WeightsUnavailable, BackendUnavailable, each with the next step.
+    """
+    files, backend = _files(), registry.find(name)
+    remark = backend.check(files)
+    return f"{name}@{file_sha256(files.locate_derived(backend.correspondence))} {remark}".strip()
+
+
 def register_backend(name: str, *, check: bool = True) -> tuple[str, RegistrationReport]:
     """Compute a backend's correspondence with the dense canonical model and keep it; its path and how well
     it went.

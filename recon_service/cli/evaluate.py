@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from recon_service.application.pipeline import FacePipeline
 from recon_service.assembly import ModelChoice, build_pipeline, use_one_thread
+from recon_service.backends import Backends, files_of
 from recon_service.cli.evaluate_attacks import attacks_command
 from recon_service.evaluation.cache import ObservationCache, default_cache_folder
 from recon_service.evaluation.dataset import Dataset
@@ -139,7 +141,15 @@ def synthetic_command(
 def pipeline_of(choice: ModelChoice) -> FacePipeline:
     """A pipeline in a process that computes with one thread."""
     use_one_thread()
-    return build_pipeline(choice)
+    return replace(build_pipeline(choice), reconstructors=Backends())
+
+
+def backend_files(plan: Plan) -> dict[str, str]:
+    """For each backend in the plan's rows, a name for its files. Raises what keeps it from running, now
+    rather than in a child.
+    """
+    named = {side.backend for row in plan.rows for side in (row.reference, row.probe)} - {""}
+    return {name: files_of(name) for name in sorted(named)}
 
 
 def _rows(names: str) -> tuple[Row, ...]:
@@ -172,6 +182,7 @@ def _run(
                 partial(pipeline_of, model),
                 model_name=pipeline.model.name,
                 embedder=f"{pipeline.embedder.name}@{pipeline.embedder.version}" if pipeline.embedder else "",
+                backend_files=backend_files(plan),
                 calibration=pipeline.calibration,
                 cache=ObservationCache.opened(cache or default_cache_folder()),
                 report=progress,

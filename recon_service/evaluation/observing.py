@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 from recon_service.application.enroll import enroll
 from recon_service.application.pipeline import FacePipeline
+from recon_service.application.records import LANDMARKS_ALONE
 from recon_service.application.verify import observe
 from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
 from recon_service.domain.appearance import Appearance
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.evaluation.dataset import Medium, Subject
 from recon_service.evaluation.draws import Sample
-from recon_service.evaluation.rows import KINDS
+from recon_service.evaluation.rows import medium_of, split_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,19 @@ class Observation:
 
 def observed(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
     """What the application makes of a sample; reading and decoding of the dataset's files is not timed."""
-    return OBSERVERS[sample.kind](sample, subject, pipeline)
+    kind, backend = split_kind(sample.kind)
+    if backend:
+        return enrolled(sample, subject, pipeline if kind == "image" else _unmatched(pipeline), backend)
+    return OBSERVERS[kind](sample, subject, pipeline)
 
 
-def enrolled(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
+def enrolled(
+    sample: Sample, subject: Subject, pipeline: FacePipeline, backend: str = LANDMARKS_ALONE
+) -> Observation:
     """Pictures go through ``enroll``."""
     contents = [subject.picture(item) for item in sample.items]
     start = time.perf_counter()
-    result = enroll(contents, pipeline)
+    result = enroll(contents, pipeline, backend=backend)
     seconds = time.perf_counter() - start
     faults = [code for code, _ in result.doubts]
     for selfie in result.selfies:
@@ -59,7 +65,11 @@ def enrolled(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observ
 
 def enrolled_by_landmarks(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
     """Pictures go through ``enroll`` without matching their skin: the baseline of the photometric fit."""
-    return enrolled(sample, subject, replace(pipeline, matcher=None))
+    return enrolled(sample, subject, _unmatched(pipeline))
+
+
+def _unmatched(pipeline: FacePipeline) -> FacePipeline:
+    return replace(pipeline, matcher=None)
 
 
 def visited(sample: Sample, subject: Subject, pipeline: FacePipeline) -> Observation:
@@ -100,6 +110,6 @@ OBSERVERS: Mapping[str, Callable[[Sample, Subject, FacePipeline], Observation]] 
 
 def evidence_kind(sample: Sample, observation: Observation) -> EvidenceKind:
     """What the calibration has to know of it."""
-    if KINDS[sample.kind] is Medium.DEPTH:
+    if medium_of(sample.kind) is Medium.DEPTH:
         return EvidenceKind.depth(observation.source, max(1, observation.used))
     return EvidenceKind.of(observation.source, max(1, observation.used))

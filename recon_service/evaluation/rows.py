@@ -1,5 +1,6 @@
 """Rows of a result, named ``<enrollment>-<probe>``: ``image5-depth3`` enrolls five pictures and compares a
-visit of three depth frames.
+visit of three depth frames. ``landmarks5+tddfa_v2-depth3`` takes the backend's meshes of the pictures as
+further evidence.
 """
 
 from __future__ import annotations
@@ -23,26 +24,47 @@ DEFAULT_ROWS = (
 )
 
 
+def split_kind(kind: str) -> tuple[str, str]:
+    """What is observed, and the reconstruction backend that takes part; empty: none."""
+    base, _, backend = kind.partition("+")
+    return base, backend
+
+
+def medium_of(kind: str) -> Medium:
+    """What the items of that kind are."""
+    return KINDS[split_kind(kind)[0]]
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: so many items of one kind, observed together."""
+    """One side of a comparison: so many items of one kind, observed together.
+
+    kind: one of ``KINDS``; of pictures, ``image+BACKEND`` too.
+    """
 
     kind: str
     count: int
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS or self.count < 1:
+        base, backend = split_kind(self.kind)
+        if base not in KINDS or self.count < 1 or (backend and KINDS[base] is not Medium.IMAGE):
             raise InvalidValue(
-                f"{self.kind}{self.count} is no side of a comparison",
-                next_step=f"Use a number of {', '.join(KINDS)}: image5, depth3.",
+                f"{self} is no side of a comparison",
+                next_step=f"Use a number of {', '.join(KINDS)}: image5, depth3, image5+tddfa_v2.",
             )
 
     @property
     def medium(self) -> Medium:
-        return KINDS[self.kind]
+        return medium_of(self.kind)
+
+    @property
+    def backend(self) -> str:
+        """The reconstruction backend that takes part; empty: none."""
+        return split_kind(self.kind)[1]
 
     def __str__(self) -> str:
-        return f"{self.kind}{self.count}"
+        base, backend = split_kind(self.kind)
+        return f"{base}{self.count}{'+' if backend else ''}{backend}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +80,14 @@ class Row:
         appearance are fused if a network for appearance is at hand. Raises InvalidValue.
         """
         name = re.sub(r"^fused(\d+)-(\d+)$", r"image\1-depth\2", name)
-        sides = re.fullmatch(r"([a-z]+)(\d+)-([a-z]+)(\d+)", name)
+        backend = r"(\+[a-z][a-z0-9_]*)?"
+        sides = re.fullmatch(rf"([a-z]+)(\d+){backend}-([a-z]+)(\d+){backend}", name)
         if sides is None:
             raise InvalidValue(
                 f"{name!r} is no row", next_step=f"Rows look like {DEFAULT_ROWS[3]}: <enrollment>-<probe>."
             )
-        kind, count, probe, probe_count = sides.groups()
-        return cls(Side(kind, int(count)), Side(probe, int(probe_count)))
+        kind, count, mesh, probe, probe_count, probe_mesh = sides.groups(default="")
+        return cls(Side(kind + mesh, int(count)), Side(probe + probe_mesh, int(probe_count)))
 
     def __str__(self) -> str:
         return f"{self.reference}-{self.probe}"

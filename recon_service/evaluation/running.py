@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from types import MappingProxyType
 
 from recon_service.application.pipeline import FacePipeline
 from recon_service.evaluation.cache import ObservationCache, content_key
 from recon_service.evaluation.dataset import Dataset, Subject
 from recon_service.evaluation.draws import Sample
 from recon_service.evaluation.observing import Observation, observed
+from recon_service.evaluation.rows import split_kind
 from recon_service.evaluation.version import code_version
 
 PipelineFactory = Callable[[], FacePipeline]
@@ -57,6 +59,7 @@ def observe_all(
     *,
     model_name: str,
     embedder: str = "",
+    backend_files: Mapping[str, str] = MappingProxyType({}),
     cache: ObservationCache,
     jobs: int,
     progress: Progress = lambda done, total: None,
@@ -71,6 +74,8 @@ def observe_all(
     def key(sample: Sample) -> str:
         parts = [code_version(), model_name, sample.kind, repr(dataset.quality_limits)]
         parts += [repr(dataset.image_limits), embedder]
+        if backend := split_kind(sample.kind)[1]:
+            parts.append(backend_files.get(backend, ""))
         for item in sample.items:
             name = (sample.subject, item.medium, item.label)
             if name not in fingerprints:

@@ -7,7 +7,9 @@ from recon_service.evaluation.observing import OBSERVERS
 from recon_service.evaluation.rows import DEFAULT_ROWS, KINDS, Row, Side
 
 
-@pytest.mark.parametrize("name", [*DEFAULT_ROWS, "image5-image1", "depthonly3-depth10"])
+@pytest.mark.parametrize(
+    "name", [*DEFAULT_ROWS, "image5-image1", "depthonly3-depth10", "landmarks3+tddfa_v2-depth3"]
+)
 def test_a_row_is_its_name(name: str) -> None:
     assert str(Row.parse(name)) == name
 
@@ -21,7 +23,17 @@ def test_the_fused_row_is_that_of_pictures_against_depth() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "image5", "image5-depth", "image0-depth1", "voice1-depth1", "image5 depth3"]
+    "name",
+    [
+        "",
+        "image5",
+        "image5-depth",
+        "image0-depth1",
+        "voice1-depth1",
+        "image5 depth3",
+        "depth3+deca-depth3",
+        "image5+-depth3",
+    ],
 )
 def test_what_is_no_row_is_told(name: str) -> None:
     with pytest.raises(InvalidValue):
@@ -30,3 +42,13 @@ def test_what_is_no_row_is_told(name: str) -> None:
 
 def test_every_kind_can_be_observed() -> None:
     assert KINDS.keys() == OBSERVERS.keys()
+
+
+def test_a_backend_may_join_a_side_of_pictures() -> None:
+    row = Row.parse("image5+tddfa_v2-depth3")
+    assert (row.reference.kind, row.reference.backend, row.probe.backend) == (
+        "image+tddfa_v2",
+        "tddfa_v2",
+        "",
+    )
+    assert row.reference.medium is Row.parse("image5-depth3").reference.medium
