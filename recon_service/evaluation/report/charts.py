@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import CallerError
 from recon_service.evaluation.result import Part, RowResult, ScoreResult
-from recon_service.evaluation.scores import LEARNED_LLR, COSINE, LLR, WHITENED_COSINE
+from recon_service.evaluation.scores import COSINE, LEARNED_LLR, LLR, WHITENED_COSINE
 
 INK, FAINT, GENUINE, IMPOSTOR = "#1c2733", "#c9d1d9", "#12785a", "#b4432f"
 COLORS = {LLR: "#1f5fae", COSINE: "#8a6d1c", LEARNED_LLR: "#7a3fa0", WHITENED_COSINE: "#12785a"}
