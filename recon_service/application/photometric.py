@@ -7,16 +7,16 @@ together again. Landmarks then only hold the pose and the expression.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
-from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfacePoints
+from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfaceMatches, SurfacePoints
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.fitting import fit_identity
-from recon_service.matching import SurfaceMatcher, pairs_to_match
+from recon_service.matching import PictureSet, SkinMatching, pairs_to_match
 
 PHOTOMETRIC = "selfies-photometric"
 """Key of such a fit in the noise table."""
@@ -43,11 +43,46 @@ def refined(
     *,
     model: MorphableModel,
     landmark_model: LandmarkModel,
-    matcher: SurfaceMatcher,
+    matcher: SkinMatching,
     options: PhotometricOptions | None = None,
     surfaces: Sequence[SurfacePoints] = (),
 ) -> Fit | None:
     """The fit of two or more selfies after matching their skin, or None where no pair of pictures matches."""
+    steps = refinement(
+        fit,
+        captures,
+        images,
+        model=model,
+        landmark_model=landmark_model,
+        matcher=matcher,
+        options=options,
+        surfaces=surfaces,
+    )
+    try:
+        wanted = next(steps)
+        for round_ in range(matcher.rounds):
+            wanted = steps.send(matcher.matches(wanted.views, wanted.fit, wanted.pairs, round_=round_))
+    except StopIteration as end:
+        result: Fit | None = end.value
+        return result
+    raise AssertionError("a refinement ends after its last round")
+
+
+def refinement(
+    fit: Fit,
+    captures: Sequence[Capture],
+    images: Sequence[Image],
+    *,
+    model: MorphableModel,
+    landmark_model: LandmarkModel,
+    matcher: SkinMatching,
+    options: PhotometricOptions | None = None,
+    surfaces: Sequence[SurfacePoints] = (),
+) -> Generator[PictureSet, Sequence[SurfaceMatches], Fit | None]:
+    """The same with the matching left to the caller: in each round it asks for the matches of a picture set,
+    is sent them, and fits. So the rounds of many people can share one call of a matcher that works in
+    batches.
+    """
     if len(images) < 2:
         return None
     o = options or PhotometricOptions()
@@ -59,7 +94,7 @@ def refined(
     turns = [capture.pose.angles()[:2] for capture in fit.captures]
     for round_ in range(matcher.rounds):
         last = round_ == matcher.rounds - 1
-        matches = matcher.matches(views, fit, pairs_to_match(turns, neighbors=last), round_=round_)
+        matches = yield PictureSet(views, fit, pairs_to_match(turns, neighbors=last))
         if not matches:
             return None
         fit = fit_identity(

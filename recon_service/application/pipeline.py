@@ -17,7 +17,7 @@ from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.imaging.limits import ImageLimits
-from recon_service.matching import SurfaceMatcher
+from recon_service.matching import SkinMatching
 from recon_service.presentation_attack.limits import PresentationLimits
 from recon_service.presentation_attack.minifasnet import MiniFasNet
 from recon_service.quality.limits import QualityLimits
@@ -54,7 +54,7 @@ class FacePipeline:
     model: MorphableModel
     landmark_model: LandmarkModel
     calibration: Calibration
-    matcher: SurfaceMatcher | None = None
+    matcher: SkinMatching | None = None
     embedder: FaceEmbedder | None = None
     reconstructors: Callable[[str], FaceReconstructor] | None = None
     image_limits: ImageLimits = field(default_factory=ImageLimits)

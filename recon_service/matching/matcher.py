@@ -67,6 +67,10 @@ class SurfaceMatcher:
     def rounds(self) -> int:
         return len(self._options.texels_mm)
 
+    def skin(self, texel_mm: float) -> UnrolledSkin:
+        """The unrolled skin at one of the sizes of the options."""
+        return self._skins[texel_mm]
+
     def views(self, images: Sequence[Image], fit: Fit) -> list[FaceView]:
         """The pictures at working size, cut out where the fit has the face."""
         skin = self._skins[max(self._skins)]
