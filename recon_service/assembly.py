@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -16,8 +17,9 @@ from recon_service.application.pipeline import FacePipeline
 from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
 from recon_service.comparison.calibration_file import load_calibration, released_for
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
+from recon_service.domain.errors import InvalidValue
 from recon_service.domain.morphable_model import MorphableModel
-from recon_service.matching import SurfaceMatcher
+from recon_service.matching import SkinMatching, SurfaceMatcher
 from recon_service.presentation_attack.minifasnet import MiniFasNet
 from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
 from recon_service.weights import WeightsMissing, WeightsNotAllowed, bundled_directory, locate
@@ -43,14 +45,26 @@ class ModelChoice(StrEnum):
     DENSE = "dense"
 
 
+class MatchingDevice(StrEnum):
+    """Where the skin of selfies is matched. auto: on a graphics processor where torch finds one."""
+
+    CPU = "cpu"
+    AUTO = "auto"
+    CUDA = "cuda"
+
+
 def build_pipeline(
-    choice: ModelChoice = ModelChoice.AUTO, *, appearance: str = APPEARANCE_AUTO
+    choice: ModelChoice = ModelChoice.AUTO,
+    *,
+    appearance: str = APPEARANCE_AUTO,
+    matching: MatchingDevice = MatchingDevice.CPU,
 ) -> FacePipeline:
     """Load detector, landmarker and models, verified against the manifest.
 
-    appearance: see ``load_appearance``.
+    appearance: see ``load_appearance``. matching: see ``load_matching``.
 
-    Raises WeightsUnavailable, naming the command that mends it.
+    Raises WeightsUnavailable, naming the command that mends it, and InvalidValue for a device that is not
+    there.
     """
     model = load_model(choice)
     return FacePipeline(
@@ -59,9 +73,28 @@ def build_pipeline(
         model=model,
         landmark_model=load_landmark_model(bundled_directory() / BUILTIN, model),
         calibration=load_calibration(released_for(model.name)),
-        matcher=SurfaceMatcher(model),
+        matcher=load_matching(model, matching),
         embedder=load_appearance(appearance),
     )
+
+
+def load_matching(model: MorphableModel, device: MatchingDevice = MatchingDevice.CPU) -> SkinMatching:
+    """What matches skin on this device; torch is loaded only where a graphics processor may be used.
+
+    Raises InvalidValue where one is asked for and torch or the device is not there.
+    """
+    if device is MatchingDevice.CPU or (device is MatchingDevice.AUTO and find_spec("torch") is None):
+        return SurfaceMatcher(model)
+    if find_spec("torch") is None:
+        raise InvalidValue(
+            "matching on a graphics processor needs torch",
+            next_step="Install the extra 'torch', or set RECON_MATCHING_DEVICE=cpu.",
+        )
+    from recon_service.matching.batched import BatchedSurfaceMatcher, TorchDevice, torch_device
+
+    if torch_device(TorchDevice(device.value)).type == "cpu":
+        return SurfaceMatcher(model)  # two to three times as fast there
+    return BatchedSurfaceMatcher(model, device=TorchDevice.CUDA)
 
 
 def load_model(choice: ModelChoice = ModelChoice.AUTO) -> MorphableModel:

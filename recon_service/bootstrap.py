@@ -118,14 +118,18 @@ def job_policy(settings: Settings) -> JobPolicy:
 def build_pipeline(settings: Settings) -> FacePipeline:
     """Load detector, landmarks and models. Raises WeightsUnavailable with the command that mends it."""
     from recon_service import assembly
-    from recon_service.backends import Backends
+    from recon_service.backends import backends_of
     from recon_service.imaging import ImageLimits
 
-    pipeline = assembly.build_pipeline(assembly.ModelChoice(settings.model), appearance=settings.appearance)
+    pipeline = assembly.build_pipeline(
+        assembly.ModelChoice(settings.model),
+        appearance=settings.appearance,
+        matching=assembly.MatchingDevice(settings.matching_device),
+    )
     return replace(
         pipeline,
         image_limits=ImageLimits(max_bytes=settings.max_selfie_bytes),
-        reconstructors=Backends(),
+        reconstructors=backends_of(settings),
         picture_networks=assembly.load_picture_networks() if settings.picture_check else (),
     )
 

@@ -105,12 +105,36 @@ class Settings(BaseSettings):
         False,
         description="Networks (MiniFASNet) look for prints and screens in the kiosk's color pictures too.",
     )
+    matching_device: Literal["cpu", "auto", "cuda"] = Field(
+        "cpu",
+        description="Where the skin of selfies is matched: cpu, cuda (needs torch), or auto (cuda where there "
+        "is one).",
+    )
     compute_processes: int = Field(
         1, ge=0, le=64, description="Processes for verification; 0: a thread of the service."
     )
     enrollment_processes: int = Field(
         1, ge=0, le=64, description="Processes of one worker for enrollments; 0: a thread."
     )
+    network_process: bool = Field(
+        False,
+        description="One process of the worker runs the reconstruction networks for all its enrollments, in "
+        "batches, on a GPU where there is one; else each compute process runs its own, on the CPU.",
+    )
+    network_socket: Path | None = Field(
+        None, description="Where that process listens; unset: in a folder of its own under the system's."
+    )
+    network_device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where it computes; cuda: nowhere else."
+    )
+    network_batch: int = Field(64, ge=1, le=4096, description="Crops or pictures of a batch, at most.")
+    network_delay_ms: float = Field(
+        4.0, ge=0, le=1000, description="How long the first of a batch waits for others."
+    )
+    network_half: bool = Field(
+        False, description="Half precision, which is outside of the tolerances (docs/adr/0102)."
+    )
+    network_threads: int = Field(1, ge=1, le=256, description="Of one network on the CPU.")
     verification_seconds: float = Field(
         10.0, gt=0, description="Time limit of a verification or quality check."
     )

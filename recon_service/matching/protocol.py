@@ -9,6 +9,7 @@ from typing import Protocol
 from recon_service.domain.evidence import SurfaceMatches
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
+from recon_service.matching.texture import SkinTexture
 from recon_service.matching.view import FaceView
 
 
@@ -26,6 +27,9 @@ class SkinMatching(Protocol):
         self, views: Sequence[FaceView], fit: Fit, pairs: Sequence[tuple[int, int]], *, round_: int = -1
     ) -> list[SurfaceMatches]:
         """Matches of the given pairs of views under the current fit; pairs with too few are left out."""
+
+    def textures(self, views: Sequence[FaceView], fit: Fit, *, round_: int = -1) -> list[SkinTexture]:
+        """Every view unrolled onto the skin of the fit, at the texels of a round (the last: the finest)."""
 
 
 @dataclass(frozen=True, slots=True)

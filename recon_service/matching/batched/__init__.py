@@ -2,7 +2,7 @@
 that does not match in batches never loads torch.
 """
 
-from recon_service.matching.batched.device import TorchDevice
+from recon_service.matching.batched.device import TorchDevice, torch_device
 from recon_service.matching.batched.matcher import BatchedSurfaceMatcher, BatchSizes
 
-__all__ = ["BatchSizes", "BatchedSurfaceMatcher", "TorchDevice"]
+__all__ = ["BatchSizes", "BatchedSurfaceMatcher", "TorchDevice", "torch_device"]

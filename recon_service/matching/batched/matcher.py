@@ -26,6 +26,7 @@ from recon_service.matching.batched.skin import DeviceSkin
 from recon_service.matching.batched.texture import SkinTextures
 from recon_service.matching.matcher import MatchOptions, SurfaceMatcher
 from recon_service.matching.protocol import PictureSet
+from recon_service.matching.texture import SkinTexture
 from recon_service.matching.view import FaceView
 
 Integers = NDArray[np.int64]
@@ -93,7 +94,7 @@ class BatchedSurfaceMatcher:
         if not wanted:
             return found
         skin = self._skins[self._options.texels_mm[round_]]
-        textures = self.textures(sets, round_=round_)
+        textures = self.unrolled(sets, round_=round_)
         begins = list(accumulate((len(one.views) for one in sets), initial=0))
         ends = np.array([(begins[owner] + i, begins[owner] + j) for owner, (i, j) in wanted])
         orders = np.concatenate([np.arange(len(one.pairs)) for one in sets])
@@ -106,7 +107,12 @@ class BatchedSurfaceMatcher:
                     found[owner].append(self._evidence(sets[owner].views, pair, selection, round_))
         return found
 
-    def textures(self, sets: Sequence[PictureSet], *, round_: int = -1) -> SkinTextures:
+    def textures(self, views: Sequence[FaceView], fit: Fit, *, round_: int = -1) -> list[SkinTexture]:
+        """As ``SurfaceMatcher.textures``, by the processor: for a look at a few pictures."""
+        return self._single.textures(views, fit, round_=round_)
+
+    @torch.inference_mode()
+    def unrolled(self, sets: Sequence[PictureSet], *, round_: int = -1) -> SkinTextures:
         """Every view of every set unrolled, one set after the other."""
         o = self._options
         identities = np.stack([one.fit.posterior.mean for one in sets for _ in one.views])

@@ -25,7 +25,7 @@ from recon_service.matching.view import CONTRAST, MIDDLE, SPREAD_FLOOR, FaceView
 class SkinTextures:
     """What V pictures show of the unrolled skin.
 
-    pixels: (V, H, W) float32, contrast evened, gray levels about a local mean of 0; 0 where nothing is seen.
+    pixels: (V, H, W) float32, contrast evened, whole gray levels about a local mean of 0; 0 where nothing is seen.
     mask: (V, H, W) bool. pictured: (V, 2, H, W) pixel of the working view that shows each texel. nodes:
     (V, N, 2) pixel of the working view that shows each node. seen: (V, N) bool.
     """
@@ -78,10 +78,12 @@ def _canvas(views: Sequence[FaceView], device: torch.device) -> Tensor:
 
 
 def _evened(gray: Tensor, mask: Tensor, blur: float) -> Tensor:
-    """``recon_service.matching.view.evened`` of (V, H, W), less MIDDLE and not rounded."""
+    """``recon_service.matching.view.evened`` of (V, H, W), less MIDDLE. Whole gray levels as there, so that
+    what is left of a picture without texture is none.
+    """
     inside = mask.float()
     mean = blurred(gray * inside, blur) / (blurred(inside, blur) + 1e-3)
     detail = (gray - mean) * inside
     wider = 1.33 * blur
     spread = torch.sqrt(blurred(detail**2, wider) / (blurred(inside, wider) + 1e-3)) + SPREAD_FLOOR
-    return (CONTRAST * detail / spread).clamp(-MIDDLE, 255 - MIDDLE)
+    return (CONTRAST * detail / spread).round().clamp(-MIDDLE, 255 - MIDDLE)
