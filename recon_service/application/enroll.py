@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from recon_service.application.appearances import appearance_of, light_of
+from recon_service.application.consistency import Grouping, StrangerInSet, by_appearance, by_skin
 from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.ports import FaceReconstructor
@@ -26,6 +27,7 @@ from recon_service.domain.quality import QualityReport
 from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts
 from recon_service.imaging import decode_image
+from recon_service.matching import SurfaceMatcher
 from recon_service.quality import assess
 
 
@@ -44,7 +46,9 @@ Progress = Callable[[Stage, float], None]
 
 @dataclass(frozen=True, slots=True)
 class Selfie:
-    """One picture on its way: what was found in it so far. problem: why it could not be read at all."""
+    """One picture on its way: what was found in it so far. problem: why it could not be read at all, or that
+    it shows somebody else.
+    """
 
     image: Image | None = None
     face: DetectedFace | None = None
@@ -54,7 +58,8 @@ class Selfie:
 
     @property
     def accepted(self) -> bool:
-        return self.landmarks is not None and self.quality is not None and self.quality.accepted
+        good = self.landmarks is not None and self.quality is not None and self.quality.accepted
+        return good and self.problem is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +111,38 @@ def enroll(
 def _fitted(
     selfies: tuple[Selfie, ...], pipeline: FacePipeline, reconstructor: FaceReconstructor | None
 ) -> EnrollmentResult:
+    seen = {k: _appearance(s, pipeline) for k, s in enumerate(selfies) if s.accepted}
+    if not seen:
+        return EnrollmentResult(selfies, None)
+    numbers = tuple(seen)
+    found = by_appearance([seen[k] for k in numbers], pipeline.appearance_maps)
+    if found.apart:
+        selfies, doubt = _left_out(selfies, numbers, found)
+        if doubt is not None:
+            return EnrollmentResult(selfies, None, (doubt,))
+    result, found = _fitted_once(selfies, pipeline, reconstructor)
+    if found.apart:
+        numbers = tuple(k for k, s in enumerate(selfies) if s.accepted)
+        selfies, doubt = _left_out(selfies, numbers, found)
+        if doubt is not None:
+            return EnrollmentResult(selfies, None, (doubt,), result.source)
+        result, _ = _fitted_once(selfies, pipeline, reconstructor)
+    if result.fit is None:
+        return result
+    parts = [one for k, one in seen.items() if selfies[k].accepted and one is not None]
+    lights = Counter(one.light for one in parts)
+    # Of pictures in different light those that are more are used: their vectors must not be averaged.
+    appearance = Appearance.joined([p for p in parts if p.light is lights.most_common(1)[0][0]])
+    return replace(result, appearance=appearance)
+
+
+def _fitted_once(
+    selfies: tuple[Selfie, ...], pipeline: FacePipeline, reconstructor: FaceReconstructor | None
+) -> tuple[EnrollmentResult, Grouping]:
+    """The fit of the accepted selfies, and which of them show one skin."""
     accepted = [s for s in selfies if s.accepted]
     captures = [selfie_capture(s) for s in accepted]
-    if not captures:
-        return EnrollmentResult(selfies, None)
+    one = Grouping(tuple(range(len(accepted))))
     try:
         surfaces = surfaces_of(accepted, reconstructor, pipeline.model)
         fit = fit_identity(
@@ -117,16 +150,39 @@ def _fitted(
         )
         sharpened = _sharpened(fit, captures, accepted, pipeline, surfaces)
     except FitFailed as problem:
-        return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),))
+        return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),)), one
     best = sharpened or fit
+    images = [s.image for s in accepted if s.image is not None]
+    if len(images) > 1 and isinstance(pipeline.matcher, SurfaceMatcher):
+        one = by_skin(best, images, pipeline.matcher)
     found = doubts(best, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
-    lights = Counter(light_of(s.image) for s in accepted if s.image is not None)
+    lights = Counter(light_of(image) for image in images)
     source = f"{PHOTOMETRIC if sharpened else captures[0].source}/{lights.most_common(1)[0][0]}"
     if found:
-        return EnrollmentResult(selfies, None, found, source)
-    seen = [(s.image, s.landmarks) for s in accepted if s.image is not None and s.landmarks is not None]
-    appearance = appearance_of(seen, pipeline.embedder)
-    return EnrollmentResult(selfies, best, (), source, appearance, len(surfaces))
+        return EnrollmentResult(selfies, None, found, source), one
+    return EnrollmentResult(selfies, best, (), source, surfaces=len(surfaces)), one
+
+
+def _left_out(
+    selfies: tuple[Selfie, ...], numbers: Sequence[int], found: Grouping
+) -> tuple[tuple[Selfie, ...], tuple[str, str] | None]:
+    """The selfies with those marked that show somebody else, and why the enrollment ends if too few remain.
+
+    numbers: of the selfies that were grouped.
+    """
+    found = Grouping(tuple(numbers[k] for k in found.together), tuple(numbers[k] for k in found.apart))
+    if not found.majority:
+        return selfies, found.doubt()
+    marked = tuple(
+        replace(s, problem=StrangerInSet.of(found)) if k in found.apart else s for k, s in enumerate(selfies)
+    )
+    return marked, None if found.mendable else found.doubt()
+
+
+def _appearance(selfie: Selfie, pipeline: FacePipeline) -> Appearance | None:
+    if selfie.image is None or selfie.landmarks is None:
+        return None
+    return appearance_of([(selfie.image, selfie.landmarks)], pipeline.embedder)
 
 
 def _sharpened(
