@@ -7,24 +7,27 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports import ObjectStore, Stores
-from recon_service.domain.errors import StorageFault
+from recon_service.domain.errors import Conflict, StorageFault
 from recon_service.settings import Settings
 from recon_service.storage.connections import check_broker_url, check_database_url, check_s3_endpoint
 from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine
 from recon_service.storage.folder_store import FolderObjectStore
-from recon_service.storage.master_key import Origin, load_master_key
+from recon_service.storage.master_key import Origin, load_accepted_keys, load_master_key
 from recon_service.storage.schema import migrate
+from recon_service.storage.service_keys import SERVICE
 from recon_service.storage.template_format import BinaryTemplateFormat
 from recon_service.storage.vault import SubjectVault
 
 if TYPE_CHECKING:
     from recon_service.application.local_compute import LocalCompute
     from recon_service.application.pipeline import FacePipeline
+
+DIGEST_ROOT: Final = "digest-root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ def open_stores(settings: Settings) -> OpenStores:
         file=settings.master_key_file,
         state_dir=settings.state_dir,
     )
+    accepted = load_accepted_keys(
+        value=settings.accepted_master_keys.get_secret_value() if settings.accepted_master_keys else None,
+        file=settings.accepted_master_keys_file,
+    )
     refuse_insecure_connections(settings)
     engine = open_engine(
         settings.resolved_database_url,
@@ -70,10 +77,25 @@ def open_stores(settings: Settings) -> OpenStores:
     stores = Stores(
         database=database,
         objects=open_objects(settings),
-        vault=SubjectVault(master.key),
+        vault=_vault_of(database, SubjectVault(master.key, accepted=accepted)),
         template_format=BinaryTemplateFormat(),
     )
     return OpenStores(stores, database, master.origin)
+
+
+def _vault_of(database: SqlDatabase, vault: SubjectVault) -> SubjectVault:
+    """The vault with the secret of the digests that this database keeps, made by the first process."""
+    with database.snapshot() as tx:
+        root = tx.wrapped_keys.service_key(DIGEST_ROOT)
+    if root is None:
+        root = vault.new_key(SERVICE)
+        try:
+            with database.transaction() as tx:
+                tx.wrapped_keys.add_service_key(DIGEST_ROOT, root)
+        except Conflict:  # another process was first
+            with database.snapshot() as tx:
+                root = tx.wrapped_keys.service_key(DIGEST_ROOT) or root
+    return vault.with_digest_root(root)
 
 
 def refuse_insecure_connections(settings: Settings) -> None:

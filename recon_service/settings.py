@@ -86,6 +86,19 @@ class Settings(BaseSettings):
     )
     master_key: SecretStr | None = Field(None, description="Master key: 32 bytes as base64 or hex.")
     master_key_file: Path | None = Field(None, description="File that holds the master key.")
+    accepted_master_keys: SecretStr | None = Field(
+        None, description="Other master keys, separated by commas, while the master key is being rotated."
+    )
+    accepted_master_keys_file: Path | None = Field(None, description="The same in a file, one per line.")
+    requests_per_minute: int = Field(6000, ge=0, description="Of one API key, over all processes; 0: any.")
+    lockout_subject_failures: int = Field(
+        10, ge=0, description="Verifications of a subject without a match until it is locked; 0: never."
+    )
+    lockout_key_failures: int = Field(
+        100, ge=0, description="Verifications of an API key without a match until it is locked; 0: never."
+    )
+    lockout_window_seconds: float = Field(900.0, gt=0, description="Within which those are counted.")
+    lockout_seconds: float = Field(900.0, gt=0, description="How long a lock-out lasts.")
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8460, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
@@ -184,6 +197,8 @@ class Settings(BaseSettings):
         secret = (
             "master_key",
             "master_key_file",
+            "accepted_master_keys",
+            "accepted_master_keys_file",
             "database_url",
             "broker_url",
             "s3_access_key",

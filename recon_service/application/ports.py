@@ -7,16 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from recon_service.application.records import (
     ApiKey,
+    AuditEntry,
+    AuditHead,
     Claim,
     DeletionReceipt,
     EnrollmentOutcome,
     Erasure,
+    FailureCounter,
+    FailureKind,
     Lane,
     Operation,
     OperationState,
@@ -71,6 +75,10 @@ class FaceReconstructor(Protocol):
 
 class Subjects(Protocol):
     """Subjects and their data keys."""
+
+    def enrolled_since(self) -> Iterator[tuple[str, datetime]]:
+        """Every subject, with the moment it was made; in pages."""
+        ...
 
     def add(self, key: WrappedKey, *, now: datetime) -> None: ...
 
@@ -285,6 +293,62 @@ class Receipts(Protocol):
 
     def get(self, receipt_id: str) -> DeletionReceipt | None: ...
 
+    def unexported(self, *, limit: int) -> list[DeletionReceipt]:
+        """Whose tombstones are not in the object store yet."""
+        ...
+
+    def mark_exported(self, receipt_id: str, *, now: datetime) -> None: ...
+
+
+class AuditLog(Protocol):
+    """What was done, in order, each entry chained to the one before."""
+
+    def head(self, *, lock: bool = False) -> AuditHead | None:
+        """The end. lock: nobody else adds an entry before this transaction ends. None: it was removed."""
+        ...
+
+    def add(self, entry: AuditEntry) -> None: ...
+
+    def entries(
+        self, *, after: int = 0, subject: str | None = None, action: str | None = None
+    ) -> Iterator[AuditEntry]:
+        """In order."""
+        ...
+
+
+class Limits(Protocol):
+    """Counters that hold for all processes together."""
+
+    def take_requests(
+        self, name: str, count: int, *, limit: int, window: timedelta, now: datetime
+    ) -> tuple[int, datetime]:
+        """Up to ``count`` requests of the current window; how many are granted, and when it ends."""
+        ...
+
+    def failures(self, kind: FailureKind, name: str, *, now: datetime) -> FailureCounter:
+        """Locked until the transaction ends."""
+        ...
+
+    def set_failures(self, counter: FailureCounter) -> None: ...
+
+    def locked(self, *, now: datetime) -> list[FailureCounter]: ...
+
+    def forget(self, *, before: datetime) -> int: ...
+
+
+class WrappedKeys(Protocol):
+    """Every key that a master key wraps."""
+
+    def service_key(self, name: str, *, lock: bool = False) -> WrappedKey | None: ...
+
+    def add_service_key(self, name: str, key: WrappedKey) -> None: ...
+
+    def not_wrapped_by(self, master_key_id: str, *, limit: int) -> list[WrappedKey]: ...
+
+    def rewrap(self, key: WrappedKey) -> None: ...
+
+    def count_by_master(self) -> dict[str, int]: ...
+
 
 class Transaction(Protocol):
     """Everything in the database, within one transaction."""
@@ -305,6 +369,12 @@ class Transaction(Protocol):
     def api_keys(self) -> ApiKeys: ...
     @property
     def receipts(self) -> Receipts: ...
+    @property
+    def audit(self) -> AuditLog: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def wrapped_keys(self) -> WrappedKeys: ...
 
 
 class Database(Protocol):
@@ -365,6 +435,20 @@ class SubjectCipher(Protocol):
 
 class Vault(Protocol):
     """The master key's work."""
+
+    @property
+    def master_key_id(self) -> str:
+        """Of the key that wraps what is made now."""
+        ...
+
+    @property
+    def accepted_master_key_ids(self) -> frozenset[str]:
+        """Of all the keys that open what they wrapped."""
+        ...
+
+    def rewrapped(self, key: WrappedKey) -> WrappedKey:
+        """The same data key, wrapped by the current master key. Raises StorageFault."""
+        ...
 
     def new_key(self, subject_id: str) -> WrappedKey: ...
 

@@ -119,12 +119,27 @@ class SqlReceipts:
         """The receipt of that id."""
         query = sa.select(t.deletion_receipts).where(t.deletion_receipts.c.receipt_id == receipt_id)
         row = self._connection.execute(query).one_or_none()
-        return DeletionReceipt(**row._mapping) if row else None
+        return _receipt(row._mapping) if row else None
+
+    def unexported(self, *, limit: int) -> list[DeletionReceipt]:
+        """Without a tombstone, oldest first."""
+        c = t.deletion_receipts.c
+        query = sa.select(t.deletion_receipts).where(c.exported_at.is_(None)).order_by(c.deleted_at)
+        return [_receipt(row._mapping) for row in self._connection.execute(query.limit(limit))]
+
+    def mark_exported(self, receipt_id: str, *, now: datetime) -> None:
+        """Its tombstone is written."""
+        ours = t.deletion_receipts.c.receipt_id == receipt_id
+        self._connection.execute(sa.update(t.deletion_receipts).where(ours).values(exported_at=now))
 
 
 def _ours(api_key_id: str, key: str) -> sa.ColumnElement[bool]:
     c = t.idempotency_records.c
     return (c.api_key_id == api_key_id) & (c.idempotency_key == key)
+
+
+def _receipt(row: Any) -> DeletionReceipt:
+    return DeletionReceipt(**{name: value for name, value in row.items() if name != "exported_at"})
 
 
 def _api_key(row: Any) -> ApiKey:

@@ -15,9 +15,12 @@ from sqlalchemy import event, exc
 from recon_service.application.errors import StorageUnavailable
 from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.storage.access import SqlApiKeys, SqlIdempotency, SqlReceipts
+from recon_service.storage.audit import SqlAuditLog
 from recon_service.storage.identities import SqlSelfies, SqlSubjects, SqlTemplates
 from recon_service.storage.jobs import SqlOperations
+from recon_service.storage.limits import SqlLimits
 from recon_service.storage.loose_objects import SqlLooseObjects
+from recon_service.storage.service_keys import SqlWrappedKeys
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -82,6 +85,21 @@ class SqlTransaction:
     def receipts(self) -> SqlReceipts:
         """Receipts of deletions."""
         return SqlReceipts(self._connection)
+
+    @cached_property
+    def audit(self) -> SqlAuditLog:
+        """What was done."""
+        return SqlAuditLog(self._connection)
+
+    @cached_property
+    def limits(self) -> SqlLimits:
+        """Counters of requests and failures."""
+        return SqlLimits(self._connection)
+
+    @cached_property
+    def wrapped_keys(self) -> SqlWrappedKeys:
+        """Whatever the master key wraps."""
+        return SqlWrappedKeys(self._connection)
 
 
 class SqlDatabase:

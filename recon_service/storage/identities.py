@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -33,6 +34,18 @@ class SqlSubjects:
         query = sa.select(t.subject_keys).where(t.subject_keys.c.subject_id == subject_id)
         row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
         return WrappedKey(row.key_id, row.subject_id, row.master_key_id, row.wrapped) if row else None
+
+    def enrolled_since(self) -> Iterator[tuple[str, datetime]]:
+        """In the order of their ids."""
+        last, c = "", t.subjects.c
+        while True:
+            query = sa.select(c.subject_id, c.created_at).where(c.subject_id > last).order_by(c.subject_id)
+            rows = self._connection.execute(query.limit(1000)).all()
+            for row in rows:
+                yield row.subject_id, row.created_at
+            if not rows:
+                return
+            last = rows[-1].subject_id
 
     def version(self, subject_id: str) -> int | None:
         """Of the subject's templates."""

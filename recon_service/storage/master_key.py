@@ -45,6 +45,15 @@ def load_master_key(*, value: str | None, file: Path | None, state_dir: Path) ->
     return LoadedMasterKey(_development_key(state_dir / DEVELOPMENT_FILE), Origin.DEVELOPMENT)
 
 
+def load_accepted_keys(*, value: str | None, file: Path | None) -> tuple[MasterKey, ...]:
+    """Other master keys, one per line or comma: those of before a rotation, or the next one. Raises
+    InsecureConfiguration.
+    """
+    name = "RECON_ACCEPTED_MASTER_KEYS" if value is not None else "RECON_ACCEPTED_MASTER_KEYS_FILE"
+    text = value if value is not None else _read(file) if file is not None else ""
+    return tuple(parse_master_key(line, name) for line in text.replace(",", "\n").split("\n") if line.strip())
+
+
 def parse_master_key(text: str, name: str) -> MasterKey:
     """32 bytes as hex or base64. Raises InsecureConfiguration, without the text."""
     text = text.strip()
@@ -88,5 +97,5 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as fault:
         raise InsecureConfiguration(
-            f"the master key file {path} cannot be read", next_step=_MAKE_ONE
+            f"the file of master keys {path} cannot be read", next_step=_MAKE_ONE
         ) from fault

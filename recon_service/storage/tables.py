@@ -184,4 +184,60 @@ deletion_receipts = sa.Table(
     sa.Column("objects", sa.Integer, nullable=False),
     sa.Column("keys", sa.Integer, nullable=False),
     sa.Column("authentication", sa.String(64), nullable=False),
+    # When its tombstone was written to the object store.
+    sa.Column("exported_at", UtcDateTime, nullable=True),
+    sa.Index("ix_deletion_receipts_exported_at", "exported_at"),
+)
+
+# Requests of an API key within the current minute.
+request_counters = sa.Table(
+    "request_counters",
+    metadata,
+    sa.Column("name", ID, primary_key=True),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("used", sa.Integer, nullable=False),
+)
+
+# Verifications without a match, per subject (its keyed digest) and per API key.
+failure_counters = sa.Table(
+    "failure_counters",
+    metadata,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("name", ID, primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("locked_until", UtcDateTime, nullable=True),
+)
+
+# Triggers refuse to change or remove its rows; each digest covers the one before.
+audit_log = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.String(100), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("subject", sa.String(64), nullable=False, index=True),
+    sa.Column("object_id", ID, nullable=False),
+    sa.Column("outcome", sa.String(200), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+
+# One row: the end of the log, and the lock of those who add to it.
+audit_head = sa.Table(
+    "audit_head",
+    metadata,
+    sa.Column("name", sa.String(16), primary_key=True),
+    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+
+# Keys that belong to no subject, wrapped by the master key.
+service_keys = sa.Table(
+    "service_keys",
+    metadata,
+    sa.Column("name", ID, primary_key=True),
+    sa.Column("key_id", ID, nullable=False),
+    sa.Column("master_key_id", ID, nullable=False),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
 )

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
@@ -24,6 +25,7 @@ from recon_service.domain.errors import StorageFault
 KEY_BYTES = 32
 NONCE_BYTES = 12
 VERSION = b"\x01"
+DIGEST_PURPOSES = ("idempotency", "subject", "receipt", "log", "audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +47,61 @@ class MasterKey:
 
 
 class SubjectVault:
-    """See ``ports.Vault``."""
+    """See ``ports.Vault``. accepted: master keys that still open, or will soon wrap, what other processes
+    share; nothing new is wrapped by them. digest_root: secret of the digests, which must outlive a master
+    key; without it they come from the master key.
+    """
 
-    def __init__(self, master: MasterKey) -> None:
-        self._master = AESGCM(master.key)
-        self._digest_keys = {
-            p: _derive(master.key, f"digest:{p}") for p in ("idempotency", "subject", "receipt", "log")
-        }
+    def __init__(
+        self, master: MasterKey, *, accepted: Sequence[MasterKey] = (), digest_root: bytes | None = None
+    ) -> None:
+        self._masters = {key.key_id: AESGCM(key.key) for key in (*accepted, master)}
+        self._digest_root = digest_root or master.key
+        self._digest_keys = {p: _derive(self._digest_root, f"digest:{p}") for p in DIGEST_PURPOSES}
         self.master_key_id = master.key_id
+        self._known = (master, tuple(accepted))
+
+    @property
+    def accepted_master_key_ids(self) -> frozenset[str]:
+        """Of every master key that opens something."""
+        return frozenset(self._masters)
+
+    def with_digest_root(self, key: WrappedKey) -> SubjectVault:
+        """The same vault, its digests made from a wrapped secret. Raises StorageFault."""
+        master, accepted = self._known
+        return SubjectVault(master, accepted=accepted, digest_root=self._unwrapped(key))
 
     def new_key(self, subject_id: str) -> WrappedKey:
         """A random data key, wrapped."""
-        key_id = f"key_{secrets.token_hex(16)}"
-        wrapped = _seal(self._master, os.urandom(KEY_BYTES), _key_context(key_id, subject_id))
-        return WrappedKey(key_id, subject_id, self.master_key_id, wrapped)
+        return self._wrapped(os.urandom(KEY_BYTES), f"key_{secrets.token_hex(16)}", subject_id)
+
+    def rewrapped(self, key: WrappedKey) -> WrappedKey:
+        """The same data key, wrapped by the current master key. Raises StorageFault."""
+        return self._wrapped(self._unwrapped(key), key.key_id, key.subject_id)
 
     def cipher(self, key: WrappedKey) -> AesSubjectCipher:
         """Unwrap. Raises StorageFault: altered, moved from another subject, or wrapped by another master
         key.
         """
-        if key.master_key_id != self.master_key_id:
-            raise StorageFault(
-                "a subject's key was wrapped by another master key",
-                next_step="Start the service with the master key that this database was made with.",
-            )
-        return AesSubjectCipher(
-            _open(self._master, key.wrapped, _key_context(key.key_id, key.subject_id)), key.subject_id
-        )
+        return AesSubjectCipher(self._unwrapped(key), key.subject_id)
 
     def digest(self, purpose: str, *parts: bytes) -> str:
         """HMAC-SHA-256 over the parts, each with its length in front."""
         return hmac.new(self._digest_keys[purpose], _joined(*parts), hashlib.sha256).hexdigest()
+
+    def _wrapped(self, data_key: bytes, key_id: str, subject_id: str) -> WrappedKey:
+        wrapped = _seal(self._masters[self.master_key_id], data_key, _key_context(key_id, subject_id))
+        return WrappedKey(key_id, subject_id, self.master_key_id, wrapped)
+
+    def _unwrapped(self, key: WrappedKey) -> bytes:
+        if key.master_key_id not in self._masters:
+            raise StorageFault(
+                "a stored key was wrapped by another master key",
+                next_step="Start the service with the master key that this database was made with, or name it "
+                "in RECON_ACCEPTED_MASTER_KEYS_FILE.",
+            )
+        master = self._masters[key.master_key_id]
+        return _open(master, key.wrapped, _key_context(key.key_id, key.subject_id))
 
 
 class AesSubjectCipher:

@@ -1,0 +1,50 @@
+"""The audit log in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Final
+
+import sqlalchemy as sa
+
+from recon_service.application.records import AuditEntry, AuditHead
+from recon_service.storage import tables as t
+
+AT_ONCE: Final = 1000
+
+
+class SqlAuditLog:
+    """See ``ports.AuditLog``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def head(self, *, lock: bool = False) -> AuditHead | None:
+        """The one row of ``audit_head``."""
+        query = sa.select(t.audit_head.c.sequence, t.audit_head.c.digest)
+        row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
+        return AuditHead(row.sequence, row.digest) if row else None
+
+    def add(self, entry: AuditEntry) -> None:
+        """Insert, and move the head."""
+        self._connection.execute(sa.insert(t.audit_log).values(**asdict(entry)))
+        self._connection.execute(sa.update(t.audit_head).values(sequence=entry.sequence, digest=entry.digest))
+
+    def entries(
+        self, *, after: int = 0, subject: str | None = None, action: str | None = None
+    ) -> Iterator[AuditEntry]:
+        """In order, read in pages."""
+        c = t.audit_log.c
+        while True:
+            query = sa.select(t.audit_log).where(c.sequence > after)
+            if subject is not None:
+                query = query.where(c.subject == subject)
+            if action is not None:
+                query = query.where(c.action == action)
+            rows = self._connection.execute(query.order_by(c.sequence).limit(AT_ONCE)).all()
+            for row in rows:
+                yield AuditEntry(**row._mapping)
+            if len(rows) < AT_ONCE:
+                return
+            after = rows[-1].sequence
