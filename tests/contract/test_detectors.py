@@ -4,6 +4,7 @@ here.
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -45,6 +46,16 @@ def center(box: tuple[float, float, float, float]) -> np.ndarray:
     return np.array([box[0] + box[2], box[1] + box[3]]) / 2
 
 
+@functools.cache
+def seen(name: str, picture: str) -> tuple[DetectedFace, ...]:
+    """What a detector sees in a portrait; most tests compare with it."""
+    return detector(name).detect(Image(pixels=portrait(picture)))
+
+
+def in_portrait(subject: FaceDetector, picture: str) -> DetectedFace:
+    return seen(subject.name, picture)[0]
+
+
 def best(subject: FaceDetector, pixels: np.ndarray) -> DetectedFace:
     faces = subject.detect(Image(pixels=pixels))
     assert faces
@@ -63,7 +74,7 @@ def test_it_is_named_as_it_is_registered(subject: FaceDetector) -> None:
 
 @pytest.mark.parametrize("name", PORTRAITS)
 def test_one_face_in_each_portrait_with_its_landmarks_inside(subject: FaceDetector, name: str) -> None:
-    (face,) = subject.detect(Image(pixels=portrait(name)))
+    (face,) = seen(subject.name, name)
     assert face.score > 0.7
     kind = detector_kinds()[subject.name]
     assert face.scheme == kind.scheme
@@ -92,8 +103,8 @@ def test_one_face_in_each_portrait_with_its_landmarks_inside(subject: FaceDetect
 def test_its_points_are_those_of_the_others(subject: FaceDetector, name: str) -> None:
     if subject.name in NOT_FROM_THE_PICTURE:
         pytest.skip("its landmarks come from a network of the tests")
-    face = best(subject, portrait(name))
-    reference = best(detector("mediapipe"), portrait(name))
+    face = in_portrait(subject, name)
+    reference = in_portrait(detector("mediapipe"), name)
     assert reference.eyes is not None
     between = np.linalg.norm(np.subtract(*reference.eyes))
     assert np.linalg.norm(center(face.box) - center(reference.box)) < 0.6 * between
@@ -137,7 +148,7 @@ def test_the_box_moves_with_the_face(subject: FaceDetector) -> None:
 
 def test_the_mirrored_face_is_found_at_the_mirrored_place(subject: FaceDetector) -> None:
     pixels = portrait("grace_hopper")
-    face, other = best(subject, pixels), best(subject, mirrored(pixels))
+    face, other = in_portrait(subject, "grace_hopper"), best(subject, mirrored(pixels))
     assert center(other.box)[0] == pytest.approx(pixels.shape[1] - center(face.box)[0], abs=0.06 * face.width)
     if face.eyes is not None and other.eyes is not None and subject.name not in NOT_FROM_THE_PICTURE:
         # Right and left are the subject's: in the mirror they change places.
@@ -145,10 +156,10 @@ def test_the_mirrored_face_is_found_at_the_mirrored_place(subject: FaceDetector)
             np.testing.assert_allclose([pixels.shape[1] - here[0], here[1]], there, atol=0.08 * face.width)
 
 
-@pytest.mark.parametrize("scale", [0.5, 2.0, 3.0])
+@pytest.mark.parametrize("scale", [0.5, 2.5])
 def test_the_box_grows_with_the_picture(subject: FaceDetector, scale: float) -> None:
     pixels = portrait("grace_hopper")
-    face, other = best(subject, pixels), best(subject, resized(pixels, scale))
+    face, other = in_portrait(subject, "grace_hopper"), best(subject, resized(pixels, scale))
     assert other.width == pytest.approx(scale * face.width, rel=0.15)
 
 
@@ -156,13 +167,13 @@ def test_red_is_the_first_channel(subject: FaceDetector) -> None:
     """Blue skin is found less surely, if at all."""
     pixels = portrait("astronaut")
     swapped = subject.detect(Image(pixels=np.ascontiguousarray(pixels[..., ::-1])))
-    assert not swapped or swapped[0].score <= best(subject, pixels).score + 0.02
+    assert not swapped or swapped[0].score <= in_portrait(subject, "astronaut").score + 0.02
 
 
 def test_the_picture_is_left_as_it_was_and_answers_repeat(subject: FaceDetector) -> None:
     pixels = portrait("astronaut").copy()
     image = Image(pixels=pixels)
-    first, second = subject.detect(image), subject.detect(image)
+    first, second = seen(subject.name, "astronaut"), subject.detect(image)
     np.testing.assert_array_equal(pixels, portrait("astronaut"))
     assert first[0].box == second[0].box
     np.testing.assert_array_equal(first[0].keypoints, second[0].keypoints)
@@ -188,8 +199,8 @@ def test_a_batch_says_of_each_what_it_says_alone(subject: FaceDetector) -> None:
 
 
 def test_several_threads_get_the_answers_of_one(subject: FaceDetector) -> None:
-    images = [Image(pixels=portrait(name)) for name in PORTRAITS] * 4
-    alone = [subject.detect(image)[0].box for image in images]
+    images = [Image(pixels=portrait(name)) for name in PORTRAITS] * 2
+    alone = [in_portrait(subject, name).box for name in PORTRAITS] * 2
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda image: subject.detect(image)[0].box, images))
     assert together == alone
