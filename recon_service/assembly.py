@@ -16,7 +16,7 @@ from recon_service.appearance.network import load_embedder
 from recon_service.application.pipeline import FacePipeline
 from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
 from recon_service.comparison.calibration_file import load_calibration, released_for
-from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
+from recon_service.detectors import DEFAULT_DETECTOR, load_detector
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.matching import SkinMatching, SurfaceMatcher
@@ -58,17 +58,18 @@ def build_pipeline(
     *,
     appearance: str = APPEARANCE_AUTO,
     matching: MatchingDevice = MatchingDevice.CPU,
+    detector: str = DEFAULT_DETECTOR,
 ) -> FacePipeline:
     """Load detector, landmarker and models, verified against the manifest.
 
-    appearance: see ``load_appearance``. matching: see ``load_matching``.
+    appearance: see ``load_appearance``. matching: see ``load_matching``. detector: see ``load_detector``.
 
-    Raises WeightsUnavailable, naming the command that mends it, and InvalidValue for a device that is not
-    there.
+    Raises WeightsUnavailable, naming the command that mends it, UnknownDetector, DetectorUnavailable, and
+    InvalidValue for a device that is not there.
     """
     model = load_model(choice)
     return FacePipeline(
-        detector=MediaPipeShortRange(locate("face-detection-short-range")),
+        detector=load_detector(detector),
         landmarker=FaceMeshLandmarker(locate("face-landmark"), passes=LANDMARK_PASSES),
         model=model,
         landmark_model=load_landmark_model(bundled_directory() / BUILTIN, model),

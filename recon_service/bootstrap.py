@@ -147,6 +147,7 @@ def build_pipeline(settings: Settings) -> FacePipeline:
         assembly.ModelChoice(settings.model),
         appearance=settings.appearance,
         matching=assembly.MatchingDevice(settings.matching_device),
+        detector=settings.detector,
     )
     return replace(
         pipeline,

@@ -106,6 +106,10 @@ class Settings(BaseSettings):
     model: Literal["auto", "builtin", "dense"] = Field(
         "auto", description="auto: dense where its file is there."
     )
+    detector: str = Field(
+        "mediapipe",
+        description="Detector that finds the faces (recon bench detectors --list); FaceMesh is laid on them.",
+    )
     policy: str = Field(
         "pilot-1", description="How scores become decisions (recon_service/comparison/policies.toml)."
     )
@@ -120,8 +124,8 @@ class Settings(BaseSettings):
     )
     matching_device: Literal["cpu", "auto", "cuda"] = Field(
         "cpu",
-        description="Where the skin of selfies is matched: cpu, cuda (needs torch), or auto (cuda where there "
-        "is one).",
+        description="Where the skin of selfies is matched: cpu, cuda (needs torch), or auto (cuda where "
+        "there is one).",
     )
     compute_processes: int = Field(
         1, ge=0, le=64, description="Processes for verification; 0: a thread of the service."

@@ -49,6 +49,7 @@ def _checks(settings: Settings) -> list[tuple[str, Callable[[], str]]]:
         ("objects", lambda: _objects(settings)),
         ("broker", lambda: _broker(settings)),
         ("models", lambda: _models(settings)),
+        ("detector", lambda: _detector(settings)),
     ]
 
 
@@ -116,3 +117,10 @@ def _models(settings: Settings) -> str:
     from recon_service.assembly import ModelChoice, load_model
 
     return load_model(ModelChoice(settings.model)).name
+
+
+def _detector(settings: Settings) -> str:
+    from recon_service.detectors import check_detector
+
+    check_detector(settings.detector)
+    return settings.detector

@@ -26,6 +26,9 @@ def command(
     from recon_service.settings import Settings
 
     settings = Settings.from_environment(host=host, port=port)
+    from recon_service.detectors import check_detector
+
+    check_detector(settings.detector)
     from recon_service.telemetry import configure_logging
 
     configure_logging(level=settings.log_level, format=settings.log_format)

@@ -18,9 +18,13 @@ def command(
 
       RECON_BROKER_URL=redis://broker:6379/0 RECON_DATABASE_URL=postgresql+psycopg://… recon worker
     """
+    from recon_service.detectors import check_detector
+    from recon_service.settings import Settings
     from worker.standalone import make_worker_app
 
-    app = make_worker_app()
+    settings = Settings.from_environment()
+    check_detector(settings.detector)
+    app = make_worker_app(settings)
     app.worker_main(
         ["worker", "--queues", queues, "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
     )

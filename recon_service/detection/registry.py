@@ -78,12 +78,16 @@ class DetectorRegistry:
 
         Raises UnknownDetector, DetectorUnavailable or WeightsUnavailable, each naming what mends it.
         """
+        self.check(name)
         kind = self.kind(name)
-        fault = self._fault(kind)
-        if fault is not None:
-            raise fault
         base = self.build(kind.base, device) if kind.base is not None else None
         return kind.build([self.locate(each) for each in kind.weights], device, base)
+
+    def check(self, name: str) -> None:
+        """Whether ``build`` would succeed, without loading a network; raises what it would raise."""
+        fault = self._fault(self.kind(name))
+        if fault is not None:
+            raise fault
 
     def kind(self, name: str) -> DetectorKind:
         """Raises UnknownDetector."""

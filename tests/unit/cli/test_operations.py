@@ -65,7 +65,7 @@ def test_doctor_says_what_works() -> None:
     parts = {part["part"]: part["ok"] for part in json.loads(output)}
     assert code == 0
     assert parts == dict.fromkeys(
-        ("connections", "master key", "database", "objects", "broker", "models"), True
+        ("connections", "master key", "database", "objects", "broker", "models", "detector"), True
     )
 
 
