@@ -94,7 +94,7 @@ def test_pictures_without_anything_in_common_give_no_matches(kind: str) -> None:
 def test_a_picture_of_one_gray_matches_nothing(subject: SkinMatching) -> None:
     truth, pictures = true_fit(), speckled_pictures()
     gray = Image(np.full_like(pictures[1].pixels, 90))
-    views = subject.views([pictures[0], gray, gray], truth)
+    views = subject.views([pictures[0], gray, pictures[2]], truth)
     assert subject.matches(views, truth, [(0, 1), (1, 2)]) == []
 
 

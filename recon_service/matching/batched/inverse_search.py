@@ -52,8 +52,8 @@ def inverse_search(first: Tensor, second: Tensor, *, patches_at_once: int) -> Te
 
 
 def _coarsest(shape: torch.Size) -> int:
-    """The scale at which the picture is about two to three patches wide."""
-    return max(round(log2(shape[-1] / (2 * PATCH))) - 1, 0)
+    """The scale at which the picture is about four to six patches wide."""
+    return max(round(log2(shape[-1] / (4.5 * PATCH))), 0)
 
 
 def _halved(images: Tensor) -> Tensor:

@@ -25,8 +25,8 @@ from recon_service.matching.view import CONTRAST, MIDDLE, SPREAD_FLOOR, FaceView
 class SkinTextures:
     """What V pictures show of the unrolled skin.
 
-    pixels: (V, H, W) float32, contrast evened, whole gray levels about a local mean of 0; 0 where nothing is seen.
-    mask: (V, H, W) bool. pictured: (V, 2, H, W) pixel of the working view that shows each texel. nodes:
+    pixels: (V, H, W) float32, contrast evened, whole gray levels about a local mean of 0; 0 where nothing is
+    seen. mask: (V, H, W) bool. pictured: (V, 2, H, W) pixel of the working view that shows each texel. nodes:
     (V, N, 2) pixel of the working view that shows each node. seen: (V, N) bool.
     """
 
