@@ -26,7 +26,8 @@ from recon_service.quality.limits import QualityLimits
 class FaceDetector(Protocol):
     """Finds faces, best first."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def detect(self, image: Image) -> tuple[DetectedFace, ...]: ...
 
