@@ -30,6 +30,15 @@ def appearance_of(
     return Appearance.of(embedder.embed(faces), embedder=embedder.name, version=embedder.version, light=light)
 
 
+def joined(parts: Sequence[Appearance | None]) -> Appearance | None:
+    """The appearance on pictures that were looked at one by one; in different light, of those that are
+    more.
+    """
+    known = [part for part in parts if part is not None]
+    lights = Counter(part.light for part in known)
+    return Appearance.joined([part for part in known if part.light is lights.most_common(1)[0][0]])
+
+
 def light_of(image: Image) -> Light:
     """Infrared where the three channels are equal."""
     red, green, blue = (image.pixels[..., channel] for channel in range(3))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from recon_service.application.appearances import appearance_of, light_of
+from recon_service.application.appearances import appearance_of, joined, light_of
 from recon_service.application.consistency import Grouping, StrangerInSet, by_appearance, by_skin
 from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
@@ -129,10 +129,7 @@ def _fitted(
         result, _ = _fitted_once(selfies, pipeline, reconstructor)
     if result.fit is None:
         return result
-    parts = [one for k, one in seen.items() if selfies[k].accepted and one is not None]
-    lights = Counter(one.light for one in parts)
-    # Of pictures in different light those that are more are used: their vectors must not be averaged.
-    appearance = Appearance.joined([p for p in parts if p.light is lights.most_common(1)[0][0]])
+    appearance = joined([one for k, one in seen.items() if selfies[k].accepted])
     return replace(result, appearance=appearance)
 
 

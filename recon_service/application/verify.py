@@ -5,59 +5,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
+from dataclasses import replace
 
-from recon_service.application.appearances import appearance_of
 from recon_service.application.pipeline import FacePipeline
-from recon_service.application.presentations import expected_landmarks, presentation
+from recon_service.application.streaming import Probe, StoppingRule, Visit, frame_capture, frame_landmarks
 from recon_service.comparison.appearance import compare_appearance, with_appearance
-from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
+from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.policy import Policy, decide
-from recon_service.depth import depth_capture
-from recon_service.domain.appearance import Appearance
 from recon_service.domain.depth_frame import DepthFrame
-from recon_service.domain.errors import DepthRejected, FitFailed
-from recon_service.domain.evidence import Capture
-from recon_service.domain.faces import FaceLandmarks
-from recon_service.domain.fit import Fit
-from recon_service.domain.images import Image
-from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.presentation import PresentationResult
-from recon_service.domain.template import Decision, Template, VerificationResult
-from recon_service.fitting import fit_identity
-from recon_service.fitting.plausibility import doubts
+from recon_service.domain.template import ComparisonScore, Decision, Template, VerificationResult
 
-NOTHING_MEASURED = PresentationResult(())
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What a visit to the kiosk gave.
-
-    posterior: of all usable frames together, or None when there is none. fits: of each usable frame.
-    faults: code and hint for each thing that kept a frame from being used. appearance: on the pictures of
-    usable frames. presentation: whether it was a face at all.
-    """
-
-    posterior: IdentityPosterior | None
-    fits: tuple[Fit, ...]
-    source: str
-    faults: tuple[tuple[str, str], ...] = ()
-    appearance: Appearance | None = None
-    presentation: PresentationResult = NOTHING_MEASURED
+__all__ = ["Probe", "attacked", "frame_capture", "frame_landmarks", "observe", "verify"]
 
 
 def verify(
-    frames: Sequence[DepthFrame], reference: Template, pipeline: FacePipeline, policy: Policy
+    frames: Sequence[DepthFrame],
+    reference: Template,
+    pipeline: FacePipeline,
+    policy: Policy,
+    *,
+    stopping: StoppingRule | None = None,
 ) -> VerificationResult:
-    """Is the person before the depth camera the one of the template?"""
-    probe = observe(frames, pipeline)
-    if probe.presentation.attack:
-        return attacked(probe.presentation, policy)
+    """Is the person before the depth camera the one of the template?
+
+    stopping: when frames that are left need not be looked at; None: all are.
+    """
+    visit = Visit(pipeline)
+    for number, frame in enumerate(frames, start=1):
+        visit.add(frame)
+        if stopping is None or number == len(frames):
+            continue
+        score = compared(visit.probe(presentation_too=False), reference, pipeline)
+        if score is None or not stopping.clear(score.llr, len(visit.agreement().together), policy):
+            continue
+        # What looks like an artefact so far is looked at to the end.
+        if not (probe := visit.probe()).presentation.attack:
+            return decided(probe, score, policy)
+    probe = visit.probe()
+    return decided(probe, compared(probe, reference, pipeline), policy)
+
+
+def compared(probe: Probe, reference: Template, pipeline: FacePipeline) -> ComparisonScore | None:
+    """The calibrated score of a probe, or None where it has no usable frame."""
     if probe.posterior is None:
-        return replace(decide(None, policy=policy, faults=probe.faults), presentation=probe.presentation)
+        return None
     score = compare(
         reference.posterior,
         probe.posterior,
@@ -67,9 +60,16 @@ def verify(
         template_calibration=reference.calibration,
     )
     seen = compare_appearance(reference.appearance, probe.appearance, pipeline.appearance_maps)
-    score = with_appearance(score, seen)
-    decided = decide(score, policy=policy, faults=probe.faults, frames=len(probe.fits))
-    return replace(decided, presentation=probe.presentation)
+    return with_appearance(score, seen)
+
+
+def decided(probe: Probe, score: ComparisonScore | None, policy: Policy) -> VerificationResult:
+    """The decision about a probe with its score."""
+    used = len(probe.fits)
+    if probe.presentation.attack:
+        return replace(attacked(probe.presentation, policy), frames_used=used)
+    result = decide(score, policy=policy, faults=probe.faults, frames=used if score is not None else None)
+    return replace(result, presentation=probe.presentation, frames_used=used)
 
 
 def attacked(found: PresentationResult, policy: Policy) -> VerificationResult:
@@ -78,60 +78,8 @@ def attacked(found: PresentationResult, policy: Policy) -> VerificationResult:
 
 
 def observe(frames: Sequence[DepthFrame], pipeline: FacePipeline) -> Probe:
-    """The identity posterior of the person on these depth frames (one visit).
-
-    Every frame is fitted on its own and their evidence is added: a spoiled frame does not pull the others,
-    and the answer after each frame is there as it comes.
-    """
-    fits: list[Fit] = []
-    pictures: list[tuple[Image, FaceLandmarks]] = []
-    seen: list[tuple[DepthFrame, FaceLandmarks]] = []
-    faults: list[tuple[str, str]] = []
+    """All that the frames of one visit say of the person on them."""
+    visit = Visit(pipeline)
     for frame in frames:
-        landmarks = frame_landmarks(frame, pipeline)
-        if landmarks is not None:
-            seen.append((frame, landmarks))
-        try:
-            capture = frame_capture(frame, landmarks, pipeline)
-            if landmarks is None and capture.start is not None:
-                expected = expected_landmarks(capture.start, frame.camera, pipeline)
-                seen += [(frame, expected)] if expected is not None else []
-            fit = fit_identity(pipeline.model, [capture], landmark_model=pipeline.landmark_model)
-        except (DepthRejected, FitFailed) as problem:
-            faults.append((problem.code, problem.next_step or problem.detail))
-            continue
-        if found := doubts(fit, [capture], model=pipeline.model, landmark_model=pipeline.landmark_model):
-            faults.extend(found)
-            continue
-        fits.append(fit)
-        if frame.image is not None and landmarks is not None:
-            pictures.append((frame.image, landmarks))
-    posterior = reduce(IdentityPosterior.fused_with, (fit.posterior for fit in fits)) if fits else None
-    return Probe(
-        posterior,
-        tuple(fits),
-        frames[0].camera_name if frames else GENERIC,
-        tuple(dict.fromkeys(faults)),
-        appearance_of(pictures, pipeline.embedder),
-        presentation(seen, pipeline),
-    )
-
-
-def frame_capture(frame: DepthFrame, landmarks: FaceLandmarks | None, pipeline: FacePipeline) -> Capture:
-    """The evidence in one depth frame. Raises DepthRejected."""
-    return depth_capture(
-        frame,
-        landmarks=landmarks,
-        model=pipeline.model,
-        landmark_model=pipeline.landmark_model,
-    )
-
-
-def frame_landmarks(frame: DepthFrame, pipeline: FacePipeline) -> FaceLandmarks | None:
-    """Landmarks in the picture of a frame; None where there is no picture or no face in it."""
-    if frame.image is None:
-        return None
-    faces = pipeline.detector.detect(frame.image)
-    # Bystanders look over the shoulder: the person at the kiosk is the one nearest, so the largest.
-    nearest = max(faces, key=lambda face: face.width * face.height, default=None)
-    return pipeline.landmarker.landmarks(frame.image, nearest) if nearest else None
+        visit.add(frame)
+    return visit.probe()

@@ -60,10 +60,7 @@ class _Scene:
 def pose_from_depth(depth: Array, camera: PinholeCamera, model: MorphableModel) -> HeadPose:
     """The head pose in a cleaned depth map (H, W) mm. Raises TooLittleDepth or NoFaceInDepth."""
     scene = _Scene(depth, camera, _foreground(depth, camera))
-    every = max(1, len(model.surface) // ALIGNMENT_POINTS)
-    chosen = model.surface[::every]
-    chosen = chosen[model.vertices.mean[chosen, 1] > MOUTH_MM]
-    mean, normals = model.vertices.mean[chosen], model.vertices.normals[chosen]
+    mean, normals = _points(model)
     nose = mean[mean[:, 2].argmax()]
     guesses = []
     for yaw in YAWS:
@@ -88,6 +85,25 @@ def pose_from_depth(depth: Array, camera: PinholeCamera, model: MorphableModel) 
             next_step="Stand upright, 0.4 to 1.2 m away; check the depth scale and the intrinsics.",
         )
     return best
+
+
+def pose_near(depth: Array, camera: PinholeCamera, model: MorphableModel, last: HeadPose) -> HeadPose | None:
+    """The head pose in a cleaned depth map (H, W) mm that follows an earlier frame's by a small rigid motion,
+    or None where no face is found there.
+    """
+    scene = _Scene(depth, camera, ())
+    mean, normals = _points(model)
+    pose = _align(scene, mean, normals, last, range(REFINEMENTS))
+    usual = bool((np.abs(pose.angles()) < MAX_TURN_DEG).all()) and pose.translation[2] > 0
+    return pose if usual and _score(scene, mean, normals, pose, INLIER_MM) >= MIN_SCORE else None
+
+
+def _points(model: MorphableModel) -> tuple[Array, Array]:
+    """Points of the mean face above the mouth (N, 3), and their normals."""
+    every = max(1, len(model.surface) // ALIGNMENT_POINTS)
+    chosen = model.surface[::every]
+    chosen = chosen[model.vertices.mean[chosen, 1] > MOUTH_MM]
+    return model.vertices.mean[chosen], model.vertices.normals[chosen]
 
 
 def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:

@@ -73,7 +73,8 @@ class ComparisonScore:
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
     """decision with its reasons (stable codes with a hint for the person), score None when no comparison
-    was possible. presentation: what the check for artefacts measured, where it ran.
+    was possible. presentation: what the check for artefacts measured, where it ran. frames_used: depth
+    frames that the decision rests on: without those that were not usable or not needed.
     """
 
     decision: Decision
@@ -81,3 +82,4 @@ class VerificationResult:
     reasons: tuple[tuple[str, str], ...]
     policy: str
     presentation: PresentationResult | None = None
+    frames_used: int = 0
