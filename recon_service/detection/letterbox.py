@@ -39,12 +39,6 @@ def letterboxed(pixels: NDArray[np.uint8], side: int, *, fill: int = 114) -> Fit
     return Fitted(frame, (size[0] / width, size[1] / height), (float(left), float(top)))
 
 
-def stretched(pixels: NDArray[np.uint8], side: int) -> Fitted:
-    """The whole picture over the whole frame, its shape not kept."""
-    height, width = pixels.shape[:2]
-    return Fitted(_resized(pixels, (side, side)), (side / width, side / height), (0.0, 0.0))
-
-
 def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     how = cv2.INTER_AREA if size[0] < pixels.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(pixels, size, interpolation=how), dtype=np.uint8)

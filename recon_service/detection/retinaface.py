@@ -1,9 +1,10 @@
 """RetinaFace (Deng et al., RetinaFace: single-shot multi-level face localisation in the wild, CVPR 2020) with
 the backbone MobileNet 0.25: box and five landmarks.
 
-Input: the picture stretched over 640 x 640, BGR, minus the mean (104, 117, 123). Output at each of 16,800
-priors: box and landmarks relative to the prior, with variances 0.1 and 0.2, and two class probabilities.
-Priors: at each cell of the grids of 8, 16 and 32 pixels two squares.
+Input: the picture letterboxed to 640 x 640 (the file's publisher stretches it, which moves the landmarks in
+wide and tall pictures), BGR, minus the mean (104, 117, 123). Output at each of 16,800 priors: box and
+landmarks relative to the prior, with variances 0.1 and 0.2, and two class probabilities. Priors: at each cell
+of the grids of 8, 16 and 32 pixels two squares.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector, Faces
-from recon_service.detection.letterbox import Fitted, stretched
+from recon_service.detection.letterbox import Fitted, letterboxed
 from recon_service.detection.onnx_session import Floats, NetworkUnusable, OnnxNetwork
 from recon_service.detection.suppression import faces_of
 from recon_service.domain.arrays import Array
@@ -60,7 +61,7 @@ class RetinaFace:
         """The same of each image."""
         if not images:
             return ()
-        fitted = [stretched(image.pixels, SIDE) for image in images]
+        fitted = [letterboxed(image.pixels, SIDE) for image in images]
         inputs = np.stack([each.pixels[..., ::-1] for each in fitted]).astype(np.float32) - np.array(
             MEAN_BGR, np.float32
         )

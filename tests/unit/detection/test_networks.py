@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recon_service.detection import yolov5_face, yolov8_face
 from recon_service.detection.detector import Device
-from recon_service.detection.letterbox import letterboxed, stretched
+from recon_service.detection.letterbox import letterboxed
 from recon_service.detection.onnx_session import NetworkUnusable, OnnxNetwork
 from recon_service.detection.retinaface import RetinaFace, priors
 from recon_service.detection.rtmpose import RtmPose
@@ -37,13 +37,6 @@ def test_a_letterbox_shows_the_whole_picture_and_its_corners_come_back(width: in
     np.testing.assert_allclose(
         fitted.to_picture(corners), [[0, 0], [width, height]], atol=1e-6 * max(width, height)
     )
-
-
-@given(SIDES, SIDES)
-def test_a_stretched_picture_fills_the_frame(width: int, height: int) -> None:
-    fitted = stretched(np.full((height, width, 3), 255, np.uint8), 320)
-    assert (fitted.pixels == 255).all()
-    np.testing.assert_allclose(fitted.to_picture(np.array([320.0, 320.0])), [width, height])
 
 
 # ---- suppression
