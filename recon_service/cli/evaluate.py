@@ -29,7 +29,7 @@ from recon_service.evaluation.datasets.kinect2 import kinect2
 from recon_service.evaluation.datasets.synthetic import Sensor, synthetic
 from recon_service.evaluation.harness import Plan, Report, evaluate
 from recon_service.evaluation.result import EvaluationResult, RowResult, as_json
-from recon_service.evaluation.rows import DEFAULT_ROWS, Row
+from recon_service.evaluation.rows import DEFAULT_ROWS, PICTURED_ROWS, Row
 from recon_service.evaluation.scores import Calibration
 from recon_service.simulation.population import PopulationSpec
 
@@ -68,7 +68,7 @@ Cache = Annotated[
 @app.command("kinect2")
 def kinect2_command(
     root: Root,
-    rows: Rows = ",".join(DEFAULT_ROWS),
+    rows: Rows = ",".join(PICTURED_ROWS),
     subjects: People = None,
     draws: Draws = 18,
     seed: Seed = 0,

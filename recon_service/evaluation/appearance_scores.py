@@ -19,6 +19,7 @@ from recon_service.evaluation.split import SubjectSplit
 COSINE = "appearance-cosine"
 LLR = "appearance-llr"
 FUSED = "fused-llr"
+NO_APPEARANCE = "no picture was compared by appearance: its network is not here or not allowed (recon weights list says why)"
 
 
 def appearance_scores(
@@ -43,6 +44,16 @@ def appearance_scores(
         for one in shape:
             if one.is_llr and one.calibration is origin and one.values is not None:
                 yield Scored(FUSED, origin, one.values + ratio, is_llr=True)
+
+
+def led_by_appearance(found: Sequence[Scored], *, cross_validate: bool) -> list[Scored]:
+    """The same scores, the fused one first, or the reason why there is none."""
+    origin = Calibration.CROSS_VALIDATED if cross_validate else Calibration.RELEASED
+    first = [one for one in found if one.name == FUSED and one.calibration is origin]
+    if not first:
+        known = [one.refused for one in found if one.name == LLR and one.refused]
+        first = [Scored(FUSED, origin, None, refused=known[0] if known else NO_APPEARANCE)]
+    return [*first, *(one for one in found if one is not first[0])]
 
 
 def cosines(first: Observed, second: Observed, pairs: Comparisons) -> Array | None:

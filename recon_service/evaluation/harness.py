@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recon_service.comparison.appearance import load_appearance_maps
 from recon_service.comparison.calibration import Calibration
 from recon_service.domain.arrays import Array
-from recon_service.evaluation.appearance_scores import appearance_scores
+from recon_service.evaluation.appearance_scores import appearance_scores, led_by_appearance
 from recon_service.evaluation.cache import ObservationCache
 from recon_service.evaluation.comparisons import Comparisons, Observed, comparisons
 from recon_service.evaluation.dataset import Dataset
@@ -128,6 +128,8 @@ def measured(
     sides = Sides(references, probes, pairs, calibration, one.row.reference == one.row.probe)
     found = list(scores(sides, cross_validate=cross_validate))
     found += appearance_scores(sides, tuple(found), load_appearance_maps(), cross_validate=cross_validate)
+    if one.row.leads_with_appearance:
+        found = led_by_appearance(found, cross_validate=cross_validate)
     return replace(
         empty,
         people_pairs=people_pairs(first, second),

@@ -22,6 +22,8 @@ DEFAULT_ROWS = (
     "depth1-depth1",
     "depth3-depth3",
 )
+PICTURED_ROWS = (*DEFAULT_ROWS, "image5-image1", "fused5-1")
+"""Where the depth camera takes pictures too."""
 
 
 def split_kind(kind: str) -> tuple[str, str]:
@@ -69,17 +71,19 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Enrollment against probe."""
+    """Enrollment against probe. fused: named ``fused5-1``; shape and appearance are judged together."""
 
     reference: Side
     probe: Side
+    fused: bool = False
 
     @classmethod
     def parse(cls, name: str) -> Row:
-        """``image5-depth3`` and the like; ``fused5-1`` stands for ``image5-depth1``, where shape and
-        appearance are fused if a network for appearance is at hand. Raises InvalidValue.
+        """``image5-depth3`` and the like. ``fused5-1`` compares what ``image5-depth1`` does, by shape and
+        appearance together. Raises InvalidValue.
         """
-        name = re.sub(r"^fused(\d+)-(\d+)$", r"image\1-depth\2", name)
+        if counts := re.fullmatch(r"fused(\d+)-(\d+)", name):
+            return cls(Side("image", int(counts[1])), Side("depth", int(counts[2])), fused=True)
         backend = r"(\+[a-z][a-z0-9_]*)?"
         sides = re.fullmatch(rf"([a-z]+)(\d+){backend}-([a-z]+)(\d+){backend}", name)
         if sides is None:
@@ -89,5 +93,12 @@ class Row:
         kind, count, mesh, probe, probe_count, probe_mesh = sides.groups(default="")
         return cls(Side(kind + mesh, int(count)), Side(probe + probe_mesh, int(probe_count)))
 
+    @property
+    def leads_with_appearance(self) -> bool:
+        """Whether the row is about more than shape: its first score is then the fused one."""
+        return self.fused or self.reference.medium is self.probe.medium is Medium.IMAGE
+
     def __str__(self) -> str:
+        if self.fused:
+            return f"fused{self.reference.count}-{self.probe.count}"
         return f"{self.reference}-{self.probe}"

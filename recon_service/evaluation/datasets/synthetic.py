@@ -13,7 +13,7 @@ from recon_service.evaluation.dataset import Dataset, Item, Medium
 from recon_service.simulation.population import PopulationSpec, SyntheticPopulation
 from recon_service.simulation.sensors import DepthSensor, Stereo, StructuredLight, TimeOfFlight
 
-SELFIES = 5
+SELFIES = 15
 VISITS = 2
 FRAMES = 3
 NOTES = (

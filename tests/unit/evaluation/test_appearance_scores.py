@@ -7,7 +7,7 @@ from recon_service.comparison.appearance import load_appearance_maps
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.posterior import IdentityPosterior
-from recon_service.evaluation.appearance_scores import appearance_scores, cosines
+from recon_service.evaluation.appearance_scores import appearance_scores, cosines, led_by_appearance
 from recon_service.evaluation.comparisons import Comparisons, Observed
 from recon_service.evaluation.scores import Calibration, Scored, Sides
 
@@ -78,3 +78,19 @@ def test_a_row_without_appearance_has_no_such_scores() -> None:
     assert not list(
         appearance_scores(Sides(bare, bare, pairs, None, True), [], MAPS, cross_validate=True)  # type: ignore[arg-type]
     )
+
+
+def test_the_fused_score_leads_where_a_row_is_about_it(sides: Sides) -> None:
+    shape = Scored("llr", Calibration.RELEASED, np.zeros(len(sides.pairs)), is_llr=True)
+    found = [shape, *appearance_scores(sides, [shape], MAPS, cross_validate=False)]
+    led = led_by_appearance(found, cross_validate=False)
+    assert led[0].name == "fused-llr"
+    assert sorted(one.name for one in led) == sorted(one.name for one in found)
+
+
+def test_a_row_that_cannot_be_fused_says_so_first() -> None:
+    shape = Scored("llr", Calibration.RELEASED, np.zeros(3), is_llr=True)
+    led = led_by_appearance([shape], cross_validate=False)
+    assert (led[0].name, led[0].values) == ("fused-llr", None)
+    assert "recon weights list" in led[0].refused
+    assert led[1:] == [shape]

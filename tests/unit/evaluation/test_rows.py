@@ -18,8 +18,14 @@ def test_a_row_names_enrollment_and_probe() -> None:
     assert Row.parse("image5-depth3") == Row(Side("image", 5), Side("depth", 3))
 
 
-def test_the_fused_row_is_that_of_pictures_against_depth() -> None:
-    assert Row.parse("fused5-1") == Row.parse("image5-depth1")
+def test_the_fused_row_compares_pictures_with_depth_and_is_led_by_both() -> None:
+    fused, shape = Row.parse("fused5-1"), Row.parse("image5-depth1")
+    assert (fused.reference, fused.probe) == (shape.reference, shape.probe)
+    assert str(fused) == "fused5-1"
+    assert Row.parse(str(fused)) == fused
+    assert fused.leads_with_appearance
+    assert not shape.leads_with_appearance
+    assert Row.parse("image5-image1").leads_with_appearance
 
 
 @pytest.mark.parametrize(
