@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 
 from recon_service.canonical_model import load_ict, load_ict_landmarks
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
 from recon_service.domain.errors import WeightsUnavailable
 from recon_service.reconstruction import registry
-from recon_service.reconstruction.backend import BackendOptions, Reconstructor
+from recon_service.reconstruction.backend import BackendOptions, GraphOf, Reconstructor
+from recon_service.reconstruction.elsewhere import NetworksElsewhere
 from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
 from recon_service.reconstruction.registry import Availability
+from recon_service.reconstruction.session import Device, SessionOptions
 from recon_service.registration import RegistrationReport, register
+from recon_service.settings import Settings
 from recon_service.weights import WeightStore
 from recon_service.weights.derived import StoredFiles, write_derived
 from recon_service.weights.digest import file_sha256
@@ -69,6 +73,21 @@ def files_of(name: str) -> str:
     files, backend = _files(), registry.find(name)
     remark = backend.check(files)
     return f"{name}@{file_sha256(files.locate_derived(backend.correspondence))} {remark}".strip()
+
+
+def network_graphs() -> Mapping[str, GraphOf]:
+    """The networks of every backend that can be loaded here, by name."""
+    return registry.networks(_files())
+
+
+def backends_of(settings: Settings) -> Backends:
+    """Backends for enrollments; their networks run where the settings say."""
+    elsewhere = None
+    if settings.network_process and settings.network_socket is not None:
+        elsewhere = NetworksElsewhere(settings.network_socket)
+    # On the CPU here: a GPU belongs to one process, and there are several like this one.
+    session = SessionOptions(Device.CPU)
+    return Backends(BackendOptions(session, crops=ENROLLMENT_CROPS, networks=elsewhere))
 
 
 def register_backend(name: str, *, check: bool = True) -> tuple[str, RegistrationReport]:

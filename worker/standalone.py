@@ -15,6 +15,7 @@ from recon_service.telemetry import configure_logging
 from worker.app import make_app
 from worker.children import ChildCompute
 from worker.housekeeping import Beside
+from worker.network_process import NetworkProcess
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
 
@@ -28,6 +29,10 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
             next_step="Set RECON_BROKER_URL for both, for example redis://localhost:6379/0.",
         )
     configure_logging(level=settings.log_level, format=settings.log_format)
+    networks: NetworkProcess | None = None
+    if settings.network_process:
+        networks = NetworkProcess(settings)
+        settings = networks.settings
     app = make_app(settings, consumes=True)
     queue = CeleryQueue(app)
     opened: list[ChildCompute] = []
@@ -48,11 +53,15 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
     @worker_ready.connect(weak=False)
     def begin(**_kwargs: object) -> None:
         beside.start()
+        if networks is not None:
+            networks.start()
         structlog.get_logger().info("worker ready")
 
     @worker_shutdown.connect(weak=False)
     def end(**_kwargs: object) -> None:
         beside.stop()
+        if networks is not None:
+            networks.stop()
 
     def close_children(**_kwargs: object) -> None:
         for compute in opened:

@@ -26,6 +26,7 @@ from worker.app import make_app
 from worker.children import ChildCompute
 from worker.embedded import EmbeddedWorkers
 from worker.housekeeper import Housekeeper
+from worker.network_process import NetworkProcess
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
 
@@ -95,6 +96,10 @@ class _Parts:
     def __init__(self, settings: Settings, opened: OpenStores, lock: StateLock) -> None:
         self._settings, self._opened, self._lock = settings, opened, lock
         self._children: list[ChildCompute] = []
+        self._networks: NetworkProcess | None = None
+        if settings.embedded and settings.network_process:
+            self._networks = NetworkProcess(settings)
+            self._settings = settings = self._networks.settings
         self.compute = self._compute(settings.compute_processes, settings.verification_seconds)
         self._celery = make_app(settings)
         self.queue = CeleryQueue(self._celery)
@@ -128,6 +133,8 @@ class _Parts:
         checks["compute"] = self._check_compute
         if self._workers is not None:
             checks["worker"] = self._check_worker
+        if self._networks is not None:
+            checks["recon_models_loaded"] = self._networks.check
         # Not the broker: without it enrollments are taken all the same, and published later.
         return checks
 
@@ -149,6 +156,8 @@ class _Parts:
             await run_in_threadpool(self._stop)
 
     def _start(self) -> None:
+        if self._networks is not None:
+            self._networks.start()
         for children in self._children:
             children.start()
         taken_up = orphans = 0
@@ -166,6 +175,8 @@ class _Parts:
             )
         for children in self._children:
             children.close()
+        if self._networks is not None:
+            self._networks.stop()
         self._opened.close()
         self._lock.release()
         structlog.get_logger().info("service stopped")

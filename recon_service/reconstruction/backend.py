@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,7 @@ from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.reconstruction import ReconstructedFace
-from recon_service.reconstruction.session import SessionOptions
+from recon_service.reconstruction.session import Session, SessionOptions
 
 Item = tuple[Image, DetectedFace | None]
 Outcome = tuple[ReconstructedFace, ...] | ReconError
@@ -61,13 +61,19 @@ class ModelFiles(Protocol):
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
     """session: where networks run. crops: how many slightly displaced crops of a face are averaged (1: the
-    original's single one). detector, landmarker: of the service, for backends without their own.
+    original's single one). detector, landmarker: of the service, for backends without their own. networks:
+    gives a network by name that runs in another process; None: they are loaded here.
     """
 
     session: SessionOptions = field(default_factory=SessionOptions)
     crops: int = 1
     detector: FindsFaces | None = None
     landmarker: FindsLandmarks | None = None
+    networks: Callable[[str], Session] | None = None
+
+
+GraphOf = Callable[[], bytes]
+"""Makes the ONNX graph of a network from its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class Backend:
     license: one line on what its files may be used for. correspondence: name of the derived file that joins
     it to the canonical model. load: raises WeightsUnavailable or BackendUnavailable with the next step.
     check: raises the same without loading networks; returns a remark on what it found (empty: nothing to
-    say).
+    say). networks: the graphs of its networks by name, for a process that runs them for others.
     """
 
     name: str
@@ -86,3 +92,4 @@ class Backend:
     correspondence: str
     load: Callable[[ModelFiles, BackendOptions], Reconstructor]
     check: Callable[[ModelFiles], str]
+    networks: Callable[[ModelFiles], Mapping[str, GraphOf]]

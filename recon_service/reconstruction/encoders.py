@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from recon_service.domain.errors import InvalidValue, WeightsUnavailable
 from recon_service.networks.safetensors import read_safetensors
-from recon_service.reconstruction.session import Floats, OnnxSession, SessionOptions, need_onnx
+from recon_service.reconstruction.session import Floats, OnnxSession, Session, SessionOptions, need_onnx
 
 T = TypeVar("T")
 Parameters = Mapping[str, NDArray[Any]]
@@ -41,28 +42,50 @@ def load_encoder(
     torch_networks: str,
     options: SessionOptions,
     engine: Engine = Engine.ONNX,
+    elsewhere: Session | None = None,
 ) -> Encoder:
     """The encoder with the parameters in a safetensors file.
 
-    graph: makes an ONNX model of them with one input named "image". torch_networks: the module that makes a
+    elsewhere: where another process runs it, so that nothing is read here. graph: makes an ONNX model of the
+    parameters with one input named "image". torch_networks: the module that makes a
     torch network of them, loaded only when asked for. Raises WeightsUnavailable for a file that is none,
     BackendUnavailable where the package that runs the network is not installed.
     """
+    if elsewhere is not None:
+        return lambda images: elsewhere.run(image=images)[0]
+    if engine is Engine.TORCH:
+        with _wrong_parameters(path):
+            network: Encoder = importlib.import_module(torch_networks).load_encoder(_parameters(path))
+            return network
+    content = encoder_graph(path, graph)
+    with _wrong_parameters(path):
+        session = OnnxSession(content, options, name=path.stem)
+    return lambda images: session.run(image=images)[0]
+
+
+def encoder_graph(path: Path, graph: Callable[[Parameters], Any]) -> bytes:
+    """The ONNX graph of the parameters in a file; raises as ``load_encoder`` does."""
+    parameters = _parameters(path)
+    need_onnx()
+    with _wrong_parameters(path):
+        return bytes(graph(parameters).SerializeToString())
+
+
+def _parameters(path: Path) -> Parameters:
     try:
-        parameters = read_safetensors(path)
+        return read_safetensors(path)
     except InvalidValue as fault:
         raise WeightsUnavailable(f"{path.name} cannot be read.", next_step=CONVERT_AGAIN) from fault
+
+
+@contextmanager
+def _wrong_parameters(path: Path) -> Iterator[None]:
     try:
-        if engine is Engine.TORCH:
-            network: Encoder = importlib.import_module(torch_networks).load_encoder(parameters)
-            return network
-        need_onnx()
-        session = OnnxSession(graph(parameters).SerializeToString(), options, name=path.stem)
+        yield
     except (KeyError, RuntimeError) as fault:
         raise WeightsUnavailable(
             f"{path.name} does not hold the parameters of this network.", next_step=CONVERT_AGAIN
         ) from fault
-    return lambda images: session.run(image=images)[0]
 
 
 def read_arrays(path: Path, make: Callable[..., T]) -> T:

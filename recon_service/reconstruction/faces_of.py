@@ -15,6 +15,7 @@ from recon_service.domain.errors import ReconError, ReconstructionFailed
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.reconstruction import ReconstructedFace
+from recon_service.reconstruction.elsewhere import NetworksAway
 from recon_service.reconstruction.encoders import Encoder
 from recon_service.reconstruction.session import Floats
 
@@ -99,6 +100,8 @@ class CropAndEncode(Generic[C]):
             try:
                 out = self.encoder(np.concatenate([cut.pixels for cut in chunk]))
                 found.extend(out.reshape(len(chunk), -1, out.shape[1]))
+            except NetworksAway:  # that is no fault of the pictures
+                raise
             except Exception as fault:
                 if len(chunk) == 1:
                     found.append(self._failure(fault))

@@ -12,6 +12,7 @@ from recon_service.reconstruction.backend import (
     BackendOptions,
     FindsFaces,
     FindsLandmarks,
+    GraphOf,
     ModelFiles,
     Reconstructor,
 )
@@ -51,6 +52,18 @@ def _faceverse(files: ModelFiles, options: BackendOptions) -> Reconstructor:
     )
 
 
+def _deca_networks(files: ModelFiles) -> Mapping[str, GraphOf]:
+    from recon_service.reconstruction.deca.reconstructor import graphs_of
+
+    return graphs_of(files.locate_derived("deca"))
+
+
+def _faceverse_networks(files: ModelFiles) -> Mapping[str, GraphOf]:
+    from recon_service.reconstruction.faceverse.reconstructor import graphs_of
+
+    return graphs_of(files.locate_derived("faceverse-encoder"))
+
+
 def _needs(*names: str) -> Callable[[ModelFiles], str]:
     """A check that names everything that is missing, not the first of it alone."""
 
@@ -87,6 +100,7 @@ DECA = Backend(
     correspondence="deca-correspondence",
     load=_deca,
     check=_needs("deca", "flame", "flame-landmarks"),
+    networks=_deca_networks,
 )
 FACEVERSE = Backend(
     name="faceverse",
@@ -95,6 +109,7 @@ FACEVERSE = Backend(
     correspondence="faceverse-correspondence",
     load=_faceverse,
     check=_needs("faceverse", "faceverse-encoder"),
+    networks=_faceverse_networks,
 )
 BACKENDS: Mapping[str, Backend] = MappingProxyType({each.name: each for each in (TDDFA_V2, DECA, FACEVERSE)})
 
@@ -128,6 +143,12 @@ def availability(files: ModelFiles) -> tuple[Availability, ...]:
         except ReconError as problem:
             found.append(Availability(backend, problem))
     return tuple(found)
+
+
+def networks(files: ModelFiles) -> Mapping[str, GraphOf]:
+    """The networks of every backend that can be loaded, by name."""
+    usable = [each.backend for each in availability(files) if each.problem is None]
+    return {name: graph for backend in usable for name, graph in backend.networks(files).items()}
 
 
 def load(name: str, files: ModelFiles, options: BackendOptions | None = None) -> Reconstructor:

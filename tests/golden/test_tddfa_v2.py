@@ -46,7 +46,7 @@ def backend(request: pytest.FixtureRequest, files: StoredFiles) -> tuple[str, Td
 
         made: Any = TorchNetworks(*networks)
     else:
-        made = OnnxNetworks(*networks, CPU.session)
+        made = OnnxNetworks.here(*networks, CPU.session)
     return request.param, TddfaV2(
         made, model_files.load_bases(files), model_files.load_whitening(files), options=CPU
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +19,15 @@ from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import FRONTAL, nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
-from recon_service.reconstruction.backend import BackendOptions
-from recon_service.reconstruction.encoders import Encoder, Engine, Parameters, load_encoder, read_arrays
+from recon_service.reconstruction.backend import BackendOptions, GraphOf
+from recon_service.reconstruction.encoders import (
+    Encoder,
+    Engine,
+    Parameters,
+    encoder_graph,
+    load_encoder,
+    read_arrays,
+)
 from recon_service.reconstruction.faces_of import (
     CropAndEncode,
     Cut,
@@ -41,6 +48,8 @@ from third_party.deca.layout import named
 
 MILLIMETERS: Final = 1000.0
 TORCH_NETWORKS: Final = "recon_service.reconstruction.deca.torch_networks"
+ENCODER = "deca/encoder"
+"""What the network is called where another process runs it."""
 REGISTER: Final = "recon weights register deca"
 OUTLINE_AND_BROWS: Final = (
     162, 227, 137, 177, 138, 150, 149, 148, 152, 377, 378, 379, 367, 401, 366, 447, 389,
@@ -188,13 +197,23 @@ def load_deca(
         flame=read_arrays(flame, _flame),
         table=read_arrays(landmarks, _table),
         encoder=load_encoder(
-            encoder, graph=_graph, torch_networks=TORCH_NETWORKS, options=options.session, engine=engine
+            encoder,
+            graph=_graph,
+            torch_networks=TORCH_NETWORKS,
+            options=options.session,
+            engine=engine,
+            elsewhere=options.networks(ENCODER) if options.networks is not None else None,
         ),
         detector=detector,
         landmarker=landmarker,
         correspondence=correspondence,
         options=options,
     )
+
+
+def graphs_of(encoder: Path) -> Mapping[str, GraphOf]:
+    """The graph of the network by name; encoder: its converted file."""
+    return {ENCODER: lambda: encoder_graph(encoder, _graph)}
 
 
 def _graph(parameters: Parameters) -> Any:

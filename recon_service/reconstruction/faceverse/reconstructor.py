@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +19,15 @@ from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
-from recon_service.reconstruction.backend import BackendOptions
-from recon_service.reconstruction.encoders import Encoder, Engine, Parameters, load_encoder, read_arrays
+from recon_service.reconstruction.backend import BackendOptions, GraphOf
+from recon_service.reconstruction.encoders import (
+    Encoder,
+    Engine,
+    Parameters,
+    encoder_graph,
+    load_encoder,
+    read_arrays,
+)
 from recon_service.reconstruction.faces_of import (
     CropAndEncode,
     Cut,
@@ -39,6 +46,8 @@ from third_party.faceverse.layout import named
 from third_party.faceverse.model import MILLIMETERS_PER_UNIT, FaceVerse, head_rotation
 
 TORCH_NETWORKS: Final = "recon_service.reconstruction.faceverse.torch_networks"
+ENCODER = "faceverse/encoder"
+"""What the network is called where another process runs it."""
 REGISTER: Final = "recon weights register faceverse"
 
 
@@ -195,13 +204,23 @@ def load_faceverse(
     return FaceVerseReconstructor(
         head=read_arrays(head, _head),
         encoder=load_encoder(
-            encoder, graph=_graph, torch_networks=TORCH_NETWORKS, options=options.session, engine=engine
+            encoder,
+            graph=_graph,
+            torch_networks=TORCH_NETWORKS,
+            options=options.session,
+            engine=engine,
+            elsewhere=options.networks(ENCODER) if options.networks is not None else None,
         ),
         detector=detector,
         landmarker=landmarker,
         correspondence=correspondence,
         options=options,
     )
+
+
+def graphs_of(encoder: Path) -> Mapping[str, GraphOf]:
+    """The graph of the network by name; encoder: its converted file."""
+    return {ENCODER: lambda: encoder_graph(encoder, _graph)}
 
 
 def _graph(parameters: Parameters) -> Any:

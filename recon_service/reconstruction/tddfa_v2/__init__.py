@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from recon_service.reconstruction.backend import Backend, BackendOptions, ModelFiles, Reconstructor
+from collections.abc import Mapping
+
+from recon_service.reconstruction.backend import Backend, BackendOptions, GraphOf, ModelFiles, Reconstructor
 
 NAME = "tddfa_v2"
 
@@ -19,6 +21,12 @@ def _check(files: ModelFiles) -> str:
     return check(files)
 
 
+def _networks(files: ModelFiles) -> Mapping[str, GraphOf]:
+    from recon_service.reconstruction.tddfa_v2.networks import graphs_of
+
+    return graphs_of(files)
+
+
 TDDFA_V2 = Backend(
     name=NAME,
     title="3DDFA-V2 (FaceBoxes, MobileNet-V1, Basel Face Model 2009)",
@@ -26,4 +34,5 @@ TDDFA_V2 = Backend(
     correspondence="tddfa-v2-correspondence",
     load=_load,
     check=_check,
+    networks=_networks,
 )

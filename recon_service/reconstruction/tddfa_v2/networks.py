@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from recon_service.networks.safetensors import Arrays
-from recon_service.reconstruction.session import Floats, OnnxSession, SessionOptions
+from recon_service.reconstruction.backend import GraphOf, ModelFiles
+from recon_service.reconstruction.session import Floats, OnnxSession, Session, SessionOptions
+from recon_service.reconstruction.tddfa_v2 import model_files
 from third_party.tddfa_v2 import graphs
 
 
@@ -19,13 +22,36 @@ class Networks(Protocol):
     def regress(self, crops: Floats) -> Floats: ...
 
 
-class OnnxNetworks:
-    """Served by ONNX Runtime; the graphs are made here, from the parameters."""
+DETECTOR, REGRESSOR = "tddfa_v2/detector", "tddfa_v2/regressor"
+"""What the two are called where another process runs them."""
 
-    def __init__(self, detector: Arrays, regressor: Arrays, options: SessionOptions) -> None:
-        self._detector = OnnxSession(graphs.detector(detector), options, name="FaceBoxes")
-        self._regressor = OnnxSession(graphs.regressor(regressor), options, name="3DDFA-V2")
-        self.device = self._regressor.device
+
+def graphs_of(files: ModelFiles) -> Mapping[str, GraphOf]:
+    """Both graphs by name."""
+    return {
+        DETECTOR: lambda: graphs.detector(model_files.load_network(files, model_files.DETECTOR)),
+        REGRESSOR: lambda: graphs.regressor(model_files.load_network(files, model_files.REGRESSOR)),
+    }
+
+
+class OnnxNetworks:
+    """Served by ONNX Runtime."""
+
+    def __init__(self, detector: Session, regressor: Session) -> None:
+        self._detector, self._regressor = detector, regressor
+
+    @classmethod
+    def here(cls, detector: Arrays, regressor: Arrays, options: SessionOptions) -> OnnxNetworks:
+        """In this process; the graphs are made of the parameters."""
+        return cls(
+            OnnxSession(graphs.detector(detector), options, name="FaceBoxes"),
+            OnnxSession(graphs.regressor(regressor), options, name="3DDFA-V2"),
+        )
+
+    @classmethod
+    def elsewhere(cls, networks: Callable[[str], Session]) -> OnnxNetworks:
+        """In a process that runs them for several."""
+        return cls(networks(DETECTOR), networks(REGRESSOR))
 
     def detect(self, pictures: Floats) -> tuple[Floats, Floats]:
         offsets, scores = self._detector.run(picture=pictures)

@@ -20,6 +20,7 @@ from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import FRONTAL, nearest_rotation
 from recon_service.domain.reconstruction import Box, ReconstructedFace, named_arrays
 from recon_service.reconstruction.backend import BackendOptions, Item, ModelFiles, Outcome
+from recon_service.reconstruction.elsewhere import NetworksAway
 from recon_service.reconstruction.surface_evidence import SurfaceNoise, evidence_of, load_surface_noise
 from recon_service.reconstruction.tddfa_v2 import NAME, model_files
 from recon_service.reconstruction.tddfa_v2.networks import Networks, OnnxNetworks
@@ -73,11 +74,14 @@ class TddfaV2:
         BackendUnavailable, each with the next step.
         """
         model_files.check(files)
-        networks = OnnxNetworks(
-            model_files.load_network(files, model_files.DETECTOR),
-            model_files.load_network(files, regressor),
-            options.session,
-        )
+        if options.networks is not None and regressor == model_files.REGRESSOR:
+            networks = OnnxNetworks.elsewhere(options.networks)
+        else:
+            networks = OnnxNetworks.here(
+                model_files.load_network(files, model_files.DETECTOR),
+                model_files.load_network(files, regressor),
+                options.session,
+            )
 
         def correspondence() -> Correspondence:
             return load_correspondence(files.locate_derived(model_files.CORRESPONDENCE), command=REGISTER)
@@ -164,6 +168,8 @@ class TddfaV2:
                 _regions(item, boxes.faces(o, s, picture.shape[1], picture.shape[2], scale))
                 for item, o, s, (picture, scale) in zip(items, offsets, scores, inputs, strict=True)
             ]
+        except NetworksAway:
+            raise
         except Exception as fault:
             if len(items) > 1:  # one of them spoils it for all: each alone
                 return [self._detected([item])[0] for item in items]
@@ -182,6 +188,8 @@ class TddfaV2:
             try:
                 out = self._networks.regress(np.concatenate(batch))
                 raw.extend(out.reshape(len(batch), -1, out.shape[1]))
+            except NetworksAway:
+                raise
             except Exception as fault:
                 if len(batch) == 1:
                     raw.append(_failed(fault))
