@@ -24,7 +24,7 @@ from recon_service.evaluation.dataset import Dataset
 from recon_service.evaluation.datasets.folder import folder
 from recon_service.evaluation.datasets.kinect2 import kinect2
 from recon_service.evaluation.datasets.synthetic import Sensor, synthetic
-from recon_service.evaluation.gathering import gathered, title
+from recon_service.evaluation.gathering import DEPTH_ROWS, ROWS, gathered, title
 from recon_service.simulation.population import PopulationSpec
 
 RECORDED_DRAWS, SYNTHETIC_DRAWS = 18, 4
@@ -86,7 +86,8 @@ def command(
             progress("loading models", 0, 1)
             parts = pipeline_of(model).model
             materials = []
-            for dataset, draws in datasets:
+            for number, (dataset, draws) in enumerate(datasets):
+                again = number > len(datasets) - len(sensors or ())
                 materials += gathered(
                     dataset,
                     partial(pipeline_of, model),
@@ -94,6 +95,7 @@ def command(
                     cache=store,
                     draws=draws,
                     jobs=jobs,
+                    rows=DEPTH_ROWS if again else ROWS,
                     report=progress,
                 )
             learned = learned_calibration(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from recon_service.domain.errors import InvalidValue
 from recon_service.evaluation.cache import ObservationCache
 from recon_service.evaluation.calibrating import Material, Report, material
-from recon_service.evaluation.dataset import Dataset
+from recon_service.evaluation.dataset import Dataset, Medium
 from recon_service.evaluation.draws import Sample, drawn
 from recon_service.evaluation.harness import observed_side
 from recon_service.evaluation.rows import Row
@@ -28,6 +28,8 @@ ROWS = (
     "image1-image1",
 )
 """What is learned of a dataset, where it has enough of it."""
+DEPTH_ROWS = tuple(name for name in ROWS if Row.parse(name).probe.medium is Medium.DEPTH)
+"""What is learned of a further camera before the same people, whose pictures have been learned from."""
 LEAST_PEOPLE = 7
 """Two are left out for the figures, two more for the score map, three are left to learn from."""
 
