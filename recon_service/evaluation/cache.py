@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.posterior import IdentityPosterior
-from recon_service.evaluation.observing import Observation
+
+if TYPE_CHECKING:
+    from recon_service.evaluation.observing import Observation
 
 NOTICE = """The files in this folder are 3D identities of the people of evaluated datasets: biometric data.
 They save time when an evaluation runs again; delete the folder whenever you like.
@@ -52,6 +54,10 @@ class ObservationCache:
 
     def get(self, key: str) -> Observation | None:
         """The observation under this key; None if there is none, or one that cannot be read."""
+        # Imported here: it brings the whole pipeline along, of which the detector benchmark's many processes
+        # want nothing.
+        from recon_service.evaluation.observing import Observation
+
         try:
             # Opened here: numpy leaves a file open that is no archive.
             with self._path(key).open("rb") as opened, np.load(opened, allow_pickle=False) as file:

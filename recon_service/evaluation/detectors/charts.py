@@ -22,6 +22,8 @@ from recon_service.evaluation.report.charts import (
 BLUE = "#1f5fae"
 DEVICE_COLORS = {"cpu": BLUE, "cuda": GENUINE}
 DPI = 120
+ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 2, "frameon": False}
+"""A legend that hides no bar."""
 
 
 def write_charts(result: BenchmarkResult, folder: Path) -> list[Path]:
@@ -108,7 +110,7 @@ def _speed(rows: Sequence[DetectorResult], axes: Any) -> None:
     for name in devices:
         axes.plot([], [], "s", color=DEVICE_COLORS[name], label=name)
     if devices:
-        axes.legend(loc="lower right")
+        axes.legend(**ABOVE)
     axes.set(xlabel="milliseconds per picture, median")
 
 
@@ -131,7 +133,7 @@ def _jitter(rows: Sequence[DetectorResult], axes: Any) -> None:
     axes.set_yticks(at, [_label(row) for row in rows])
     axes.grid(axis="y", visible=False)
     axes.invert_yaxis()
-    axes.legend(loc="lower right")
+    axes.legend(**ABOVE)
     axes.set(xlabel="spread of the landmarks, % of the distance of the eyes, median")
 
 
