@@ -19,7 +19,7 @@ from recon_service.evaluation.split import SubjectSplit
 COSINE = "appearance-cosine"
 LLR = "appearance-llr"
 FUSED = "fused-llr"
-NO_APPEARANCE = "nothing was compared by appearance: its network is missing or not allowed (recon weights list)"
+NO_APPEARANCE = "nothing to compare by appearance: the network is missing or not allowed (recon weights list)"
 
 
 def appearance_scores(
