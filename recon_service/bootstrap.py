@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports import ObjectStore, Stores
+from recon_service.application.records import WrappedKey
 from recon_service.domain.errors import Conflict, StorageFault
 from recon_service.settings import Settings
 from recon_service.storage.connections import check_broker_url, check_database_url, check_s3_endpoint
@@ -87,6 +88,8 @@ def _vault_of(database: SqlDatabase, vault: SubjectVault) -> SubjectVault:
     """The vault with the secret of the digests that this database keeps, made by the first process."""
     with database.snapshot() as tx:
         root = tx.wrapped_keys.service_key(DIGEST_ROOT)
+    if root is not None and root.master_key_id not in vault.accepted_master_key_ids:
+        root = _replaced_root(database, vault) or root
     if root is None:
         root = vault.new_key(SERVICE)
         try:
@@ -96,6 +99,20 @@ def _vault_of(database: SqlDatabase, vault: SubjectVault) -> SubjectVault:
             with database.snapshot() as tx:
                 root = tx.wrapped_keys.service_key(DIGEST_ROOT) or root
     return vault.with_digest_root(root)
+
+
+def _replaced_root(database: SqlDatabase, vault: SubjectVault) -> WrappedKey | None:
+    """Another secret, where nothing stands on the old one: a first start with the development key that was
+    refused leaves such a database.
+    """
+    with database.transaction() as tx:
+        head = tx.audit.head(lock=True)
+        if head is None or head.sequence or sum(tx.wrapped_keys.count_by_master().values()) > 1:
+            return None
+        root = vault.new_key(SERVICE)
+        tx.wrapped_keys.remove_service_key(DIGEST_ROOT)
+        tx.wrapped_keys.add_service_key(DIGEST_ROOT, root)
+        return root
 
 
 def refuse_insecure_connections(settings: Settings) -> None:

@@ -10,9 +10,11 @@ from typing import Final
 
 import structlog
 
+from recon_service.application.audit import SERVICE
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.housekeeping import outbox_waits, relay_outbox, sweep
 from recon_service.application.ports import Stores
+from recon_service.application.restores import reapply_deletions, stored_receipts
 from recon_service.domain.errors import ReconError
 from worker.queue import CeleryQueue
 
@@ -30,13 +32,15 @@ class Housekeeper:
         self._stores, self._queue, self._policy = stores, queue, policy
         self._sweep_s, self._keep_dead = sweep_s, keep_dead
         self._stopping = threading.Event()
+        self._reapplied = False
         self._threads = [
             threading.Thread(target=self._relay, name="recon-relay", daemon=True),
             threading.Thread(target=self._sweep, name="recon-sweeper", daemon=True),
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Delete again whom a restore has brought back, then begin."""
+        self._attempt("restore", self._reapply_deletions, False)
         for thread in self._threads:
             thread.start()
 
@@ -71,7 +75,17 @@ class Housekeeper:
         while not self._stopping.wait(self._sweep_s * random.uniform(0.5, 1.5)):
             failing = self._attempt("sweeper", self._sweep_once, failing)
 
+    def _reapply_deletions(self) -> None:
+        done = reapply_deletions(stored_receipts(on=self._stores), actor=SERVICE, on=self._stores)
+        self._reapplied = True
+        if done.receipts:
+            structlog.get_logger().warning(
+                "deletions reapplied", receipts=done.receipts, refused=done.refused, deleted=done.deleted
+            )
+
     def _sweep_once(self) -> None:
+        if not self._reapplied:  # the object store did not answer at the start
+            self._reapply_deletions()
         swept = sweep(self._queue, on=self._stores, policy=self._policy, keep_dead=self._keep_dead)
         if swept.anything:
             structlog.get_logger().info(

@@ -12,8 +12,16 @@ from fastapi.routing import APIRoute
 
 from recon_service import __version__
 from recon_service.api.middleware import RequestFrame
-from recon_service.api.problems import add_problem_handlers
-from recon_service.api.routers import enrollments, health, operations, quality_checks, subjects, verifications
+from recon_service.api.problems import add_problem_handlers, documented
+from recon_service.api.routers import (
+    enrollments,
+    health,
+    lockouts,
+    operations,
+    quality_checks,
+    subjects,
+    verifications,
+)
 from recon_service.api.schemas import ProblemBody
 from recon_service.api.security import SCHEME, Needs
 from recon_service.api.service import Service
@@ -25,7 +33,7 @@ Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its 
 page that explains it. A non-match and a rejected selfie are results, not errors.
 """
 
-NOUNS = (enrollments, operations, subjects, verifications, quality_checks, health)
+NOUNS = (enrollments, operations, subjects, verifications, lockouts, quality_checks, health)
 
 TAGS = [
     {"name": "enroll", "description": "For the mobile app: selfies to a 3D identity."},
@@ -80,6 +88,9 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 entry = schema["paths"][route.path][method.lower()]
                 # Alternatives: one requirement object per scope that opens the endpoint.
                 entry["security"] = [{"ApiKey": [scope]} for scope in scopes]
+                if scopes:
+                    limited = {k: v for k, v in documented(429)[429].items() if k != "model"}
+                    entry["responses"].setdefault("429", limited)
         app.openapi_schema = schema
     return app.openapi_schema
 

@@ -36,6 +36,8 @@ STATUS: Final[Mapping[type[ReconError], int]] = {
     use_case.PayloadTooLarge: 413,
     use_case.UnsupportedMedia: 415,
     use_case.UploadTooSlow: 408,
+    use_case.TooManyRequests: 429,
+    use_case.LockedOut: 429,
     domain.ServiceFault: 500,
     domain.FitFailed: 500,
     domain.StorageFault: 500,
@@ -209,5 +211,6 @@ _TITLES: Final = {
     412: "It has changed meanwhile",
     413: "The request is too large",
     415: "The body has the wrong format",
+    429: "Too many requests, or locked out",
     503: "The service is busy or not ready",
 }

@@ -25,7 +25,7 @@ class Needs:
         self.scopes = scopes
 
     def __call__(self, request: Request) -> ApiKey:
-        """Raises Unauthenticated, Forbidden."""
+        """Raises Unauthenticated, TooManyRequests, Forbidden."""
         service = service_of(request)
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
@@ -34,6 +34,7 @@ class Needs:
             )
         key = authenticate(token.strip(), on=service.stores, allow_development=service.development_keys)
         request.state.api_key = key  # for the log, of refused requests too
+        service.limiter.take(key.key_id)
         if not key.scopes.intersection(self.scopes):
             wanted = " or ".join(s.value for s in self.scopes)
             raise Forbidden(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from fastapi import Request
 
+from recon_service.application.lockouts import LockoutPolicy
 from recon_service.application.ports import Compute, JobQueue, Stores
+from recon_service.application.rates import RequestLimiter
 from recon_service.settings import Settings
 
 
@@ -25,6 +28,21 @@ class Service:
     queue: JobQueue
     development_keys: bool
     checks: dict[str, Callable[[], None]]
+    limiter: RequestLimiter = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limiter", RequestLimiter(self.settings.requests_per_minute, self.stores))
+
+    @property
+    def lockouts(self) -> LockoutPolicy:
+        """When subjects and API keys are locked out."""
+        settings = self.settings
+        return LockoutPolicy(
+            subject=settings.lockout_subject_failures,
+            api_key=settings.lockout_key_failures,
+            window=timedelta(seconds=settings.lockout_window_seconds),
+            duration=timedelta(seconds=settings.lockout_seconds),
+        )
 
 
 def service_of(request: Request) -> Service:

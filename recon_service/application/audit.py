@@ -81,6 +81,11 @@ def subject_digest(subject_id: str, *, on: Stores) -> str:
     return on.vault.digest("subject", subject_id.encode())
 
 
+def operation_digest(operation_id: str, *, on: Stores) -> str:
+    """How the log names an operation, which ends with its subject."""
+    return on.vault.digest("operation", operation_id.encode())
+
+
 def verify_audit(*, on: Stores, since: AuditHead | None = None) -> AuditVerdict:
     """Check every entry. since: an end that was noted before; the log must still hold it."""
     before, count = AuditHead(0, ""), 0

@@ -11,6 +11,7 @@ import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 
+from recon_service.application.audit import SERVICE, operation_digest, record
 from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.objects import delete_doomed
@@ -131,6 +132,18 @@ def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
             selfies=outcome.selfies,
             template_id=template.template_id if template else None,
             problem=outcome.problem,
+        )
+        record(
+            tx,
+            on=on,
+            action="enrollment.ended",
+            actor=SERVICE,
+            subject_id=operation.subject_id,
+            object_id=operation_digest(operation.operation_id, on=on),
+            outcome=(
+                (OperationState.SUCCEEDED if template else OperationState.REJECTED).value,
+                *((outcome.problem.code,) if outcome.problem else ()),
+            ),
         )
     delete_doomed(objects, on=on)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from recon_service.application.audit import SERVICE, operation_digest, record
 from recon_service.application.errors import (
     IdempotencyKeyReused,
     PayloadTooLarge,
@@ -239,6 +240,15 @@ def _record(
             tx.idempotency.complete(
                 api_key_id=request.api_key_id, key=request.idempotency_key, operation_id=operation_id
             )
+        record(
+            tx,
+            on=on,
+            action="enrollment.asked",
+            actor=request.api_key_id or SERVICE,
+            subject_id=request.subject_id,
+            object_id=operation_digest(operation_id, on=on),
+            outcome=("keep-selfies",) if request.keep_selfies else (),
+        )
     return operation
 
 

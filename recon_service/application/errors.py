@@ -86,3 +86,21 @@ class PreconditionFailed(CallerError):
 
     code = "precondition-failed"
     title = "It has changed meanwhile"
+
+
+class TooManyRequests(CallerError):
+    """The API key has sent more requests than it may within a minute."""
+
+    code = "too-many-requests"
+    title = "Too many requests"
+    retry_after_s: int = 60
+
+
+class LockedOut(CallerError):
+    """Too many verifications without a match, of this subject or with this API key: nothing is compared for
+    a while.
+    """
+
+    code = "locked-out"
+    title = "Locked out after verifications without a match"
+    retry_after_s: int = 60

@@ -5,13 +5,17 @@ Both may run in any number of processes at once, at any time, and be killed at a
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
+from recon_service.application.enrollments import SELFIE_PLACE
+from recon_service.application.lockouts import REMEMBERED
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports import JobQueue, Stores
+from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import StorageFault
 
 RELAYED_AT_ONCE: Final = 50
@@ -79,6 +83,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, keep_dead: timedelt
     with on.database.transaction() as tx:
         requeued = tx.operations.requeue_running(now=now, stale_before=now - policy.silence)
         tx.idempotency.expire(now=now)
+        tx.limits.forget(before=now - REMEMBERED)
         stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
         buried = tx.operations.bury(dead_before=now - keep_dead, limit=SWEPT_AT_ONCE)
         for operation_id in buried:
@@ -87,6 +92,8 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, keep_dead: timedelt
                 forget_selfies(operation, tx, on)
         doomed = tx.loose_objects.doomed(limit=SWEPT_AT_ONCE)
     objects = delete_doomed(doomed, on=on)
+    with suppress(StorageFault):  # the next sweep does it
+        export_tombstones(on=on)
     lost = _republish_lost(queue, now, on=on)
     if requeued or lost:
         queue.ring()
@@ -118,7 +125,7 @@ def recover_alone(queue: JobQueue, *, on: Stores) -> tuple[int, int]:
         waiting = len(tx.operations.queued())
         known = tx.selfies.object_keys()
     try:
-        orphans = [key for key in on.objects.list_keys() if key not in known]
+        orphans = [key for key in on.objects.list_keys(f"{SELFIE_PLACE}/") if key not in known]
     except StorageFault:
         orphans = []  # a start must not fail for that; the next one looks again
     with on.database.transaction() as tx:

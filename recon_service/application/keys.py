@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from recon_service.application.audit import SERVICE, record
 from recon_service.application.ports import Stores
 from recon_service.application.records import ApiKey, Scope
 from recon_service.domain.errors import InvalidValue, NotFound, Unauthenticated
@@ -26,7 +27,9 @@ class NewApiKey:
     token: str = field(repr=False)
 
 
-def create_api_key(name: str, scopes: Iterable[Scope], *, on: Stores, development: bool = False) -> NewApiKey:
+def create_api_key(
+    name: str, scopes: Iterable[Scope], *, on: Stores, development: bool = False, actor: str = SERVICE
+) -> NewApiKey:
     """Make and store a key. Raises InvalidValue for an empty name or no scope."""
     granted = frozenset(scopes)
     if not name.strip() or len(name) > 100 or not granted:
@@ -35,6 +38,8 @@ def create_api_key(name: str, scopes: Iterable[Scope], *, on: Stores, developmen
     key = ApiKey(key_id, name.strip(), granted, _sha256(secret), development, on.clock())
     with on.database.transaction() as tx:
         tx.api_keys.add(key)
+        scopes_by_name = sorted(s.value for s in granted)
+        record(tx, on=on, action="api-key.made", actor=actor, object_id=key_id, outcome=scopes_by_name)
     return NewApiKey(key, f"{PREFIX}_{key_id}_{secret}")
 
 
@@ -65,13 +70,14 @@ def list_api_keys(*, on: Stores) -> list[ApiKey]:
         return tx.api_keys.all()
 
 
-def revoke_api_key(key_id: str, *, on: Stores) -> None:
+def revoke_api_key(key_id: str, *, on: Stores, actor: str = SERVICE) -> None:
     """From now on the key opens nothing. Raises NotFound."""
     with on.database.transaction() as tx:
         if not tx.api_keys.revoke(key_id, now=on.clock()):
             raise NotFound(
                 f"there is no active API key {key_id!r}", next_step="List them with: recon keys list"
             )
+        record(tx, on=on, action="api-key.revoked", actor=actor, object_id=key_id)
 
 
 def ensure_development_key(*, on: Stores) -> NewApiKey | None:

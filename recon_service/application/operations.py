@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
+from recon_service.application.audit import SERVICE, operation_digest, record
 from recon_service.application.ports import JobQueue, Progress, Stores
 from recon_service.application.records import Claim, Lane, Operation, QueueState
 from recon_service.domain.errors import Conflict, NotFound, StorageFault
@@ -86,10 +87,13 @@ def list_dead(*, on: Stores, limit: int = 100) -> list[Operation]:
         return tx.operations.dead(limit=min(max(limit, 1), MAX_LISTED))
 
 
-def retry_dead(operation_id: str, *, on: Stores, queue: JobQueue) -> Operation:
+def retry_dead(operation_id: str, *, on: Stores, queue: JobQueue, actor: str = SERVICE) -> Operation:
     """A dead operation waits again, with all its attempts. Raises NotFound, Conflict (it is not dead)."""
     with on.database.transaction() as tx:
         revived = tx.operations.revive(operation_id, now=on.clock())
+        if revived:
+            name = operation_digest(operation_id, on=on)
+            record(tx, on=on, action="enrollment.retried", actor=actor, object_id=name)
     operation = get_operation(operation_id, on=on)
     if not revived:
         raise Conflict(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
+from recon_service.application.audit import SERVICE, record, record_alone
 from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
 from recon_service.application.errors import PreconditionFailed
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports import Compute, Stores, Transaction
 from recon_service.application.records import DeletionReceipt, SealedTemplate, new_id
+from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import NotFound, StorageFault
 from recon_service.domain.template import Template
 
@@ -37,9 +40,13 @@ def load_template(subject_id: str, template_id: str | None, *, on: Stores) -> Te
     return template
 
 
-def template_mesh(subject_id: str, template_id: str, *, on: Stores, compute: Compute) -> bytes:
+def template_mesh(
+    subject_id: str, template_id: str, *, on: Stores, compute: Compute, actor: str = SERVICE
+) -> bytes:
     """The most probable neutral face of a template as binary glTF; derived anew every time, never stored."""
-    return compute.mesh(load_template(subject_id, template_id, on=on))
+    template = load_template(subject_id, template_id, on=on)
+    record_alone(on=on, action="mesh.read", actor=actor, subject_id=subject_id, object_id=template_id)
+    return compute.mesh(template)
 
 
 def subject_version(subject_id: str, *, on: Stores) -> str:
@@ -49,7 +56,9 @@ def subject_version(subject_id: str, *, on: Stores) -> str:
         return _version(subject_id, tx, on)
 
 
-def delete_subject(subject_id: str, *, on: Stores, if_version: str | None = None) -> DeletionReceipt:
+def delete_subject(
+    subject_id: str, *, on: Stores, if_version: str | None = None, actor: str = SERVICE
+) -> DeletionReceipt:
     """Destroy the subject's key, rows and objects. Raises NotFound; PreconditionFailed when the subject is
     not at ``if_version`` any more.
 
@@ -80,7 +89,17 @@ def delete_subject(subject_id: str, *, on: Stores, if_version: str | None = None
         receipt = replace(receipt, authentication=on.vault.digest("receipt", *receipt.statement()))
         tx.receipts.add(receipt)
         tx.loose_objects.doom(erasure.object_keys, now=on.clock())
+        record(
+            tx,
+            on=on,
+            action="subject.deleted",
+            actor=actor,
+            subject_id=subject_id,
+            object_id=receipt.receipt_id,
+        )
     delete_doomed(erasure.object_keys, on=on)
+    with suppress(StorageFault):  # the sweeper does it later
+        export_tombstones(on=on)
     return receipt
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from recon_service.application.audit import COMMAND_LINE
+from recon_service.application.key_rotation import rotate_master_key
 from recon_service.application.keys import create_api_key, list_api_keys, revoke_api_key
 from recon_service.application.records import ApiKey, Scope
 from recon_service.bootstrap import open_stores
@@ -33,7 +35,7 @@ def create(
     """
     opened = open_stores(Settings.from_environment())
     try:
-        made = create_api_key(name, scope, on=opened.stores)
+        made = create_api_key(name, scope, on=opened.stores, actor=COMMAND_LINE)
     finally:
         opened.close()
     if as_json:
@@ -71,10 +73,37 @@ def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `recon keys li
     """Revoke a key: from now on it opens nothing."""
     opened = open_stores(Settings.from_environment())
     try:
-        revoke_api_key(key_id, on=opened.stores)
+        revoke_api_key(key_id, on=opened.stores, actor=COMMAND_LINE)
     finally:
         opened.close()
     typer.echo(f"revoked {key_id}", err=True)
+
+
+@app.command("rotate-master")
+def rotate_master(
+    batch: Annotated[int, typer.Option(min=1, max=10_000, help="Keys per transaction.")] = 100,
+) -> None:
+    """Wrap every subject's key by the current master key, while the service runs. Killed, it goes on with the
+    next run. docs/operations.md says how all processes get the new key first.
+
+    For example:
+
+      RECON_MASTER_KEY_FILE=new.key RECON_ACCEPTED_MASTER_KEYS_FILE=old.key recon keys rotate-master
+    """
+    opened = open_stores(Settings.from_environment())
+    try:
+        done = rotate_master_key(
+            on=opened.stores,
+            actor=COMMAND_LINE,
+            batch=batch,
+            progress=lambda count: typer.echo(f"{count} keys", err=True),
+        )
+    finally:
+        opened.close()
+    typer.echo(f"{done.rewrapped} keys wrapped anew, {done.remaining} remaining")
+    if not done.done:
+        typer.echo("Run it again: some keys were made or held by others meanwhile.", err=True)
+        raise typer.Exit(1)
 
 
 def _fields(key: ApiKey) -> dict[str, object]:

@@ -32,7 +32,10 @@ COMMANDS = (
         "fit", "recon_service.cli.fit", "Fit selfies to a 3D identity: files in, pictures and meshes out."
     ),
     Command("backends", "recon_service.cli.backends", "List the reconstruction models that can run here."),
-    Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys."),
+    Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys; rotate the master key."),
+    Command("limits", "recon_service.cli.limits", "List lock-outs, and lift them."),
+    Command("audit", "recon_service.cli.audit", "Read the audit log, and check its chain."),
+    Command("subjects", "recon_service.cli.subjects", "After a restore: delete again who was deleted."),
     Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
     Command("operations", "recon_service.cli.operations", "Look at the queue; retry enrollments given up."),
     Command("doctor", "recon_service.cli.doctor", "Check settings, keys, database, objects and broker."),

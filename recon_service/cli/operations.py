@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from recon_service.application.audit import COMMAND_LINE
 from recon_service.application.operations import list_dead, queue_states, retry_dead
 from recon_service.application.ports import Stores, utc_now
 from recon_service.application.records import Lane, Operation
@@ -88,7 +89,7 @@ def retry(
         if not chosen and not every:
             raise typer.BadParameter("name an operation, or use --all")
         for operation_id in chosen:
-            retry_dead(operation_id, on=stores, queue=_Outbox())
+            retry_dead(operation_id, on=stores, queue=_Outbox(), actor=COMMAND_LINE)
     typer.echo(f"{len(chosen)} waiting again", err=True)
 
 

@@ -127,6 +127,10 @@ class SqlReceipts:
         query = sa.select(t.deletion_receipts).where(c.exported_at.is_(None)).order_by(c.deleted_at)
         return [_receipt(row._mapping) for row in self._connection.execute(query.limit(limit))]
 
+    def ids(self) -> set[str]:
+        """Of every receipt."""
+        return set(self._connection.scalars(sa.select(t.deletion_receipts.c.receipt_id)))
+
     def mark_exported(self, receipt_id: str, *, now: datetime) -> None:
         """Its tombstone is written."""
         ours = t.deletion_receipts.c.receipt_id == receipt_id

@@ -1,4 +1,4 @@
-"""Wrapped keys in SQL: those of the service itself, and the exchange of the master key that wraps them all."""
+"""Wrapped keys in SQL: those of the service itself, and the exchange of the master key."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ class SqlWrappedKeys:
             )
         )
 
+    def remove_service_key(self, name: str) -> None:
+        """Delete."""
+        self._connection.execute(sa.delete(t.service_keys).where(t.service_keys.c.name == name))
+
     def not_wrapped_by(self, master_key_id: str, *, limit: int) -> list[WrappedKey]:
         """Of the service and of subjects; locked, without those that another transaction has locked."""
-        found: list[WrappedKey] = []
-        query = sa.select(t.service_keys).where(t.service_keys.c.master_key_id != master_key_id)
-        for row in self._connection.execute(query.with_for_update(skip_locked=True)):
-            found.append(WrappedKey(row.key_id, SERVICE, row.master_key_id, row.wrapped))
-        c = t.subject_keys.c
-        query = sa.select(t.subject_keys).where(c.master_key_id != master_key_id).limit(limit)
-        for row in self._connection.execute(query.with_for_update(skip_locked=True)):
-            found.append(WrappedKey(row.key_id, row.subject_id, row.master_key_id, row.wrapped))
+        service, subjects = t.service_keys, t.subject_keys
+        query = sa.select(service).where(service.c.master_key_id != master_key_id)
+        of_service = self._connection.execute(query.with_for_update(skip_locked=True))
+        found = [WrappedKey(r.key_id, SERVICE, r.master_key_id, r.wrapped) for r in of_service]
+        query = sa.select(subjects).where(subjects.c.master_key_id != master_key_id).limit(limit)
+        of_subjects = self._connection.execute(query.with_for_update(skip_locked=True))
+        found.extend(WrappedKey(r.key_id, r.subject_id, r.master_key_id, r.wrapped) for r in of_subjects)
         return found
 
     def rewrap(self, key: WrappedKey) -> None:

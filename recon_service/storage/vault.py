@@ -25,7 +25,7 @@ from recon_service.domain.errors import StorageFault
 KEY_BYTES = 32
 NONCE_BYTES = 12
 VERSION = b"\x01"
-DIGEST_PURPOSES = ("idempotency", "subject", "receipt", "log", "audit")
+DIGEST_PURPOSES = ("idempotency", "subject", "receipt", "log", "audit", "operation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class SubjectVault:
         if key.master_key_id not in self._masters:
             raise StorageFault(
                 "a stored key was wrapped by another master key",
-                next_step="Start the service with the master key that this database was made with, or name it "
-                "in RECON_ACCEPTED_MASTER_KEYS_FILE.",
+                next_step="Start the service with the master key that this database was made with, or name "
+                "it in RECON_ACCEPTED_MASTER_KEYS_FILE.",
             )
         master = self._masters[key.master_key_id]
         return _open(master, key.wrapped, _key_context(key.key_id, key.subject_id))

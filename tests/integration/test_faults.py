@@ -96,7 +96,7 @@ def all_succeed_once(plant: Plant, client: httpx.Client, name: str, locations: l
     assert {e["state"] for e in ends} == {"succeeded"}
     for n in range(len(locations)):
         assert len(client.get(f"/v1/subjects/{name}-{n}/templates").json()["templates"]) == 1
-    assert eventually(lambda: list(plant.server.objects().list_keys()) == [])
+    assert eventually(lambda: list(plant.server.objects().list_keys("selfies/")) == [])
 
 
 def test_without_redis_enrollments_are_taken_and_run_when_it_is_back(
@@ -207,6 +207,6 @@ def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Pat
         with server.client() as after:
             assert enroll(after, "late", portrait_jpeg("grace_hopper"))["state"] == "succeeded"
             assert len(after.get("/v1/subjects/early/templates").json()["templates"]) == 1
-            assert eventually(lambda: list(server.objects().list_keys()) == [])
+            assert eventually(lambda: list(server.objects().list_keys("selfies/")) == [])
     finally:
         server.stop()

@@ -17,7 +17,7 @@ from recon_service.api.schemas import OperationBody, OperationsBody, example, op
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.application.operations import MAX_LISTED, get_operation, list_dead, retry_dead
-from recon_service.application.records import Operation, Scope
+from recon_service.application.records import ApiKey, Operation, Scope
 from recon_service.domain.errors import NotFound
 
 router = APIRouter(tags=["enroll", "ops"])
@@ -91,13 +91,14 @@ def operations(
     "/v1/operations/{operation_id}/retry",
     status_code=202,
     summary="Try an enrollment again that was given up",
-    dependencies=[Depends(Needs(Scope.OPS))],
     responses={202: example(OPERATION), **documented(401, 403, 404, 409, 503)},
 )
-def retry(request: Request, operation_id: str) -> OperationBody:
+def retry(
+    request: Request, operation_id: str, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]
+) -> OperationBody:
     """It waits again, with all its attempts. Only a dead operation can be tried again."""
     service = service_of(request)
-    return operation_body(retry_dead(operation_id, on=service.stores, queue=service.queue))
+    return operation_body(retry_dead(operation_id, on=service.stores, queue=service.queue, actor=key.key_id))
 
 
 async def _events(current: Operation, service: Service, request: Request) -> AsyncIterator[str]:

@@ -19,7 +19,7 @@ from recon_service.api.schemas import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.records import Scope
+from recon_service.application.records import ApiKey, Scope
 from recon_service.application.subjects import (
     delete_subject,
     list_templates,
@@ -55,7 +55,6 @@ def templates(request: Request, response: Response, subject_id: Annotated[str, S
 @router.get(
     "/v1/subjects/{subject_id}/templates/{template_id}/mesh.glb",
     summary="The face of a template as a 3D mesh",
-    dependencies=[Depends(Needs(Scope.OPS, Scope.ENROLL))],
     response_class=Response,
     responses={
         200: {
@@ -65,10 +64,17 @@ def templates(request: Request, response: Response, subject_id: Annotated[str, S
         **documented(401, 403, 404, 409, 422, 500, 503),
     },
 )
-def mesh(request: Request, subject_id: Annotated[str, SUBJECT_ID], template_id: str) -> Response:
+def mesh(
+    request: Request,
+    subject_id: Annotated[str, SUBJECT_ID],
+    template_id: str,
+    key: Annotated[ApiKey, Depends(Needs(Scope.OPS, Scope.ENROLL))],
+) -> Response:
     """Derived from the template on demand; it is stored nowhere."""
     service = service_of(request)
-    content = template_mesh(subject_id, template_id, on=service.stores, compute=service.compute)
+    content = template_mesh(
+        subject_id, template_id, on=service.stores, compute=service.compute, actor=key.key_id
+    )
     return Response(
         content, media_type=GLB, headers={"Content-Disposition": f'attachment; filename="{template_id}.glb"'}
     )
@@ -77,12 +83,12 @@ def mesh(request: Request, subject_id: Annotated[str, SUBJECT_ID], template_id: 
 @router.delete(
     "/v1/subjects/{subject_id}",
     summary="Delete a subject",
-    dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(RECEIPT), **documented(401, 403, 404, 412, 422, 500, 503)},
 )
 def delete(
     request: Request,
     subject_id: Annotated[str, SUBJECT_ID],
+    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
     if_match: Annotated[
         str | None,
         Header(description="The ETag of the list of templates: deletes only if nothing changed since."),
@@ -90,5 +96,5 @@ def delete(
 ) -> ReceiptBody:
     """Destroy the subject's key, every row and every object, and answer with a receipt."""
     wanted = None if if_match in (None, "*") else if_match.strip().removeprefix("W/").strip('"')
-    receipt = delete_subject(subject_id, on=service_of(request).stores, if_version=wanted)
+    receipt = delete_subject(subject_id, on=service_of(request).stores, if_version=wanted, actor=key.key_id)
     return receipt_body(receipt, subject_id)

@@ -16,8 +16,8 @@ from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import FormLimits, read_form
 from recon_service.application.enrollments import check_subject_id
-from recon_service.application.records import Scope
-from recon_service.application.verifications import verify_subject
+from recon_service.application.lockouts import verify_guarded
+from recon_service.application.records import ApiKey, Scope
 from recon_service.application.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import InvalidValue
@@ -92,14 +92,17 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/v1/subjects/{subject_id}/verifications",
     summary="Verify a subject by a depth capture",
-    dependencies=[Depends(Needs(Scope.VERIFY))],
     openapi_extra={"requestBody": _BODY},
     responses={
         200: examples(match=VERIFICATION, presentation_attack=ATTACK),
         **documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503),
     },
 )
-async def verify(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> VerificationBody:
+async def verify(
+    request: Request,
+    subject_id: Annotated[str, SUBJECT_ID],
+    key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))],
+) -> VerificationBody:
     """Answers with a decision and keeps nothing. `NO_MATCH`, `INCONCLUSIVE` and `PRESENTATION_ATTACK` are
     results, not errors.
     """
@@ -115,7 +118,13 @@ async def verify(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> Ve
         camera_name=intrinsics.camera,
     )
     outcome = await run_in_threadpool(
-        verify_subject, subject_id, visit, on=service.stores, compute=service.compute
+        verify_guarded,
+        subject_id,
+        visit,
+        api_key_id=key.key_id,
+        policy=service.lockouts,
+        on=service.stores,
+        compute=service.compute,
     )
     return verification_body(outcome)
 

@@ -24,6 +24,8 @@ NEEDED = {
     ("DELETE", "/v1/subjects/{subject_id}"): {"ops"},
     ("POST", "/v1/subjects/{subject_id}/verifications"): {"verify"},
     ("POST", "/v1/quality-checks"): {"enroll"},
+    ("DELETE", "/v1/subjects/{subject_id}/lock-out"): {"ops"},
+    ("DELETE", "/v1/api-keys/{key_id}/lock-out"): {"ops"},
 }
 
 
@@ -53,7 +55,7 @@ def test_every_endpoint_refuses_every_key_without_its_scope(
     for method, path, needed in endpoints(app):
         if not needed:
             continue
-        address = path.format(subject_id="s", operation_id="op", template_id="t")
+        address = path.format(subject_id="s", operation_id="op", template_id="t", key_id="k")
         assert client.request(method, address).status_code == 401
         for scopes, headers in keys.items():
             status = client.request(method, address, headers=headers).status_code

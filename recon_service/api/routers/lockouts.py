@@ -1,0 +1,46 @@
+"""Lock-outs: letting a subject or a kiosk in again before its time is over."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from recon_service.api.problems import documented
+from recon_service.api.routers.enrollments import SUBJECT_ID
+from recon_service.api.security import Needs
+from recon_service.api.service import service_of
+from recon_service.application.enrollments import check_subject_id
+from recon_service.application.lockouts import lift_lockout
+from recon_service.application.records import ApiKey, FailureKind, Scope
+
+router = APIRouter(tags=["ops"])
+
+
+@router.delete(
+    "/v1/subjects/{subject_id}/lock-out",
+    status_code=204,
+    summary="Let a subject in again that was locked out",
+    responses=documented(401, 403, 404, 422, 500, 503),
+)
+def lift_subject(
+    request: Request,
+    subject_id: Annotated[str, SUBJECT_ID],
+    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+) -> None:
+    """After too many verifications without a match nothing is compared for a while. This goes to the audit
+    log.
+    """
+    check_subject_id(subject_id)
+    lift_lockout(FailureKind.SUBJECT, subject_id, actor=key.key_id, on=service_of(request).stores)
+
+
+@router.delete(
+    "/v1/api-keys/{key_id}/lock-out",
+    status_code=204,
+    summary="Let an API key verify again that was locked out",
+    responses=documented(401, 403, 404, 422, 500, 503),
+)
+def lift_key(request: Request, key_id: str, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]) -> None:
+    """The same for the key of a kiosk."""
+    lift_lockout(FailureKind.API_KEY, key_id[:64], actor=key.key_id, on=service_of(request).stores)

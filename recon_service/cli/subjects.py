@@ -1,0 +1,75 @@
+"""`recon subjects`: after a restore, delete again who was deleted since the backup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recon_service.application.audit import COMMAND_LINE
+from recon_service.application.records import DeletionReceipt
+from recon_service.application.restores import reapply_deletions, stored_receipts
+from recon_service.application.tombstones import receipt_of_json
+from recon_service.bootstrap import open_stores
+from recon_service.domain.errors import InvalidValue
+from recon_service.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def _subjects() -> None:
+    """Keeps `reapply-deletions` a command of its own while it is the only one."""
+
+
+@app.command("reapply-deletions")
+def reapply(
+    receipts: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files of receipts, one JSON object per line, as DELETE answered."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Delete again every subject that a receipt speaks of and that a restore has brought back.
+
+    Reads the tombstones of the object store, and the files that are named: needed when the object store was
+    set back too. Receipts that this service did not sign count for nothing. `recon serve` does the first part
+    at every start.
+
+    For example:
+
+      recon subjects reapply-deletions receipts.jsonl
+    """
+    opened = open_stores(Settings.from_environment())
+    try:
+        found = chain(stored_receipts(on=opened.stores), _of_files(receipts or []))
+        done = reapply_deletions(found, actor=COMMAND_LINE, on=opened.stores)
+    finally:
+        opened.close()
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+    else:
+        typer.echo(f"{done.receipts} receipts, {done.refused} refused, {done.deleted} subjects deleted again")
+
+
+def _of_files(paths: list[Path]) -> Iterator[DeletionReceipt]:
+    for path in paths:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise InvalidValue(f"{path} cannot be read", next_step="Name a file of receipts.") from fault
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                yield receipt_of_json(line)
+            except ValueError:
+                raise InvalidValue(
+                    f"line {number} of {path} is not a receipt",
+                    next_step="Each line is the JSON that a deletion was answered with.",
+                ) from None
