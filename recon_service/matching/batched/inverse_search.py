@@ -7,12 +7,15 @@ so that gradient and Hessian are made once: with the slopes S = dT/dx (64, 2),
 
     H = S'S,   d(u) = I(x + u) - T(x),   u <- u - inv(H) S'd(u),
 
-as long as the sum of squares of d falls. Patch and window are freed from their means, so S is too. Then every
-pixel takes the mean of the motions of the patches that cover it, each weighted by 1 / max(1, |d|) there.
+as long as the sum of squares of d falls. Patch and window are freed from their means, so S is too. Once all
+have arrived, a patch tries the motions of its neighbors, in place of the scan across the picture by which a
+program for one processor hands them on (docs/adr/0110). Then every pixel takes the mean of the motions of the
+patches that cover it, each weighted by 1 / max(1, |d|) there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import log2
 
 import torch
@@ -31,6 +34,8 @@ ARRIVED = 1e-2
 """A step shorter than this, in pixels of the scale, is the last."""
 MARGIN = 16
 """A patch may leave the picture by so many pixels."""
+WORTH_ANOTHER_TRY = 0.9
+"""A patch starts again from a neighbor's motion whose sum of squares is below this share of its own."""
 TEXTURELESS = 1.0
 """Smallest determinant of the Hessian (gray levels to the fourth); patches below stay where they are."""
 
@@ -102,30 +107,52 @@ def _descended(
     start: Tensor,
     patches_at_once: int,
 ) -> Tensor:
-    """(B, down, across, 2): where inverse search ends for every patch."""
+    """(B, down, across, 2): where inverse search ends for every patch, after a second try from where the best
+    of its neighbors ended.
+    """
     count, down, across = templates.shape[:3]
     framed = _padded(other, (MARGIN,) * 4)
-    result = start.reshape(-1, 2).clone()
+    moves = start.reshape(-1, 2).clone()
     corner = begin.expand(count, -1, -1, -1).reshape(-1, 2)
     textured = ((slope[0].abs().amax((-1, -2)) + slope[1].abs().amax((-1, -2))) > 0).flatten().nonzero()[:, 0]
-    per_picture = down * across
-    for chosen in textured.split(patches_at_once):
-        picture, rest = chosen // per_picture, chosen % per_picture
-        row, column = rest // across, rest % across
-        patches = _Patches.of(*(part[picture, row, column] for part in (templates, *slope)))
-        result[chosen] = patches.searched(framed, picture, corner[chosen], result[chosen])
-    return result.reshape(count, down, across, 2)
+    lots = textured.split(patches_at_once)
+
+    def searching(chosen: Tensor) -> _Search:
+        place = (chosen // (down * across), chosen // across % down, chosen % across)
+        patches = _Patches.of(*(part[place] for part in (templates, *slope)))
+        return _Search(patches, framed, place[0], corner[chosen])
+
+    for chosen in lots:
+        moves[chosen] = searching(chosen).descended(moves[chosen])
+    offers = _neighbors(moves.reshape(count, down, across, 2))
+    for chosen in lots:
+        search, starts = searching(chosen), offers[:, chosen]
+        squares = torch.stack([search.squares(each) for each in starts])
+        least, which = squares.min(0)
+        again = (least < WORTH_ANOTHER_TRY * squares[0]).nonzero()[:, 0]
+        moves[chosen[again]] = search.kept(again).descended(starts[which[again], again])
+    return moves.reshape(count, down, across, 2)
 
 
+def _neighbors(moves: Tensor) -> Tensor:
+    """(5, n, 2): of each patch (B, down, across, 2), its own motion and those above, below, left, right."""
+    above = torch.cat([moves[:, :1], moves[:, :-1]], dim=1)
+    below = torch.cat([moves[:, 1:], moves[:, -1:]], dim=1)
+    left = torch.cat([moves[:, :, :1], moves[:, :, :-1]], dim=2)
+    right = torch.cat([moves[:, :, 1:], moves[:, :, -1:]], dim=2)
+    return torch.stack([moves, above, below, left, right]).flatten(1, 3)
+
+
+@dataclass(frozen=True, slots=True)
 class _Patches:
     """Patches (n, 64) free of their mean, their slopes likewise, and the inverse of the Hessian (n, 3) as
-    (xx, xy, yy).
+    (xx, xy, yy); zero where there is no texture.
     """
 
-    __slots__ = ("across", "down", "inverse", "template")
-
-    def __init__(self, template: Tensor, across: Tensor, down: Tensor, inverse: Tensor) -> None:
-        self.template, self.across, self.down, self.inverse = template, across, down, inverse
+    template: Tensor
+    across: Tensor
+    down: Tensor
+    inverse: Tensor
 
     @classmethod
     def of(cls, template: Tensor, across: Tensor, down: Tensor) -> _Patches:
@@ -139,37 +166,56 @@ class _Patches:
     def kept(self, which: Tensor) -> _Patches:
         return _Patches(self.template[which], self.across[which], self.down[which], self.inverse[which])
 
-    def searched(self, framed: Tensor, picture: Tensor, corner: Tensor, start: Tensor) -> Tensor:
-        """(n, 2) motion of each patch with its top-left pixel at corner (n, 2) of its picture (n,), from
-        start (n, 2).
 
-        framed: (B, H + 2 MARGIN, W + 2 MARGIN).
-        """
-        result = start.clone()
-        active = torch.arange(len(start), device=start.device)
-        patches, move, first = self, start, start
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Patches and where they are looked for.
+
+    framed: (B, H + 2 MARGIN, W + 2 MARGIN), the pictures searched. picture: (n,) which of them. corner:
+    (n, 2) top-left pixel of each patch.
+    """
+
+    patches: _Patches
+    framed: Tensor
+    picture: Tensor
+    corner: Tensor
+
+    def kept(self, which: Tensor) -> _Search:
+        return _Search(self.patches.kept(which), self.framed, self.picture[which], self.corner[which])
+
+    def difference(self, move: Tensor) -> Tensor:
+        """(n, 64): d of each patch moved by (n, 2)."""
+        off = _window_at(self.framed, self.picture, self.corner + move) - self.patches.template
+        return off - off.mean(1, True)
+
+    def squares(self, move: Tensor) -> Tensor:
+        return (self.difference(move) ** 2).sum(1)
+
+    def descended(self, start: Tensor) -> Tensor:
+        """(n, 2) motion of each patch from start (n, 2): the best seen."""
+        search, active = self, torch.arange(len(start), device=start.device)
+        result, move, first = start.clone(), start, start
         best = torch.full((len(start),), torch.inf, dtype=start.dtype, device=start.device)
         for step in range(STEPS):
-            difference = _window_at(framed, picture, corner + move) - patches.template
-            difference = difference - difference.mean(1, True)
+            difference = search.difference(move)
             squares = (difference**2).sum(1)
             better = (squares < best) & ((move - first).abs().amax(1) < PATCH)
             result[active] = torch.where(better[:, None], move, result[active])
-            best = torch.where(better, squares, best)
+            patches = search.patches
             bx, by = (patches.across * difference).sum(1), (patches.down * difference).sum(1)
             xx, xy, yy = patches.inverse.unbind(1)
             change = torch.stack([xx * bx + xy * by, xy * bx + yy * by], dim=1)
             move = move - change
             going = better & (change.abs().amax(1) > ARRIVED)
             # A patch that did not improve stays: what it is moved by from here on never counts.
-            best = torch.where(going, best, -torch.inf)
+            best = torch.where(going, squares, -torch.inf)
             if step % COMPACT_EVERY == COMPACT_EVERY - 1:
                 left = going.nonzero()[:, 0]
                 if not len(left):
                     break
                 if len(left) < 0.8 * len(active):
-                    active, move, first, best = active[left], move[left], first[left], best[left]
-                    picture, corner, patches = picture[left], corner[left], patches.kept(left)
+                    search, active = search.kept(left), active[left]
+                    move, first, best = move[left], first[left], best[left]
         return result
 
 
