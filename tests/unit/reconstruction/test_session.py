@@ -37,7 +37,7 @@ class Scarce:
         if items > self.room:
             raise runtime.capi.onnxruntime_pybind11_state.RuntimeException(
                 "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running "
-                "Conv node. Status Message: bfc_arena.cc Failed to allocate memory for requested buffer of size 1"
+                "Conv node. Status Message: bfc_arena.cc Failed to allocate memory for requested buffer"
             )
         return self._inner.run(names, inputs)
 

@@ -1,0 +1,270 @@
+"""Dockerfile.cuda and docker-compose.yml: what can be proven of them without a container engine.
+
+Where `hadolint` or `docker compose` is installed, they have their say too.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from recon_service.settings import Settings, known_names
+
+ROOT = Path(__file__).parents[2]
+ONCE = ("bucket", "weights")
+OURS = ("api", "worker-gpu", "worker-cpu")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def instructions() -> list[tuple[str, str]]:
+    """(instruction, arguments) of the Dockerfile, continued lines joined."""
+    lines = [
+        line
+        for line in (ROOT / "Dockerfile.cuda").read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    text = "\n".join(lines).replace("\\\n", " ")
+    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in text.splitlines()]
+
+
+def stages(instructions: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for word, rest in instructions:
+        if word == "FROM":
+            name = rest.split(" AS ")[1]
+            found[name] = []
+        if name:
+            found[name].append((word, rest))
+    return found
+
+
+# ---- docker-compose.yml -----------------------------------------------------------------------------------
+
+
+def test_every_part_is_there(compose: dict[str, Any]) -> None:
+    assert set(compose["services"]) == {*OURS, *ONCE, "database", "broker", "objects"}
+
+
+def test_what_is_named_is_declared(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert set(service.get("networks", [])) <= set(compose["networks"]), name
+        assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
+        mounted = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert mounted <= set(compose["volumes"]), name
+        for needed, how in service.get("depends_on", {}).items():
+            condition = how["condition"]
+            other = compose["services"][needed]
+            if condition == "service_healthy":
+                assert "test" in other["healthcheck"], (name, needed)
+            else:
+                assert condition == "service_completed_successfully"
+                assert needed in ONCE
+    used = {s for service in compose["services"].values() for s in service.get("secrets", [])}
+    assert used == set(compose["secrets"])
+
+
+def test_nothing_but_the_api_can_be_reached(compose: dict[str, Any]) -> None:
+    assert compose["networks"]["inside"]["internal"] is True
+    open_to_others = [n for n, s in compose["services"].items() if s.get("ports")]
+    assert open_to_others == ["api"]
+    outside = {n for n, s in compose["services"].items() if s["networks"] != ["inside"]}
+    assert outside == {"api", "weights"}
+    for name, service in compose["services"].items():
+        assert "network_mode" not in service, name
+        assert not service.get("privileged"), name
+    assert compose["services"]["api"]["ports"] == ["${RECON_BIND:-127.0.0.1}:8460:8460"]
+
+
+def test_settings_exist_and_none_of_them_is_a_secret(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        environment = compose["services"][name]["environment"]
+        assert {key for key in environment if key.startswith("RECON_")} <= set(known_names())
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    for setting in ("RECON_MASTER_KEY", "RECON_DATABASE_URL", "RECON_BROKER_URL", "RECON_S3_SECRET_KEY"):
+        assert not re.search(rf"\b{setting}:", text)
+    assert not re.search(r"PASSWORD:\s", text)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_settings_are_valid_with_their_defaults(
+    compose: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for known in known_names():
+        monkeypatch.delenv(known, raising=False)
+    for key, value in compose["services"][name]["environment"].items():
+        monkeypatch.setenv(key, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)))
+    settings = Settings.from_environment()
+    assert settings.network_process == (name == "worker-gpu")
+
+
+def test_who_works_is_given_time_to_end(compose: dict[str, Any]) -> None:
+    for name in ("worker-gpu", "worker-cpu"):
+        service = compose["services"][name]
+        grace = int(service["stop_grace_period"].removesuffix("s"))
+        assert grace > int(service["environment"]["RECON_ENROLLMENT_SECONDS"])
+    for name, service in compose["services"].items():
+        assert name in ONCE or service["stop_grace_period"]
+
+
+def test_both_queues_are_served_and_batches_have_a_worker_of_their_own(compose: dict[str, Any]) -> None:
+    gpu, cpu = (compose["services"][name]["command"] for name in ("worker-gpu", "worker-cpu"))
+    assert gpu == ["worker", "--queues", "interactive,batch"]
+    assert cpu == ["worker", "--queues", "${RECON_CPU_QUEUES:-batch}"]
+
+
+def test_one_gpu_per_worker(compose: dict[str, Any]) -> None:
+    (device,) = compose["services"]["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert len(device["device_ids"]) == 1
+    assert device["capabilities"] == ["gpu"]
+
+
+def test_every_part_that_stays_is_looked_after(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if name in ONCE:
+            assert service["healthcheck"] == {"disable": True}
+            continue
+        check = service["healthcheck"]
+        assert check["test"][0] in ("CMD", "CMD-SHELL"), name
+        assert {"interval", "timeout", "retries"} <= set(check), name
+        assert service["restart"] == "unless-stopped"
+
+
+def test_our_containers_can_do_no_more_than_they_must(compose: dict[str, Any]) -> None:
+    for name in OURS:
+        service = compose["services"][name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["volumes"] == ["weights:/srv/weights:ro"]
+    assert compose["services"]["weights"]["volumes"] == ["weights:/srv/weights"]
+
+
+def test_foreign_images_are_pinned(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        if "build" not in service:
+            assert re.search(r":[A-Za-z]*\.?\d[\w.\-]*$", service["image"]), name
+
+
+def test_targets_and_commands_are_those_of_the_images(
+    compose: dict[str, Any], instructions: list[tuple[str, str]]
+) -> None:
+    for name in (*OURS, "weights"):
+        build = compose["services"][name]["build"]
+        assert (ROOT / build["dockerfile"]).is_file()
+        assert build["target"] in stages(instructions)
+
+
+def test_docker_compose_accepts_it() -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("no docker here")
+    if subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        pytest.skip("this docker has no compose")
+    done = subprocess.run(
+        [
+            "docker",
+            "compose",
+            "-f",
+            str(ROOT / "docker-compose.yml"),
+            "--profile",
+            "setup",
+            "config",
+            "--quiet",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# ---- Dockerfile.cuda and the entry ------------------------------------------------------------------------
+
+
+def test_the_stages_that_are_copied_from_exist(instructions: list[tuple[str, str]]) -> None:
+    seen: set[str] = set()
+    for name, content in stages(instructions).items():
+        base = content[0][1].split()[0]
+        assert base in seen or ":" in base
+        for word, rest in content:
+            if word == "COPY" and (source := re.search(r"--from=(\S+)", rest)):
+                assert source[1] in seen
+        seen.add(name)
+
+
+def test_what_is_copied_exists_and_reaches_the_builder(instructions: list[tuple[str, str]]) -> None:
+    let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for word, rest in instructions:
+        if word != "COPY" or "--from=" in rest:
+            continue
+        for source in [part for part in rest.split()[:-1] if not part.startswith("--")]:
+            assert (ROOT / source).exists(), source
+            assert any(source == path or path.startswith(f"{source}/") or source.startswith(f"{path}/")
+                       for path in let_in), source  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["cuda", "service"])
+def test_the_images_run_as_nobody_in_particular_and_are_checked(
+    instructions: list[tuple[str, str]], target: str
+) -> None:
+    content = dict(stages(instructions)[target])
+    assert content["USER"] == "10001:10001"
+    assert content["ENTRYPOINT"] == '["recon-entry"]'
+    assert content["VOLUME"] == '["/srv/weights"]'
+    assert "CMD [" in content["HEALTHCHECK"]
+    # Nothing is compiled or installed with root's tools in what runs.
+    everything = " ".join(rest for _, rest in stages(instructions)[target])
+    assert "pip install" not in everything
+    assert "-devel-" not in stages(instructions)[target][0][1]
+
+
+def test_versions_are_pinned_and_no_index_is_named(instructions: list[tuple[str, str]]) -> None:
+    text = (ROOT / "Dockerfile.cuda").read_text(encoding="utf-8")
+    arguments = dict(rest.split("=", 1) for word, rest in instructions if word == "ARG" and "=" in rest)
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'torch=={arguments["TORCH"]}"' in project
+    assert f"pytorch3d.git@{arguments['PYTORCH3D']}" in project
+    assert "onnxruntime-gpu==" in (ROOT / "locks" / "gpu.txt").read_text()
+    assert text.count("--require-hashes") == 3
+    assert not re.search(r"index-url|find-links|trusted-host", text)
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    if (hadolint := shutil.which("hadolint")) is None:
+        pytest.skip("no hadolint here")
+    done = subprocess.run(
+        [hadolint, str(ROOT / "Dockerfile.cuda")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_entry_takes_secrets_from_files(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "recon_database_url").write_text("postgresql://recon:p@ss 'w$d@database/recon\n")
+    (tmp_path / "secrets" / "recon_master_key").write_text("k")
+    fake = tmp_path / "recon"
+    fake.write_text(
+        '#!/bin/sh\nprintf "%s|%s|%s|%s" "$RECON_DATABASE_URL" "$RECON_MASTER_KEY_FILE" "$1" "$2"\n'
+    )
+    fake.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", str(ROOT / "scripts" / "container_entry.sh"), "serve", "--host 0"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SECRETS_DIR": str(tmp_path / "secrets")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == (
+        f"postgresql://recon:p@ss 'w$d@database/recon|{tmp_path}/secrets/recon_master_key|serve|--host 0"
+    )
