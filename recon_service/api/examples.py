@@ -90,6 +90,7 @@ VERIFICATION: Final[dict[str, Any]] = {
     "score": 3.6,
     "evidence": {"shape": 2.9, "appearance": 0.7},
     "presentation": {"bona_fide": 0.98},
+    "frames_used": 2,
     "reasons": [],
     "reference_source": "selfies-photometric/visible",
     "probe_source": "realsense-d435",

@@ -168,6 +168,10 @@ class VerificationBody(Body):
         description="What each kind of evidence (shape, appearance) adds to the score."
     )
     presentation: PresentationBody
+    frames_used: int = Field(
+        ge=0,
+        description="Depth frames that the decision rests on: usable ones, until it was clear.",
+    )
     reasons: list[ReasonBody]
     reference_source: str | None
     probe_source: str | None
@@ -310,6 +314,7 @@ def verification_body(outcome: VerificationOutcome) -> VerificationBody:
         score=round(score.llr, 4) if score else None,
         evidence={kind: round(llr, 4) for kind, llr in score.parts} if score else {},
         presentation=_presentation_body(result.presentation),
+        frames_used=result.frames_used,
         reasons=[ReasonBody(code=code, hint=hint) for code, hint in result.reasons],
         reference_source=score.reference_source if score else None,
         probe_source=score.probe_source if score else None,

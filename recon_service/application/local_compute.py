@@ -16,6 +16,7 @@ from recon_service.application.records import (
     Problem,
     SelfieReport,
 )
+from recon_service.application.streaming import StoppingRule
 from recon_service.application.verify import verify
 from recon_service.application.visit_decoding import decode_visit
 from recon_service.application.visits import KioskVisit, VerificationOutcome
@@ -29,11 +30,14 @@ from recon_service.domain.template import Template
 
 @dataclass(frozen=True, slots=True)
 class LocalCompute:
-    """See ``ports.Compute``. mesh_bytes: writes a mesh as binary glTF."""
+    """See ``ports.Compute``. mesh_bytes: writes a mesh as binary glTF. stopping: when the rest of a visit's
+    frames need not be looked at.
+    """
 
     pipeline: FacePipeline
     policy: Policy
     mesh_bytes: Callable[[Mesh], bytes]
+    stopping: StoppingRule | None = field(default_factory=StoppingRule)
 
     def reconstruct(
         self, selfies: Sequence[bytes], progress: Progress, *, backend: str = LANDMARKS_ALONE
@@ -82,7 +86,7 @@ class LocalCompute:
                 detector=_TimedDetector(self.pipeline.detector, watch),
                 landmarker=_TimedLandmarker(self.pipeline.landmarker, watch),
             )
-            result = verify(frames, reference, timed, self.policy)
+            result = verify(frames, reference, timed, self.policy, stopping=self.stopping)
         spent = watch.milliseconds
         spent["fit_and_compare"] = spent["total"] - sum(ms for stage, ms in spent.items() if stage != "total")
         return VerificationOutcome(

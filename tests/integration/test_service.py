@@ -114,6 +114,30 @@ def test_selfies_without_a_face_are_a_rejection_with_hints_and_no_fault(client: 
     assert client.get("/v1/subjects/nobody/templates").json()["templates"] == []
 
 
+def test_selfies_of_two_people_are_a_rejection_that_says_so(client: httpx.Client) -> None:
+    operation = enroll(client, "two-people", portrait_jpeg("astronaut"), portrait_jpeg("grace_hopper"))
+    assert (operation["state"], operation["template_id"]) == ("rejected", None)
+    assert operation["problem"]["code"] == "skin-does-not-match"
+    assert operation["problem"]["next_step"]
+
+
+def test_a_stranger_among_three_selfies_is_named(client: httpx.Client) -> None:
+    own = portrait_jpeg("astronaut"), portrait_jpeg("astronaut", 500)
+    operation = enroll(client, "with-stranger", own[0], portrait_jpeg("grace_hopper"), own[1])
+    assert operation["state"] == "rejected"
+    assert operation["problem"]["code"] == "stranger-in-set"
+    assert "Selfie 2" in operation["problem"]["next_step"]
+    assert [s["accepted"] for s in operation["selfies"]] == [True, False, True]
+    assert operation["selfies"][1]["problem"]["code"] == "stranger-in-set"
+
+
+def test_a_stranger_among_four_selfies_is_left_out(client: httpx.Client) -> None:
+    own = [portrait_jpeg("astronaut", width) for width in (512, 500, 490)]
+    operation = enroll(client, "stranger-left-out", *own, portrait_jpeg("grace_hopper"))
+    assert operation["state"] == "succeeded", operation["problem"]
+    assert [s["accepted"] for s in operation["selfies"]] == [True, True, True, False]
+
+
 def test_progress_as_server_sent_events(server: Server, client: httpx.Client) -> None:
     answer = client.post(
         "/v1/subjects/events/enrollments",
@@ -260,6 +284,17 @@ def test_png_and_npy_and_meters_are_the_same_capture(client: httpx.Client) -> No
     assert len({round(a["score"], 3) for a in answers}) == 1
     assert {a["decision"] for a in answers} == {answers[0]["decision"]}
     assert set(answers[0]["milliseconds"]) >= {"decode", "fit_and_compare", "total"}
+
+
+def test_a_visit_ends_as_soon_as_it_is_clear(client: httpx.Client) -> None:
+    enroll(client, "streamed", portrait_jpeg("grace_hopper"))
+    frames = [png16(depth_of(client, "streamed", yaw=yaw)) for yaw in (0.0, 5.0, -5.0, 10.0)]
+    answer = verify(client, "streamed", *frames).json()
+    assert 2 <= answer["frames_used"] <= len(frames)
+    if answer["frames_used"] < len(frames):
+        short = verify(client, "streamed", *frames[: answer["frames_used"]]).json()
+        assert (short["decision"], short["score"]) == (answer["decision"], answer["score"])
+        assert answer["decision"] in ("MATCH", "NO_MATCH")
 
 
 def test_a_visit_without_a_face_is_inconclusive(client: httpx.Client) -> None:
