@@ -24,7 +24,7 @@ from recon_service.domain.appearance import Appearance
 from recon_service.domain.errors import ImageRejected
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
-from recon_service.matching import SurfaceMatcher, pairs_to_match
+from recon_service.matching import SkinMatching, pairs_to_match
 from recon_service.matching.flow import motions
 from recon_service.matching.texture import SkinTexture
 from recon_service.matching.view import MIDDLE
@@ -135,7 +135,7 @@ def by_appearance(seen: Sequence[Appearance | None], maps: AppearanceMaps) -> Gr
     return grouping(len(seen), link)
 
 
-def by_skin(fit: Fit, images: Sequence[Image], matcher: SurfaceMatcher) -> Grouping:
+def by_skin(fit: Fit, images: Sequence[Image], matcher: SkinMatching) -> Grouping:
     """Group pictures by the skin that they show under the fit of all of them. Faces of few pixels are not
     judged.
     """

@@ -27,7 +27,6 @@ from recon_service.domain.quality import QualityReport
 from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts
 from recon_service.imaging import decode_image
-from recon_service.matching import SurfaceMatcher
 from recon_service.quality import assess
 
 
@@ -150,7 +149,7 @@ def _fitted_once(
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),)), one
     best = sharpened or fit
     images = [s.image for s in accepted if s.image is not None]
-    if len(images) > 1 and isinstance(pipeline.matcher, SurfaceMatcher):
+    if len(images) > 1 and pipeline.matcher is not None:
         one = by_skin(best, images, pipeline.matcher)
     found = doubts(best, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
     lights = Counter(light_of(image) for image in images)
