@@ -33,7 +33,7 @@ from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts
 
 NOTHING_MEASURED = PresentationResult(())
-LEAST_AGREEMENT: Final = -2.0
+LEAST_AGREEMENT: Final = -3.0
 """Log-likelihood ratio below which two frames of a visit are taken for two people's."""
 ONE_FRAME_DISAGREES: Final = (
     "frame-disagrees",
@@ -107,7 +107,8 @@ class Visit:
         try:
             capture = frame_capture(frame, landmarks, pipeline, last=last)
             fit, found = self._fitted(capture)
-            if found and last is not None:
+            if last is not None and (found or fit is None or not self._fits_in(fit)):
+                # What follows the last pose astray must not be held against the frame.
                 capture = frame_capture(frame, landmarks, pipeline)
                 fit, found = self._fitted(capture)
         except DepthRejected as problem:
@@ -170,11 +171,19 @@ class Visit:
         agreed = self.agreement().together
         return self._fits[agreed[-1]].captures[0].pose if len(agreed) > 1 else None
 
+    def _fits_in(self, fit: Fit) -> bool:
+        """Whether a new fit is of the person on the frames that agree so far."""
+        return any(self._one_person(fit, self._fits[k]) is not False for k in self.agreement().together)
+
     def _agree(self, one: int, other: int) -> bool | None:
+        return self._one_person(self._fits[one], self._fits[other])
+
+    def _one_person(self, one: Fit, other: Fit) -> bool | None:
+        """None where the calibration cannot tell."""
         kind = EvidenceKind.depth(self._source, 1)
-        first, second = (self._fits[k].posterior.mean[None] for k in (one, other))
+        means = one.posterior.mean[None], other.posterior.mean[None]
         try:
-            ratios, _ = self._pipeline.calibration.llr(kind, kind, first, second)
+            ratios, _ = self._pipeline.calibration.llr(kind, kind, *means)
         except ModelMismatch:
             return None
         return bool(ratios[0] >= LEAST_AGREEMENT)
