@@ -1,7 +1,7 @@
 # `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup torch demo test chaos lint format bench lock clean
+.PHONY: help setup torch demo test fuzz chaos lint format bench lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -31,6 +31,12 @@ torch: setup ## add torch, which only tests need (RECON_TORCH=no: leave it out)
 test: setup torch ## run the whole test suite
 	$(BIN)/recon weights pull --set default
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+fuzz: setup ## attack uploads and requests with FUZZ_CASES damaged files (FUZZ_SEED: other ones)
+	FUZZ_CASES=$(FUZZ_CASES) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -q -s tests/hostile 2>/dev/null
+
+FUZZ_CASES ?= 200000
+FUZZ_SEED  ?= $(shell date +%s)
 
 chaos: setup ## kill everything at random moments for minutes, then audit every promise
 	$(BIN)/recon weights pull --set default

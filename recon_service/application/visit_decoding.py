@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -111,7 +112,16 @@ def _decode_npy(content: bytes) -> NDArray[Any]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, fortran_order, dtype = read_header(file, max_header_size=MAX_NPY_HEADER)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError):
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        SyntaxError,
+        TokenError,
+        RecursionError,
+        MemoryError,
+        OverflowError,
+    ):
         raise refused from None
     if len(shape) != 2 or dtype.hasobject or dtype.fields is not None or dtype.str[1:] not in NPY_DTYPES:
         raise refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -680,5 +681,17 @@ def test_nothing_biometric_and_no_secret_is_in_the_log(server: Server, client: h
     assert "/v1/subjects/{subject_id}/enrollments" in log
     for private in (subject, "consent-1", "grace_hopper", "JFIF", "array("):
         assert private not in log, private
+    picture = portrait_jpeg("astronaut")
+    for place in range(700, len(picture) - 60, 2000):
+        piece = picture[place : place + 24]
+        for shape in (
+            piece.hex(),
+            repr(piece)[2:-1],
+            *(base64.b64encode(piece[k:])[4:-4].decode() for k in range(3)),
+        ):
+            assert shape not in log, "a picture is in the log"
+    for line in (json.loads(text) for text in log.splitlines() if text.startswith("{")):
+        vectors = [name for name, value in line.items() if isinstance(value, list) and name != "trace"]
+        assert not vectors, "landmarks or coefficients would look like this"
     secret = server.key.rsplit("_", 1)[1]
     assert log.count(secret) == 1, "only where the start showed it"

@@ -1,0 +1,97 @@
+"""`recon audit`, `recon limits` and `recon subjects` on an embedded state folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.ports import utc_now
+from recon_service.application.records import FailureKind
+from recon_service.application.subjects import delete_subject
+from recon_service.application.tombstones import receipt_json
+from recon_service.bootstrap import open_stores
+from recon_service.cli.main import build_app
+from recon_service.settings import Settings, known_names
+from recon_service.storage.append_only import unprotect
+from tests.unit.application.stores import ListQueue
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in known_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RECON_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def recon(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(build_app(arguments), list(arguments))
+    return result.exit_code, result.output
+
+
+def test_show_and_verify_and_a_broken_entry_is_named(state: Path) -> None:
+    opened = open_stores(Settings(state_dir=state))
+    request_enrollment(EnrollmentRequest("ada", (b"x",), "c"), on=opened.stores, queue=ListQueue())
+    assert recon("keys", "create", "kiosk", "--scope", "verify")[0] == 0
+    shown = [json.loads(line) for line in recon("audit", "show", "--json")[1].splitlines()]
+    assert [(e["action"], e["actor"]) for e in shown] == [
+        ("enrollment.asked", "service"),
+        ("api-key.made", "command-line"),
+    ]
+    of_ada = recon("audit", "show", "--subject", "ada")[1]
+    assert "enrollment.asked" in of_ada
+    assert "api-key.made" not in of_ada
+    assert "ada" not in of_ada
+    code, output = recon("audit", "verify")
+    assert (code, output.startswith("2 entries, unbroken; end 2:")) == (0, True)
+    end = output.split()[-1]
+    assert recon("audit", "verify", "--since", end)[0] == 0
+    assert recon("audit", "verify", "--since", "2:0000")[0] == 1
+    assert recon("audit", "verify", "--since", "nonsense")[0] == 2
+    with opened.database.engine.begin() as connection:
+        unprotect("audit_log", lambda s: connection.execute(sa.text(s)), "sqlite")
+        connection.execute(sa.text("UPDATE audit_log SET actor = 'nobody' WHERE sequence = 1"))
+    opened.close()
+    code, output = recon("audit", "verify")
+    assert code == 1
+    assert "entry 1 was altered" in output
+
+
+def test_a_lock_out_is_shown_and_lifted(state: Path) -> None:
+    assert recon("limits", "show")[1].strip() == "none"
+    opened = open_stores(Settings(state_dir=state))
+    with opened.stores.database.transaction() as tx:
+        counter = tx.limits.failures(FailureKind.API_KEY, "0a1b2c", now=utc_now())
+        until = utc_now() + timedelta(minutes=5)
+        tx.limits.set_failures(replace(counter, failures=100, locked_until=until))
+    opened.close()
+    (shown,) = json.loads(recon("limits", "show", "--json")[1])
+    assert (shown["kind"], shown["name"], shown["failures"]) == ("api-key", "0a1b2c", 100)
+    assert recon("limits", "lift")[0] == 2
+    assert recon("limits", "lift", "--key", "0a1b2c")[0] == 0
+    assert recon("limits", "show")[1].strip() == "none"
+    assert "lock-out.lifted" in recon("audit", "show")[1]
+
+
+def test_receipts_from_a_file_delete_again(state: Path, tmp_path: Path) -> None:
+    opened = open_stores(Settings(state_dir=state))
+    request_enrollment(EnrollmentRequest("ada", (b"x",), "c"), on=opened.stores, queue=ListQueue())
+    receipt = delete_subject("ada", on=opened.stores)
+    file = tmp_path / "receipts.jsonl"
+    file.write_text(receipt_json(receipt) + "\n\n")
+    # As after a restore: she is there again, from before the deletion, and nobody remembers the receipt.
+    with opened.stores.database.transaction() as tx:
+        tx.subjects.add(opened.stores.vault.new_key("ada"), now=receipt.deleted_at)
+    opened.close()
+    code, output = recon("subjects", "reapply-deletions", str(file), "--json")
+    assert (code, json.loads(output)) == (0, {"receipts": 1, "refused": 0, "deleted": 1})
+    assert json.loads(recon("subjects", "reapply-deletions", str(file), "--json")[1])["deleted"] == 0
+    file.write_text("{}\n")
+    assert recon("subjects", "reapply-deletions", str(file))[0] == 1
