@@ -1,6 +1,6 @@
 """Milliseconds per enrollment of matching the skin of selfies: OpenCV and numpy against torch in batches.
 
-    OMP_NUM_THREADS=1 python benchmarks/photometric.py [--batches 1 8 32] [--device cpu]
+    OMP_NUM_THREADS=1 python benchmarks/photometric.py [--batches 1 8 32] [--heads 4] [--device cpu]
         [--repeats 3] [--threads 1] [--json FILE]
 
 Heads of the simulation in five poses, rendered as selfies 720 pixels wide, with the landmark fit made before
@@ -69,13 +69,12 @@ class Timing:
     processor: float
 
 
-def people(pipeline: FacePipeline, count: int) -> list[LandmarkFit]:
+def people(pipeline: FacePipeline, heads: int) -> list[LandmarkFit]:
     """Heads with the astronaut's skin, seen five times, landmarks by the real detector."""
     rng = np.random.default_rng(0)
     content = cv2.imencode(".png", cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2BGR))[1].tobytes()
     texture = texture_of(content, pipeline)
-    made = [person(pipeline, texture, rng) for _ in range(min(HEADS, count))]
-    return [made[k % len(made)] for k in range(count)]
+    return [person(pipeline, texture, rng) for _ in range(heads)]
 
 
 def person(pipeline: FacePipeline, texture: PortraitTexture, rng: np.random.Generator) -> LandmarkFit:
@@ -231,6 +230,22 @@ class Row:
         return cls(matcher.device.type, size, median(alone), median(together), profile)
 
 
+def difference(
+    ways: Ways, matcher: BatchedSurfaceMatcher, everybody: Sequence[LandmarkFit]
+) -> tuple[float, float]:
+    """How far the identities of the two ways lie apart, in standard deviations of the posterior: root mean
+    square over people and modes, and over people in the worst mode.
+    """
+    off = []
+    for one, found in zip(everybody, ways.together(everybody, matcher), strict=True):
+        wanted = ways.alone(one)
+        if found is not None and wanted is not None:
+            sd = np.sqrt(np.diag(wanted.posterior.covariance))
+            off.append((found.posterior.mean - wanted.posterior.mean) / sd)
+    squares = np.square(off)
+    return float(np.sqrt(squares.mean())), float(np.sqrt(squares.mean(axis=0).max()))
+
+
 def printed(rows: Sequence[Row], console: Console) -> None:
     table = Table(title="Five selfies, ms per enrollment")
     for column in ("device", "batch", "OpenCV", "torch", "OpenCV / torch", "processor: OpenCV", "torch"):
@@ -260,6 +275,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--heads", type=int, default=HEADS, help="different heads")
     parser.add_argument("--device", default="all", choices=["all", *(d.value for d in TorchDevice)])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
@@ -273,7 +289,8 @@ def main() -> None:
     console, pipeline = Console(), build_pipeline(arguments.model, appearance=APPEARANCE_OFF)
     if os.environ.get("OMP_NUM_THREADS") != "1":
         console.print("[yellow]OMP_NUM_THREADS is not 1: these are not the times of one core.[/yellow]")
-    everybody = people(pipeline, max(*arguments.batches, HEADS))
+    heads = people(pipeline, arguments.heads)
+    everybody = [heads[k % len(heads)] for k in range(max(*arguments.batches, HEADS))]
     ways = Ways(pipeline, SurfaceMatcher(pipeline.model), arguments.threads)
 
     selfies = by_number(ways, everybody, arguments.repeats)
@@ -284,18 +301,26 @@ def main() -> None:
         table.add_row(str(count), f"{timing.clock:.0f}", f"{timing.processor:.0f}")
     console.print(table)
 
-    rows = []
+    rows: list[Row] = []
+    apart: dict[str, tuple[float, float]] = {}
     for choice in devices(arguments.device):
         matcher = BatchedSurfaceMatcher(pipeline.model, device=choice)
         ways.together(everybody[:1], matcher)
+        apart[matcher.device.type] = difference(ways, matcher, heads)
         rows += [Row.of(ways, matcher, everybody, size, arguments.repeats) for size in arguments.batches]
     printed(rows, console)
+    for device, (overall, worst) in apart.items():
+        console.print(
+            f"Identities on {device} against OpenCV, {len(heads)} heads, in standard deviations of the "
+            f"posterior: {overall:.2f} (rms), {worst:.2f} in the worst mode"
+        )
     if arguments.json:
         found = {
             "model": pipeline.model.name,
             "threads": arguments.threads,
             "opencv": {count: asdict(t) for count, t in selfies.items()},
             "torch": [asdict(row) for row in rows],
+            "difference_sd": apart,
         }
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")
 
