@@ -134,4 +134,5 @@ def _decode_npy(content: bytes) -> NDArray[Any]:
         raise refused
     values = np.frombuffer(content, dtype=dtype, offset=file.tell())
     ordered = values.reshape((height, width), order="F" if fortran_order else "C")
-    return np.ascontiguousarray(ordered.astype(dtype.newbyteorder("=")))
+    with np.errstate(invalid="ignore"):  # a signaling NaN is a NaN: nothing was measured there
+        return np.ascontiguousarray(ordered.astype(dtype.newbyteorder("=")))

@@ -69,6 +69,7 @@ class DepthFrame:
             )
         if depth.dtype.kind not in "uif":
             raise DepthRejected(f"depth values of type {depth.dtype} are not numbers")
-        values = np.asarray(depth, dtype=np.float64) * millimetres_per_unit
+        with np.errstate(invalid="ignore", over="ignore"):  # what is no distance becomes zero below
+            values = np.asarray(depth, dtype=np.float64) * millimetres_per_unit
         values = np.where(np.isfinite(values), values, 0.0)
         return cls(values, camera, camera_name, image)

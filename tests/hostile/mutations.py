@@ -226,6 +226,7 @@ def crafted_depths() -> dict[str, bytes]:
         "nan": np.full((24, 32), np.nan, np.float32),
         "infinite": np.full((24, 32), np.inf, np.float64),
         "minus infinite": np.full((24, 32), -np.inf, np.float64),
+        "signaling nan": np.full((24, 32), 0x7FA00000, np.uint32).view(np.float32),
         "negative": np.full((24, 32), -600, np.int16),
         "largest": np.full((24, 32), np.finfo(np.float64).max),
         "smallest": np.full((24, 32), 5e-324),

@@ -82,11 +82,20 @@ def bounded() -> Iterator[None]:
     assert peak_mb() - before < MEMORY_MB
 
 
+SCALED = (1.0, 1e4)
+"""Millimeters per unit; the largest that is allowed too."""
+
+
 def readers(content: bytes) -> dict[str, Callable[[], object]]:
     return {
         "selfie": lambda: _checked(decode_image(content, limits=LIMITS)),
         "aligned": lambda: _checked(decode_aligned_image(content, limits=LIMITS)),
-        "depth": lambda: DepthFrame.from_array(decode_depth(content), camera=CAMERA),
+        **{
+            f"depth x {scale:g}": lambda scale=scale: DepthFrame.from_array(
+                decode_depth(content), camera=CAMERA, millimetres_per_unit=scale
+            )
+            for scale in SCALED
+        },
     }
 
 
@@ -109,7 +118,7 @@ def test_mutated_files() -> None:
     for seed in range(SEED, SEED + CASES):
         name, content = mutated(seed)
         doors = readers(content)
-        for door in ("depth", "aligned") if "depth" in name or "npy" in name else ("selfie",):
+        for door in ("depth x 1", "aligned") if "depth" in name or "npy" in name else ("selfie",):
             outcomes[survive(f"{door} {name}", doors[door])] += 1
         if "FUZZ_CASES" not in os.environ and time.monotonic() - begun > 10:
             break  # a slow machine does fewer; the seeds say which
