@@ -57,7 +57,7 @@ class FaceBoxes(OneByOne):
 
         if min(image.width, image.height) < SMALLEST_SIDE:
             return ()
-        inputs, scale = boxes.network_input(image.pixels[..., ::-1])
+        inputs, scale = boxes.network_input(image.pixels)
         offsets, scores = self._net.run(inputs[None])
         found = boxes.faces(offsets[0], scores[0], inputs.shape[1], inputs.shape[2], scale)
         return tuple(

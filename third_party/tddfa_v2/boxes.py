@@ -26,14 +26,15 @@ def scale_of(height: int, width: int) -> float:
     return MAX_WIDTH / width if width * scale > MAX_WIDTH else scale
 
 
-def network_input(bgr: np.ndarray) -> tuple[np.ndarray, float]:
-    """(3, H, W) float32 of a picture (H, W, 3) uint8 BGR, and the factor it was shrunk by."""
-    height, width = bgr.shape[:2]
+def network_input(rgb: np.ndarray) -> tuple[np.ndarray, float]:
+    """(3, H, W) float32 BGR of a picture (H, W, 3) uint8 RGB, and the factor it was shrunk by."""
+    height, width = rgb.shape[:2]
     scale = scale_of(height, width)
     if scale != 1.0:
         size = (max(1, int(scale * width)), max(1, int(scale * height)))
-        bgr = cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR)
-    planes = cv2.dnn.blobFromImage(bgr, 1.0, mean=MEAN_BGR)  # converts, subtracts and transposes in one pass
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
+    # Swaps, converts, subtracts and transposes in one pass, and on the small picture.
+    planes = cv2.dnn.blobFromImage(rgb, 1.0, mean=MEAN_BGR, swapRB=True)
     return np.asarray(planes[0]), scale
 
 
@@ -59,9 +60,14 @@ def priors(height: int, width: int) -> np.ndarray:
     return anchors
 
 
-def decoded(offsets: np.ndarray, height: int, width: int, scale: float) -> np.ndarray:
-    """(P, 4) left, top, right, bottom in pixels of the original picture from the network's (P, 4) offsets."""
-    anchors = priors(height, width)
+def decoded(
+    offsets: np.ndarray, height: int, width: int, scale: float, chosen: np.ndarray | slice = slice(None)
+) -> np.ndarray:
+    """(C, 4) left, top, right, bottom in pixels of the original picture from the network's (P, 4) offsets.
+
+    chosen: (C,) which of them, all by default.
+    """
+    anchors, offsets = priors(height, width)[chosen], offsets[chosen]
     center = anchors[:, :2] + np.float32(CENTER_VARIANCE) * offsets[:, :2] * anchors[:, 2:]
     size = anchors[:, 2:] * np.exp(np.float32(SIZE_VARIANCE) * offsets[:, 2:])
     low = center - size / 2
@@ -91,7 +97,7 @@ def faces(offsets: np.ndarray, scores: np.ndarray, height: int, width: int, scal
     """
     candidates = np.flatnonzero(scores > CANDIDATE_SCORE)
     candidates = candidates[np.argsort(-scores[candidates], kind="stable")[:MAX_CANDIDATES]]
-    boxes = decoded(offsets, height, width, scale)[candidates]
+    boxes = decoded(offsets, height, width, scale, candidates)
     found = np.concatenate([boxes, scores[candidates, None]], axis=1)
     kept = found[suppressed(found)][:MAX_KEPT]
     return np.asarray(kept[kept[:, 4] > FACE_SCORE])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -114,9 +113,8 @@ class TddfaV2:
         crops: list[NDArray[np.float32]] = []
         for (image, _), faces in zip(items, found, strict=True):
             for _, square in [] if isinstance(faces, ReconError) else faces:
-                bgr = _bgr(image)
                 squares = [_moved(square, jitter) for jitter in JITTER[: self._options.crops]]
-                crops.append(region.network_input(np.stack([region.cropped(bgr, s) for s in squares])))
+                crops.append(_network_input(image.pixels, squares))
         raw = self._regressed(crops)
         outcomes: list[Outcome] = []
         at = 0
@@ -162,7 +160,7 @@ class TddfaV2:
 
     def _detected(self, items: Sequence[Item]) -> list[list[Found] | ReconError]:
         try:
-            inputs = [boxes.network_input(_bgr(image)) for image, _ in items]
+            inputs = [boxes.network_input(_pixels(image)) for image, _ in items]
             offsets, scores = self._networks.detect(np.stack([picture for picture, _ in inputs]))
             return [
                 _regions(item, boxes.faces(o, s, picture.shape[1], picture.shape[2], scale))
@@ -280,8 +278,17 @@ def _moved(square: Array, jitter: Array) -> Array:
     return np.concatenate([center - jitter[2] * side / 2, center + jitter[2] * side / 2])
 
 
-def _bgr(image: Image) -> Pixels:
-    return np.asarray(cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+def _network_input(pixels: Pixels, squares: Sequence[Array]) -> NDArray[np.float32]:
+    # Turned into BGR when they are small.
+    crops = np.stack([region.cropped(pixels, square) for square in squares])
+    return np.asarray(region.network_input(crops[..., ::-1]))
+
+
+def _pixels(image: Image) -> Pixels:
+    """Raises InvalidValue for what OpenCV would take for something else."""
+    if image.pixels.dtype != np.uint8:
+        raise InvalidValue("a picture has eight bits per channel")
+    return image.pixels
 
 
 def _box(edges: NDArray[np.float32] | Array) -> Box:
