@@ -94,6 +94,38 @@ def test_data_of_the_first_version_survives_up_down_and_up(engine: sa.Engine) ->
     assert rows(engine) == whole
 
 
+def test_a_log_and_receipts_survive_or_go_with_their_tables(engine: sa.Engine) -> None:
+    migrate(engine)
+    entry = (
+        "INSERT INTO audit_log (sequence, at, actor, action, subject, object_id, outcome, digest) "
+        "VALUES (1, '2026-01-01 00:00:00', 'a', 'b', '', '', '', 'd')"
+    )
+    receipt = (
+        assert [r.receipt_id for r in tx.receipts.unexported(limit=9)] == ["r"], "it is exported again"
+        "keys, authentication, exported_at) VALUES ('r', 'd', '2026-01-01 00:00:00', 1, 1, 1, 1, 'a', "
+        "'2026-01-01 00:00:00')"
+    )
+    with engine.begin() as connection:
+        connection.execute(sa.text(entry))
+        connection.execute(sa.text(receipt))
+    for statement in ("UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log"):
+        with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
+            connection.execute(sa.text(statement))
+    command.downgrade(alembic_config(engine), "0003")
+    migrate(engine)
+    with SqlDatabase(engine).snapshot() as tx:
+        assert [r.receipt_id for r in tx.receipts.unexported(limit=9)] == ["r"], (
+            "its tombstone is written again"
+        )
+        head = tx.audit.head()
+        assert head is not None
+        assert (head.sequence, list(tx.audit.entries())) == (0, [])
+    with engine.begin() as connection:
+        connection.execute(sa.text(entry))
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM audit_log"))
+
+
 def test_several_processes_may_migrate_at_once(postgres: Postgres) -> None:
     program = (
         "import sys; from recon_service.storage.database import open_engine; "
