@@ -21,19 +21,23 @@ def sampled(images: Tensor, places: Tensor) -> Tensor:
 
 
 def blurred(images: Tensor, sd: float) -> Tensor:
-    """Images (B, H, W) convolved with a Gaussian; mirrored about the pixels of the border."""
-    reach = round(4 * sd)
-    offsets = torch.arange(-reach, reach + 1, dtype=images.dtype, device=images.device)
-    weights = torch.exp(-0.5 * (offsets / sd) ** 2)
+    """Images (B, H, W) convolved with a Gaussian; mirrored about the pixels of the border.
+
+    As two products with banded matrices: on a processor that takes a third of the time of a convolution, and
+    on a graphics processor convolutions may be rounded to ten bits.
+    """
+    return _band(images.shape[1], sd, images) @ images @ _band(images.shape[2], sd, images).T
+
+
+def _band(size: int, sd: float, like: Tensor) -> Tensor:
+    """(size, size): row k holds the weights of the pixels that pixel k of a blurred line is made of."""
+    reach = min(round(4 * sd), size - 1)
+    offsets = torch.arange(-reach, reach + 1, device=like.device)
+    weights = torch.exp(-0.5 * (offsets.to(like.dtype) / sd) ** 2)
     weights = weights / weights.sum()
-    stacked = images[:, None]
-    stacked = functional.conv2d(
-        functional.pad(stacked, (reach, reach, 0, 0), mode="reflect"), weights[None, None, None, :]
-    )
-    stacked = functional.conv2d(
-        functional.pad(stacked, (0, 0, reach, reach), mode="reflect"), weights[None, None, :, None]
-    )
-    return stacked[:, 0]
+    place = (torch.arange(size, device=like.device)[:, None] + offsets).abs()
+    place = (size - 1) - ((size - 1) - place).abs()
+    return like.new_zeros((size, size)).scatter_add_(1, place, weights.expand(size, -1))
 
 
 def eroded(masks: Tensor, size: int) -> Tensor:
