@@ -32,6 +32,9 @@ from recon_service.storage.tables import metadata
 from recon_service.storage.vault import SubjectVault
 from tests.stacks import Stack, settings_for
 from tests.unit.application.stores import ListQueue, ScriptedCompute
+from worker.app import make_app
+from worker.housekeeper import Housekeeper
+from worker.queue import CeleryQueue
 
 OLD = base64.b64encode(bytes(range(32))).decode()
 NEW = base64.b64encode(bytes(range(100, 132))).decode()
@@ -228,4 +231,24 @@ def test_a_tombstone_that_could_not_be_written_follows(
     assert export_tombstones(on=opened.stores) == 1
     assert export_tombstones(on=opened.stores) == 0
     assert len(list(opened.stores.objects.list_keys("tombstones/"))) == 1
+    opened.close()
+
+
+def test_a_start_deletes_again_before_it_serves(settings: Settings) -> None:
+    opened = open_stores(settings)
+    enroll("ada", opened.stores)
+    backup = backed_up(opened.stores, opened.database.engine)
+    delete_subject("ada", on=opened.stores)
+    restore(opened.database.engine, backup)
+    keeper = Housekeeper(
+        opened.stores,
+        CeleryQueue(make_app(settings)),
+        JobPolicy(),
+        sweep_s=60.0,
+        keep_dead=timedelta(hours=1),
+    )
+    keeper.start()
+    with pytest.raises(NotFound):
+        list_templates("ada", on=opened.stores)
+    keeper.stop()
     opened.close()
