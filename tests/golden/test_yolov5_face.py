@@ -1,5 +1,5 @@
 """YOLOv5-face against a second implementation: letterbox, decoder and suppression of the package
-yolov5facedetector 1.0.2 (in torch), fed by the same network file, on the two portraits; numbers recorded once.
+yolov5facedetector 1.0.2 (in torch), fed by the same network file, on the two portraits, recorded once.
 """
 
 from __future__ import annotations
