@@ -111,9 +111,9 @@ def learned_score(
     ]
     within = squares / freedom if freedom else np.zeros((k, k))
     if not one_kind:
-        # The gap between the kinds is constant for a person: it is a part of what changes all the same.
-        gap = moved[0] - moved[1]
-        within = within + gap.T @ gap / (2 * (len(both) - 1))
+        # What the two kinds differ by is seen on their pairs: the gap that is constant for a person, and what
+        # each side varies by.
+        within = _differences(sides, centers, both) / 2
     elif not freedom:
         raise InvalidValue("a calibration needs several observations of a person")
     share = shrinkage.within
@@ -129,6 +129,19 @@ def learned_score(
     return PairScore(
         (centers[0], centers[-1]), (gains[0], gains[-1]), within, np.asarray((between + between.T) / 2)
     )
+
+
+def _differences(sides: Sequence[Observed], centers: Sequence[Array], people: Sequence[str]) -> Array:
+    """(K, K) mean over people of the mean outer product of the differences between their two sides."""
+    total = np.zeros((len(centers[0]), len(centers[0])))
+    for name in people:
+        first, second = (
+            side.mean[side.person == name] - center for side, center in zip(sides, centers, strict=True)
+        )
+        middles = first.mean(axis=0) - second.mean(axis=0)
+        total += np.outer(middles, middles)
+        total += sum(np.atleast_2d(np.cov(side, rowvar=False, bias=True)) for side in (first, second))
+    return np.asarray(total / (len(people) - 1))
 
 
 def person_means(side: Observed) -> dict[str, Array]:

@@ -29,6 +29,7 @@ NOT_INVOLVED = (
 run; simulated people carry the version of their generator in their fingerprints.
 """
 STATISTICS = (
+    "appearance_scores",
     "bootstrap",
     "calibrating",
     "calibration",
@@ -36,6 +37,7 @@ STATISTICS = (
     "draws",
     "gathering",
     "harness",
+    "innovation",
     "metrics",
     "pair_learning",
     "rates",
