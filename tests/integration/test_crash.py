@@ -75,7 +75,7 @@ def _keep_enrolling(
 def _send(client: httpx.Client, key: str) -> httpx.Response:
     answer = client.post(
         f"/v1/subjects/{key}/enrollments",
-        files=selfies(portrait_jpeg("astronaut"), portrait_jpeg("grace_hopper")),
+        files=selfies(portrait_jpeg("astronaut"), portrait_jpeg("astronaut")),
         data={"consent_id": "consent-1"},
         headers={"Idempotency-Key": key},
     )

@@ -79,6 +79,7 @@ def test_standard_output_is_one_json_document_of_named_rows(first: str) -> None:
             "enrollment",
             "probe",
             "scores",
+            "normalized_innovation",
         }
         assert [s["name"] for s in row["scores"]] == ["llr", "cosine"]
         assert all(s.keys() == FIGURES for s in row["scores"])
@@ -127,10 +128,10 @@ def test_learned_scores_are_refused_for_three_people(first: str, recordings: Pat
     found = json.loads(run(*arguments(recordings, cache, "--json", "--cross-validate"))[0])
     assert found["calibration"] == "cross-validated"
     row = found["rows"][0]
-    assert row["score"] == "centered-llr"
+    assert row["score"] == "learned-llr"
     assert row["eer"] is None
     assert "too few" in row["refused"]
-    assert [s["name"] for s in row["scores"]] == ["centered-llr", "llr", "cosine", "whitened-cosine"]
+    assert [s["name"] for s in row["scores"]] == ["learned-llr", "llr", "cosine", "whitened-cosine"]
 
 
 def test_the_report_is_one_file_that_fetches_nothing(
