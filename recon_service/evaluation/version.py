@@ -17,7 +17,6 @@ from recon_service.weights import bundled_directory
 NOT_INVOLVED = (
     "api",
     "cli",
-    "comparison",
     "demo",
     "evaluation/report",
     "simulation",
@@ -25,8 +24,9 @@ NOT_INVOLVED = (
     "telemetry.py",
     "web",
 )
-"""Below recon_service/: what cannot change a posterior. Comparison and statistics are computed anew at every
-run; simulated people carry the version of their generator in their fingerprints.
+"""Below recon_service/: what cannot change a posterior. Statistics are computed anew at every run; the
+comparison counts, because a visit leaves out frames that its calibration finds to be another person's;
+simulated people carry the version of their generator in their fingerprints.
 """
 STATISTICS = (
     "appearance_scores",
