@@ -34,7 +34,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECON_ALLOW_NONCOMMERCIAL_WEIGHTS", "1")
 
 
-@pytest.mark.usefixtures("made_up")
+@pytest.mark.usefixtures("made_up", "weights_mirror")
 @pytest.mark.parametrize("name", sorted(NUMBERS))
 def test_raw_json_prints_every_number_of_every_face(name: str, tmp_path: Path) -> None:
     path = tmp_path / "portrait.png"
