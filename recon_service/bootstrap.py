@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
-from recon_service.application.ports import ObjectStore, Stores
+from recon_service.application.ports.objects import ObjectStore
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import WrappedKey
 from recon_service.domain.errors import Conflict, StorageFault
 from recon_service.settings import Settings

@@ -27,7 +27,7 @@ from typing import Any
 import structlog
 
 from recon_service.application.errors import ComputeFault, Overloaded, TimeLimitReached
-from recon_service.application.ports import Progress
+from recon_service.application.ports.compute import Progress
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import ReconError

@@ -13,7 +13,7 @@ import structlog
 from recon_service.application.audit import SERVICE
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.housekeeping import outbox_waits, relay_outbox, sweep
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 from recon_service.application.restores import reapply_deletions, stored_receipts
 from recon_service.domain.errors import ReconError
 from worker.queue import CeleryQueue

@@ -6,7 +6,7 @@ import structlog
 from celery import Celery
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
 
-from recon_service.application.ports import Compute
+from recon_service.application.ports.compute import Compute
 from recon_service.bootstrap import build_compute, job_policy, open_stores
 from recon_service.domain.errors import InsecureConfiguration
 from recon_service.settings import Settings

@@ -10,7 +10,9 @@ import structlog
 from celery import Celery
 
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.ports import Compute, JobQueue, Stores
+from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.queue import JobQueue
+from recon_service.application.ports.stores import Stores
 from recon_service.domain.errors import ReconError
 from worker.queue import ENROLL, WAKE
 

@@ -16,7 +16,7 @@ from recon_service.api.app import create_app
 from recon_service.api.service import Service
 from recon_service.application.housekeeping import recover_alone
 from recon_service.application.keys import ensure_development_key, has_real_key
-from recon_service.application.ports import Compute
+from recon_service.application.ports.compute import Compute
 from recon_service.bootstrap import OpenStores, build_compute, job_policy, open_stores
 from recon_service.domain.errors import InsecureConfiguration, ServiceFault
 from recon_service.settings import Settings

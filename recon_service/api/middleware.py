@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recon_service.api.problems import internal_fault
-from recon_service.application.ports import Vault
+from recon_service.application.ports.vault import Vault
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PROBES: Final = ("/livez", "/readyz")

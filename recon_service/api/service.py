@@ -9,7 +9,9 @@ from datetime import timedelta
 from fastapi import Request
 
 from recon_service.application.lockouts import LockoutPolicy
-from recon_service.application.ports import Compute, JobQueue, Stores
+from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.queue import JobQueue
+from recon_service.application.ports.stores import Stores
 from recon_service.application.rates import RequestLimiter
 from recon_service.settings import Settings
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from recon_service.application.ports import Stores, Transaction
+from recon_service.application.ports.database import Transaction
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import AuditEntry, AuditHead
 from recon_service.domain.errors import StorageFault
 

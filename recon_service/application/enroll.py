@@ -14,7 +14,7 @@ from recon_service.application.appearances import appearance_of, joined, light_o
 from recon_service.application.consistency import Grouping, StrangerInSet, by_appearance, by_skin
 from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
-from recon_service.application.ports import FaceReconstructor
+from recon_service.application.ports.compute import FaceReconstructor
 from recon_service.application.reconstructions import backend_of, surfaces_of
 from recon_service.application.records import LANDMARKS_ALONE
 from recon_service.domain.appearance import Appearance

@@ -16,7 +16,10 @@ from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.objects import delete_doomed
 from recon_service.application.operations import progress_to_database, signs_of_life
-from recon_service.application.ports import Compute, JobQueue, Stores, Transaction
+from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.database import Transaction
+from recon_service.application.ports.queue import JobQueue
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import (
     Claim,
     EnrollmentOutcome,

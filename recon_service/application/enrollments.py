@@ -23,7 +23,10 @@ from recon_service.application.errors import (
 )
 from recon_service.application.objects import delete_doomed
 from recon_service.application.operations import get_operation
-from recon_service.application.ports import IdempotencyState, JobQueue, Stores, Transaction
+from recon_service.application.ports.database import Transaction
+from recon_service.application.ports.queue import JobQueue
+from recon_service.application.ports.requests import IdempotencyState
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import (
     BACKENDS,
     LANDMARKS_ALONE,

@@ -14,7 +14,8 @@ from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.enrollments import SELFIE_PLACE
 from recon_service.application.lockouts import REMEMBERED
 from recon_service.application.objects import delete_doomed
-from recon_service.application.ports import JobQueue, Stores
+from recon_service.application.ports.queue import JobQueue
+from recon_service.application.ports.stores import Stores
 from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import StorageFault
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from recon_service.application.audit import record_alone
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 from recon_service.domain.errors import InsecureConfiguration
 
 

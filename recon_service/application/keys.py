@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from recon_service.application.audit import SERVICE, record
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import ApiKey, Scope
 from recon_service.domain.errors import InvalidValue, NotFound, Unauthenticated
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from recon_service.application.enroll import Selfie, enroll, examine
 from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
-from recon_service.application.ports import Progress
+from recon_service.application.ports.compute import Progress
 from recon_service.application.records import (
     LANDMARKS_ALONE,
     EnrollmentOutcome,

@@ -15,7 +15,9 @@ from typing import Final
 
 from recon_service.application.audit import record, subject_digest
 from recon_service.application.errors import LockedOut
-from recon_service.application.ports import Compute, Stores, Transaction
+from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.database import Transaction
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import FailureCounter, FailureKind
 from recon_service.application.subjects import load_template
 from recon_service.application.visits import KioskVisit, VerificationOutcome

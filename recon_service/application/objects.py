@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 from recon_service.domain.errors import StorageFault
 
 

@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import Final
 
 from recon_service.application.audit import SERVICE, operation_digest, record
-from recon_service.application.ports import JobQueue, Progress, Stores
+from recon_service.application.ports.compute import Progress
+from recon_service.application.ports.queue import JobQueue
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import Claim, Lane, Operation, QueueState
 from recon_service.domain.errors import Conflict, NotFound, StorageFault
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from recon_service.appearance.embedder import FaceEmbedder
-from recon_service.application.ports import FaceReconstructor
+from recon_service.application.ports.compute import FaceReconstructor
 from recon_service.comparison.appearance import AppearanceMaps, load_appearance_maps
 from recon_service.comparison.calibration import Calibration
 from recon_service.domain.faces import DetectedFace, FaceLandmarks

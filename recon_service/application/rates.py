@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.errors import TooManyRequests
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 
 WINDOW: Final = timedelta(minutes=1)
 SHARES: Final = 50

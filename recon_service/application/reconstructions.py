@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recon_service.application.pipeline import FacePipeline
-from recon_service.application.ports import FaceReconstructor
+from recon_service.application.ports.compute import FaceReconstructor
 from recon_service.application.records import LANDMARKS_ALONE
 from recon_service.domain.errors import (
     BackendUnavailable,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import DeletionReceipt
 from recon_service.application.subjects import delete_subject
 from recon_service.application.tombstones import PREFIX, is_ours, receipt_of_json

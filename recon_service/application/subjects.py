@@ -9,7 +9,9 @@ from recon_service.application.audit import SERVICE, record, record_alone
 from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
 from recon_service.application.errors import PreconditionFailed
 from recon_service.application.objects import delete_doomed
-from recon_service.application.ports import Compute, Stores, Transaction
+from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.database import Transaction
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import DeletionReceipt, SealedTemplate, new_id
 from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import NotFound, StorageFault

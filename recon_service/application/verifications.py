@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recon_service.application.enrollments import MAX_SELFIES
-from recon_service.application.ports import Compute, Stores
+from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import SelfieReport
 from recon_service.application.subjects import load_template
 from recon_service.application.visits import KioskVisit, VerificationOutcome

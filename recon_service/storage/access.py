@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from recon_service.application.ports import IdempotencyState, Reservation
+from recon_service.application.ports.requests import IdempotencyState, Reservation
 from recon_service.application.records import ApiKey, DeletionReceipt, Scope
 from recon_service.storage import tables as t
 

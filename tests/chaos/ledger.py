@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 import httpx
 import sqlalchemy as sa
 
-from recon_service.application.ports import ObjectStore
+from recon_service.application.ports.objects import ObjectStore
 from recon_service.storage import tables as t
 from tests.integration.running import Server, selfies
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from recon_service.application.errors import StorageUnavailable
-from recon_service.application.ports import Database, IdempotencyState
+from recon_service.application.ports.database import Database
+from recon_service.application.ports.requests import IdempotencyState
 from recon_service.application.records import (
     ApiKey,
     Claim,

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recon_service.application.errors import StorageUnavailable
-from recon_service.application.ports import ObjectStore
+from recon_service.application.ports.objects import ObjectStore
 from recon_service.domain.errors import InsecureConfiguration, InvalidValue, NotFound, StorageFault
 from recon_service.storage.folder_store import FolderObjectStore
 from recon_service.storage.s3_store import S3Address, S3ObjectStore

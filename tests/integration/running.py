@@ -23,7 +23,7 @@ import psutil
 import sqlalchemy as sa
 from PIL import Image as PillowImage
 
-from recon_service.application.ports import ObjectStore
+from recon_service.application.ports.objects import ObjectStore
 from recon_service.bootstrap import open_objects
 from recon_service.settings import Settings
 from recon_service.storage.database import open_engine

@@ -17,7 +17,7 @@ from recon_service.application.audit import verify_audit
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.lockouts import locked_out
-from recon_service.application.ports import utc_now
+from recon_service.application.ports.stores import utc_now
 from recon_service.application.records import Scope
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import DepthRejected

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.ports import utc_now
+from recon_service.application.ports.stores import utc_now
 from recon_service.application.records import OperationState, Problem, Scope
 from tests.unit.api.conftest import authorization
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from recon_service.application.errors import Overloaded, StorageUnavailable
-from recon_service.application.ports import Progress, Stores
+from recon_service.application.ports.compute import Progress
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import EnrollmentOutcome, Lane, SelfieReport
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.bootstrap import OpenStores, open_stores

@@ -13,7 +13,7 @@ from recon_service.application.audit import operation_digest, record_alone, subj
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.keys import create_api_key, revoke_api_key
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records import Scope
 from recon_service.application.subjects import delete_subject
 from recon_service.bootstrap import OpenStores

@@ -18,7 +18,7 @@ from recon_service.application.enrollments import EnrollmentRequest, request_enr
 from recon_service.application.errors import IdempotencyKeyReused, RequestInFlight
 from recon_service.application.housekeeping import recover_alone, relay_outbox, sweep
 from recon_service.application.operations import get_operation
-from recon_service.application.ports import Stores, utc_now
+from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records import EnrollmentOutcome, OperationState, SelfieReport
 from recon_service.application.subjects import delete_subject, list_templates, load_template
 from recon_service.domain.errors import Conflict, FitFailed, InvalidValue, NotFound, StorageFault

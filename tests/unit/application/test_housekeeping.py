@@ -14,7 +14,7 @@ from recon_service.application.enrollments import EnrollmentRequest, request_enr
 from recon_service.application.errors import PreconditionFailed, QueueFull, StorageUnavailable
 from recon_service.application.housekeeping import relay_outbox, sweep
 from recon_service.application.operations import get_operation, list_dead, queue_states, retry_dead
-from recon_service.application.ports import Stores, utc_now
+from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records import EnrollmentOutcome, Lane, OperationState
 from recon_service.application.subjects import delete_subject, list_templates, subject_version
 from recon_service.domain.errors import Conflict, FitFailed, StorageFault

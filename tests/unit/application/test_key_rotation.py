@@ -20,7 +20,7 @@ from recon_service.application.audit import verify_audit
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.key_rotation import rotate_master_key
-from recon_service.application.ports import Stores
+from recon_service.application.ports.stores import Stores
 from recon_service.application.restores import reapply_deletions, stored_receipts
 from recon_service.application.subjects import delete_subject, list_templates, load_template
 from recon_service.application.tombstones import export_tombstones, is_ours, receipt_json, receipt_of_json

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.ports import utc_now
+from recon_service.application.ports.stores import utc_now
 from recon_service.application.records import FailureKind
 from recon_service.application.subjects import delete_subject
 from recon_service.application.tombstones import receipt_json

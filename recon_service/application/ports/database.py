@@ -1,0 +1,53 @@
+"""The database as a whole: transactions over everything that it keeps."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
+from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
+from recon_service.application.ports.requests import ApiKeys, Idempotency, Limits
+
+
+class Transaction(Protocol):
+    """Everything in the database, within one transaction."""
+
+    @property
+    def subjects(self) -> Subjects: ...
+    @property
+    def operations(self) -> Operations: ...
+    @property
+    def selfies(self) -> Selfies: ...
+    @property
+    def loose_objects(self) -> LooseObjects: ...
+    @property
+    def templates(self) -> Templates: ...
+    @property
+    def idempotency(self) -> Idempotency: ...
+    @property
+    def api_keys(self) -> ApiKeys: ...
+    @property
+    def receipts(self) -> Receipts: ...
+    @property
+    def audit(self) -> AuditLog: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def wrapped_keys(self) -> WrappedKeys: ...
+
+
+class Database(Protocol):
+    """Transactions: committed when the block ends, rolled back when it raises. Technical failures come out
+    as StorageFault.
+    """
+
+    def transaction(self) -> AbstractContextManager[Transaction]: ...
+
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """For reading only; does not wait for writers."""
+        ...
+
+    def check(self) -> None:
+        """Raises StorageFault unless the database answers."""
+        ...

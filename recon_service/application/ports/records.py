@@ -1,0 +1,59 @@
+"""What outlives a subject: receipts, the audit log; and the keys that a master key wraps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+from recon_service.application.records import AuditEntry, AuditHead, DeletionReceipt, WrappedKey
+
+
+class Receipts(Protocol):
+    """Receipts of deletions."""
+
+    def add(self, receipt: DeletionReceipt) -> None: ...
+
+    def get(self, receipt_id: str) -> DeletionReceipt | None: ...
+
+    def unexported(self, *, limit: int) -> list[DeletionReceipt]:
+        """Whose tombstones are not in the object store yet."""
+        ...
+
+    def ids(self) -> set[str]:
+        """Of every receipt."""
+        ...
+
+    def mark_exported(self, receipt_id: str, *, now: datetime) -> None: ...
+
+
+class AuditLog(Protocol):
+    """What was done, in order, each entry chained to the one before."""
+
+    def head(self, *, lock: bool = False) -> AuditHead | None:
+        """The end. lock: nobody else adds an entry before this transaction ends. None: it was removed."""
+        ...
+
+    def add(self, entry: AuditEntry) -> None: ...
+
+    def entries(
+        self, *, after: int = 0, subject: str | None = None, action: str | None = None
+    ) -> Iterator[AuditEntry]:
+        """In order."""
+        ...
+
+
+class WrappedKeys(Protocol):
+    """Every key that a master key wraps."""
+
+    def service_key(self, name: str, *, lock: bool = False) -> WrappedKey | None: ...
+
+    def add_service_key(self, name: str, key: WrappedKey) -> None: ...
+
+    def remove_service_key(self, name: str) -> None: ...
+
+    def not_wrapped_by(self, master_key_id: str, *, limit: int) -> list[WrappedKey]: ...
+
+    def rewrap(self, key: WrappedKey) -> None: ...
+
+    def count_by_master(self) -> dict[str, int]: ...

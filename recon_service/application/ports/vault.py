@@ -1,0 +1,62 @@
+"""Encryption, and templates as bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from recon_service.application.records import WrappedKey
+
+if TYPE_CHECKING:  # the API process never loads what these modules need
+    from recon_service.domain.template import Template
+
+
+class SubjectCipher(Protocol):
+    """Encryption with one subject's data key. place: table or kind of object, row: its id; both are
+    authenticated.
+    """
+
+    def seal(self, content: bytes, *, place: str, row: str) -> bytes: ...
+
+    def open(self, sealed: bytes, *, place: str, row: str) -> bytes:
+        """Raises StorageFault when the bytes are not those that were sealed for this subject, place and
+        row.
+        """
+        ...
+
+
+class Vault(Protocol):
+    """The master key's work."""
+
+    @property
+    def master_key_id(self) -> str:
+        """Of the key that wraps what is made now."""
+        ...
+
+    @property
+    def accepted_master_key_ids(self) -> frozenset[str]:
+        """Of all the keys that open what they wrapped."""
+        ...
+
+    def rewrapped(self, key: WrappedKey) -> WrappedKey:
+        """The same data key, wrapped by the current master key. Raises StorageFault."""
+        ...
+
+    def new_key(self, subject_id: str) -> WrappedKey: ...
+
+    def cipher(self, key: WrappedKey) -> SubjectCipher:
+        """Raises StorageFault when the key does not unwrap for this subject."""
+        ...
+
+    def digest(self, purpose: str, *parts: bytes) -> str:
+        """Keyed hash, hex; equal parts give equal digests for one purpose only."""
+        ...
+
+
+class TemplateFormat(Protocol):
+    """Templates as bytes and back."""
+
+    def write(self, template: Template) -> bytes: ...
+
+    def read(self, content: bytes) -> Template:
+        """Raises StorageFault for bytes that are not a template."""
+        ...
