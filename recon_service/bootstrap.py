@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
+from recon_service.application.housekeeping import Retention
 from recon_service.application.ports.objects import ObjectStore
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import WrappedKey
@@ -152,6 +153,13 @@ def job_policy(settings: Settings) -> JobPolicy:
         attempts=settings.job_attempts,
         silence=timedelta(seconds=settings.job_silence_seconds),
         upload=timedelta(seconds=settings.stale_upload_seconds),
+    )
+
+
+def retention(settings: Settings) -> Retention:
+    """How long what nobody uses is kept."""
+    return Retention(
+        dead=timedelta(hours=settings.dead_hours), retired=timedelta(days=settings.retired_days)
     )
 
 

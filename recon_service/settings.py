@@ -171,6 +171,10 @@ class Settings(BaseSettings):
         72.0, ge=0, description="How long the selfies of a given-up enrollment are kept for another try."
     )
 
+    retired_days: float = Field(
+        30.0, ge=0, description="How long the former version of a template can be activated again."
+    )
+
     max_selfie_bytes: int = Field(15_000_000, ge=1000, description="Of one selfie.")
     max_depth_bytes: int = Field(40_000_000, ge=1000, description="Of one depth map or aligned picture.")
     max_request_bytes: int = Field(80_000_000, ge=1000, description="Of one request.")

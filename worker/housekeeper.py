@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from recon_service.application.audit import SERVICE
 from recon_service.application.enrollment_runs import JobPolicy
-from recon_service.application.housekeeping import outbox_waits, relay_outbox, sweep
+from recon_service.application.housekeeping import Retention, outbox_waits, relay_outbox, sweep
 from recon_service.application.ports.stores import Stores
 from recon_service.application.restores import reapply_deletions, stored_receipts
 from recon_service.domain.errors import ReconError
@@ -27,10 +26,10 @@ class Housekeeper:
     """Start it once; ``stop`` waits for what is under way."""
 
     def __init__(
-        self, stores: Stores, queue: CeleryQueue, policy: JobPolicy, *, sweep_s: float, keep_dead: timedelta
+        self, stores: Stores, queue: CeleryQueue, policy: JobPolicy, *, sweep_s: float, retention: Retention
     ) -> None:
         self._stores, self._queue, self._policy = stores, queue, policy
-        self._sweep_s, self._keep_dead = sweep_s, keep_dead
+        self._sweep_s, self._retention = sweep_s, retention
         self._stopping = threading.Event()
         self._reapplied = False
         self._threads = [
@@ -86,7 +85,7 @@ class Housekeeper:
     def _sweep_once(self) -> None:
         if not self._reapplied:  # the object store did not answer at the start
             self._reapply_deletions()
-        swept = sweep(self._queue, on=self._stores, policy=self._policy, keep_dead=self._keep_dead)
+        swept = sweep(self._queue, on=self._stores, policy=self._policy, retention=self._retention)
         if swept.anything:
             structlog.get_logger().info(
                 "swept",
@@ -95,6 +94,7 @@ class Housekeeper:
                 buried=swept.buried,
                 objects=swept.objects,
                 stale_uploads=swept.stale,
+                retired_templates=swept.retired,
             )
 
     def _attempt(self, name: str, work: Callable[[], None], failing: bool) -> bool:

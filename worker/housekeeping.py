@@ -55,9 +55,8 @@ class Beside:
 def main() -> None:
     """Work until the standard input ends."""
     import signal
-    from datetime import timedelta
 
-    from recon_service.bootstrap import job_policy, open_stores
+    from recon_service.bootstrap import job_policy, open_stores, retention
     from recon_service.telemetry import configure_logging
     from worker.app import make_app
     from worker.housekeeper import Housekeeper
@@ -83,7 +82,7 @@ def main() -> None:
         CeleryQueue(make_app(settings)),
         job_policy(settings),
         sweep_s=settings.sweep_seconds,
-        keep_dead=timedelta(hours=settings.dead_hours),
+        retention=retention(settings),
     )
     housekeeper.start()
     parent.join()

@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 from fastapi import FastAPI
@@ -17,7 +16,7 @@ from recon_service.api.service import Service
 from recon_service.application.housekeeping import recover_alone
 from recon_service.application.keys import ensure_development_key, has_real_key
 from recon_service.application.ports.compute import Compute
-from recon_service.bootstrap import OpenStores, build_compute, job_policy, open_stores
+from recon_service.bootstrap import OpenStores, build_compute, job_policy, open_stores, retention
 from recon_service.domain.errors import InsecureConfiguration, ServiceFault
 from recon_service.settings import Settings
 from recon_service.storage.master_key import Origin
@@ -108,7 +107,7 @@ class _Parts:
             self.queue,
             job_policy(settings),
             sweep_s=settings.sweep_seconds,
-            keep_dead=timedelta(hours=settings.dead_hours),
+            retention=retention(settings),
         )
         self._workers: EmbeddedWorkers | None = None
         if settings.embedded:

@@ -63,11 +63,16 @@ TEMPLATES: Final[dict[str, Any]] = {
         {
             "template_id": _TEMPLATE,
             "operation_id": _OPERATION,
+            "state": "active",
+            "origin": "enrollment",
+            "parent_id": None,
             "model": "ict-facekit-light",
             "source": "selfies-photometric/visible",
             "calibration": "released-1@0123456789ab",
             "quality": 71.5,
             "created_at": "2026-03-04T10:00:00.470000Z",
+            "activated_at": "2026-03-04T10:00:00.470000Z",
+            "retired_at": None,
             "links": {"mesh": _MESH},
         }
     ],

@@ -12,9 +12,9 @@ from recon_service.application.records import (
     Operation,
     OperationState,
     Problem,
-    SealedTemplate,
     SelfieReport,
 )
+from recon_service.application.template_records import SealedTemplate, TemplateOrigin, TemplateState
 from recon_service.application.visits import VerificationOutcome
 from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import Decision
@@ -107,15 +107,22 @@ class EnrollmentAccepted(Body):
 
 
 class TemplateBody(Body):
-    """One stored template, without what it says about the face."""
+    """One version of a subject's template, without what it says about the face. `active` is the one that
+    verifications use; `candidate` was never used; `retired` was, and can be activated again for a while.
+    """
 
     template_id: str
-    operation_id: str
+    operation_id: str | None
+    state: TemplateState
+    origin: TemplateOrigin
+    parent_id: str | None
     model: str
     source: str
     calibration: str
     quality: float
     created_at: datetime
+    activated_at: datetime | None
+    retired_at: datetime | None
     links: dict[str, str]
 
 
@@ -276,11 +283,16 @@ def template_body(template: SealedTemplate) -> TemplateBody:
     return TemplateBody(
         template_id=template.template_id,
         operation_id=template.operation_id,
+        state=template.state,
+        origin=template.origin,
+        parent_id=template.parent_id,
         model=template.model,
         source=template.source,
         calibration=template.calibration,
         quality=round(template.quality, 1),
         created_at=template.created_at,
+        activated_at=template.activated_at,
+        retired_at=template.retired_at,
         links={"mesh": mesh_path(template.subject_id, template.template_id)},
     )
 

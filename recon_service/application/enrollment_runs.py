@@ -26,9 +26,9 @@ from recon_service.application.records import (
     Operation,
     OperationState,
     Problem,
-    SealedTemplate,
     new_id,
 )
+from recon_service.application.template_records import SealedTemplate
 from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault
 from recon_service.domain.template import Provenance, Template
 
@@ -127,6 +127,7 @@ def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
         if template is not None:
             sealed = on.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=template.template_id)
             tx.templates.add(_sealed_template(template, operation, sealed))
+            tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
         objects = forget_selfies(operation, tx, on)
         tx.operations.finish(
             claim,

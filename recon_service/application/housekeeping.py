@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from recon_service.application.audit import SERVICE, record
 from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.enrollments import SELFIE_PLACE
 from recon_service.application.lockouts import REMEMBERED
@@ -28,9 +29,20 @@ BUSY_BROKER_PATIENCE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what nobody uses is kept. dead: selfies of a given-up enrollment, for another try. retired:
+    former versions of templates, to be activated again.
+    """
+
+    dead: timedelta = timedelta(hours=72)
+    retired: timedelta = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """What a sweep found. requeued: operations of workers that fell silent; lost: messages that are published
-    again; buried: dead operations whose selfies went; objects: deleted; stale: uploads that nobody finished.
+    again; buried: dead operations whose selfies went; objects: deleted; stale: uploads that nobody finished;
+    retired: versions of templates that nobody can take back any more.
     """
 
     requeued: int = 0
@@ -38,11 +50,12 @@ class Swept:
     buried: int = 0
     objects: int = 0
     stale: int = 0
+    retired: int = 0
 
     @property
     def anything(self) -> bool:
         """Whether it is worth a line in the log."""
-        return any((self.requeued, self.lost, self.buried, self.objects, self.stale))
+        return any((self.requeued, self.lost, self.buried, self.objects, self.stale, self.retired))
 
 
 def relay_outbox(queue: JobQueue, *, on: Stores) -> int:
@@ -78,7 +91,7 @@ def outbox_waits(*, on: Stores) -> bool:
         return bool(tx.operations.unpublished(now=on.clock(), limit=1, lock=False))
 
 
-def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, keep_dead: timedelta) -> Swept:
+def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retention) -> Swept:
     """Take up what was dropped. Raises StorageFault; the next sweep does the rest."""
     now = on.clock()
     with on.database.transaction() as tx:
@@ -86,11 +99,21 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, keep_dead: timedelt
         tx.idempotency.expire(now=now)
         tx.limits.forget(before=now - REMEMBERED)
         stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
-        buried = tx.operations.bury(dead_before=now - keep_dead, limit=SWEPT_AT_ONCE)
+        buried = tx.operations.bury(dead_before=now - retention.dead, limit=SWEPT_AT_ONCE)
         for operation_id in buried:
             operation = tx.operations.get(operation_id)
             if operation is not None:
                 forget_selfies(operation, tx, on)
+        retired = tx.templates.destroy_retired(retired_before=now - retention.retired, limit=SWEPT_AT_ONCE)
+        for subject_id, template_id in retired:
+            record(
+                tx,
+                on=on,
+                action="template.expired",
+                actor=SERVICE,
+                subject_id=subject_id,
+                object_id=template_id,
+            )
         doomed = tx.loose_objects.doomed(limit=SWEPT_AT_ONCE)
     objects = delete_doomed(doomed, on=on)
     with suppress(StorageFault):  # the next sweep does it
@@ -98,7 +121,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, keep_dead: timedelt
     lost = _republish_lost(queue, now, on=on)
     if requeued or lost:
         queue.ring()
-    return Swept(requeued, lost, len(buried), objects, stale)
+    return Swept(requeued, lost, len(buried), objects, stale, len(retired))
 
 
 def _republish_lost(queue: JobQueue, now: datetime, *, on: Stores) -> int:

@@ -153,21 +153,6 @@ class WrappedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class SealedTemplate:
-    """A template as it is stored: what may be listed in clear, and the encrypted rest."""
-
-    template_id: str
-    subject_id: str
-    operation_id: str
-    model: str
-    source: str
-    calibration: str
-    quality: float
-    created_at: datetime
-    sealed: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class ApiKey:
     """An API key without its secret, of which only the SHA-256 is kept. development: made by the service
     itself at its first start; honored on the loopback interface only.

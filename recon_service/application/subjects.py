@@ -12,7 +12,8 @@ from recon_service.application.objects import delete_doomed
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import DeletionReceipt, SealedTemplate, new_id
+from recon_service.application.records import DeletionReceipt, new_id
+from recon_service.application.template_records import SealedTemplate
 from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import NotFound, StorageFault
 from recon_service.domain.template import Template
@@ -28,7 +29,7 @@ def list_templates(subject_id: str, *, on: Stores) -> list[SealedTemplate]:
 
 
 def load_template(subject_id: str, template_id: str | None, *, on: Stores) -> Template:
-    """A template decrypted; None: the newest. Raises NotFound, StorageFault."""
+    """A template decrypted; None: the active one. Raises NotFound, StorageFault."""
     check_subject_id(subject_id)
     with on.database.snapshot() as tx:
         key = tx.subjects.key(subject_id)
@@ -58,6 +59,38 @@ def subject_version(subject_id: str, *, on: Stores) -> str:
         return _version(subject_id, tx, on)
 
 
+def activate_template(
+    subject_id: str,
+    template_id: str,
+    *,
+    on: Stores,
+    if_version: str | None = None,
+    actor: str = SERVICE,
+) -> list[SealedTemplate]:
+    """Compare with this version from now on; the one before retires and can be taken back in the same way.
+
+    What is stored of the subject afterwards, newest first. Raises NotFound; PreconditionFailed when the
+    subject is not at ``if_version`` any more.
+    """
+    check_subject_id(subject_id)
+    with on.database.transaction() as tx:
+        _lock_at(subject_id, if_version, tx, on)
+        before = tx.templates.active(subject_id)
+        if not tx.templates.activate(subject_id, template_id, now=on.clock()):
+            raise NotFound("the subject has no such template", next_step="List the subject's templates.")
+        if before is None or before.template_id != template_id:
+            record(
+                tx,
+                on=on,
+                action="template.activated",
+                actor=actor,
+                subject_id=subject_id,
+                object_id=template_id,
+                outcome=(f"instead of {before.template_id}",) if before else (),
+            )
+        return tx.templates.of_subject(subject_id)
+
+
 def delete_subject(
     subject_id: str, *, on: Stores, if_version: str | None = None, actor: str = SERVICE
 ) -> DeletionReceipt:
@@ -70,12 +103,7 @@ def delete_subject(
     check_subject_id(subject_id)
     with on.database.transaction() as tx:
         if if_version is not None:
-            tx.subjects.key(subject_id, lock=True)
-            if _version(subject_id, tx, on) != if_version:
-                raise PreconditionFailed(
-                    "the subject's templates have changed since they were looked at",
-                    next_step="List the templates again and decide again.",
-                )
+            _lock_at(subject_id, if_version, tx, on)
         erasure = tx.subjects.erase(subject_id)
         if erasure is None:
             raise no_such_subject()
@@ -105,6 +133,16 @@ def delete_subject(
     return receipt
 
 
+def _lock_at(subject_id: str, version: str | None, tx: Transaction, on: Stores) -> None:
+    if tx.subjects.key(subject_id, lock=True) is None:
+        raise no_such_subject()
+    if version is not None and _version(subject_id, tx, on) != version:
+        raise PreconditionFailed(
+            "the subject's templates have changed since they were looked at",
+            next_step="List the templates again and decide again.",
+        )
+
+
 def _version(subject_id: str, tx: Transaction, on: Stores) -> str:
     key, version = tx.subjects.key(subject_id), tx.subjects.version(subject_id)
     if key is None or version is None:
@@ -119,10 +157,10 @@ def no_such_subject() -> NotFound:
 
 
 def _row(subject_id: str, template_id: str | None, tx: Transaction) -> SealedTemplate:
-    if template_id is not None:
-        row = tx.templates.get(subject_id, template_id)
+    if template_id is None:
+        row = tx.templates.active(subject_id)
     else:
-        row = next(iter(tx.templates.of_subject(subject_id)), None)
+        row = tx.templates.get(subject_id, template_id)
     if row is None:
         raise NotFound(
             "the subject has no such template", next_step="Wait for an enrollment of the subject to succeed."

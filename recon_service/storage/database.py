@@ -16,11 +16,12 @@ from recon_service.application.errors import StorageUnavailable
 from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.storage.access import SqlApiKeys, SqlIdempotency, SqlReceipts
 from recon_service.storage.audit import SqlAuditLog
-from recon_service.storage.identities import SqlSelfies, SqlSubjects, SqlTemplates
+from recon_service.storage.identities import SqlSelfies, SqlSubjects
 from recon_service.storage.jobs import SqlOperations
 from recon_service.storage.limits import SqlLimits
 from recon_service.storage.loose_objects import SqlLooseObjects
 from recon_service.storage.service_keys import SqlWrappedKeys
+from recon_service.storage.templates import SqlTemplates
 
 BUSY_TIMEOUT_MS = 10_000
 

@@ -1,4 +1,4 @@
-"""Subjects with their keys, selfies and templates in SQL."""
+"""Subjects with their keys, and selfies, in SQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from recon_service.application.records import Erasure, SealedTemplate, StoredSelfie, WrappedKey
+from recon_service.application.records import Erasure, StoredSelfie, WrappedKey
 from recon_service.storage import tables as t
 
 
@@ -95,49 +95,3 @@ class SqlSelfies:
     def object_keys(self) -> set[str]:
         """Every object that a row speaks of."""
         return set(self._connection.scalars(sa.select(t.selfies.c.object_key)))
-
-
-class SqlTemplates:
-    """See ``ports.Templates``."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-
-    def add(self, template: SealedTemplate) -> None:
-        """Insert; the unique operation_id raises Conflict through the transaction."""
-        self._connection.execute(
-            sa.insert(t.templates).values(
-                template_id=template.template_id,
-                subject_id=template.subject_id,
-                operation_id=template.operation_id,
-                model=template.model,
-                source=template.source,
-                calibration=template.calibration,
-                quality=template.quality,
-                created_at=template.created_at,
-                sealed=template.sealed,
-            )
-        )
-        ours = t.subjects.c.subject_id == template.subject_id
-        self._connection.execute(sa.update(t.subjects).where(ours).values(version=t.subjects.c.version + 1))
-
-    def of_subject(self, subject_id: str) -> list[SealedTemplate]:
-        """Newest first."""
-        query = (
-            sa.select(t.templates)
-            .where(t.templates.c.subject_id == subject_id)
-            .order_by(t.templates.c.created_at.desc(), t.templates.c.template_id)
-        )
-        return [_template(row) for row in self._connection.execute(query)]
-
-    def get(self, subject_id: str, template_id: str) -> SealedTemplate | None:
-        """Only if it is this subject's."""
-        query = sa.select(t.templates).where(
-            t.templates.c.template_id == template_id, t.templates.c.subject_id == subject_id
-        )
-        row = self._connection.execute(query).one_or_none()
-        return _template(row) if row else None
-
-
-def _template(row: sa.Row[tuple[object, ...]]) -> SealedTemplate:
-    return SealedTemplate(**row._mapping)  # the columns are the fields

@@ -134,12 +134,12 @@ templates = sa.Table(
         nullable=False,
         index=True,
     ),
-    # Unique: however often an enrollment runs, it leaves one template.
+    # Unique: however often an enrollment runs, it leaves one template. Null: no enrollment made it.
     sa.Column(
         "operation_id",
         ID,
         sa.ForeignKey("operations.operation_id", ondelete="CASCADE"),
-        nullable=False,
+        nullable=True,
         unique=True,
     ),
     sa.Column("model", sa.String(100), nullable=False),
@@ -148,6 +148,20 @@ templates = sa.Table(
     sa.Column("quality", sa.Float, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, server_default="candidate"),
+    sa.Column("origin", sa.String(16), nullable=False, server_default="enrollment"),
+    sa.Column("parent_id", ID, nullable=True),
+    sa.Column("activated_at", UtcDateTime, nullable=True),
+    sa.Column("retired_at", UtcDateTime, nullable=True),
+    # At most one of a subject is in force.
+    sa.Index(
+        "uq_templates_active",
+        "subject_id",
+        unique=True,
+        sqlite_where=sa.text("state = 'active'"),
+        postgresql_where=sa.text("state = 'active'"),
+    ),
+    sa.Index("ix_templates_state_retired_at", "state", "retired_at"),
 )
 
 idempotency_records = sa.Table(

@@ -21,6 +21,7 @@ from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.application.records import ApiKey, Scope
 from recon_service.application.subjects import (
+    activate_template,
     delete_subject,
     list_templates,
     subject_version,
@@ -29,6 +30,7 @@ from recon_service.application.subjects import (
 
 router = APIRouter(tags=["ops"])
 GLB = "model/gltf-binary"
+IF_MATCH = Header(description="The ETag of the list of templates: acts only if nothing changed since.")
 
 
 @router.get(
@@ -49,6 +51,29 @@ def templates(request: Request, response: Response, subject_id: Annotated[str, S
     # Read before the list: a template that comes in between makes the ETag too old, never too new.
     response.headers["ETag"] = f'"{subject_version(subject_id, on=stores)}"'
     found = list_templates(subject_id, on=stores)
+    return TemplatesBody(subject_id=subject_id, templates=[template_body(t) for t in found])
+
+
+@router.post(
+    "/v1/subjects/{subject_id}/templates/{template_id}:activate",
+    summary="Compare with this version of a subject's template from now on",
+    responses={200: example(TEMPLATES), **documented(401, 403, 404, 412, 422, 503)},
+)
+def activate(
+    request: Request,
+    subject_id: Annotated[str, SUBJECT_ID],
+    template_id: str,
+    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    if_match: Annotated[str | None, IF_MATCH] = None,
+) -> TemplatesBody:
+    """The version before retires, and can be taken back in the same way for `RECON_RETIRED_DAYS`."""
+    found = activate_template(
+        subject_id,
+        template_id,
+        on=service_of(request).stores,
+        if_version=_version(if_match),
+        actor=key.key_id,
+    )
     return TemplatesBody(subject_id=subject_id, templates=[template_body(t) for t in found])
 
 
@@ -89,12 +114,14 @@ def delete(
     request: Request,
     subject_id: Annotated[str, SUBJECT_ID],
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
-    if_match: Annotated[
-        str | None,
-        Header(description="The ETag of the list of templates: deletes only if nothing changed since."),
-    ] = None,
+    if_match: Annotated[str | None, IF_MATCH] = None,
 ) -> ReceiptBody:
     """Destroy the subject's key, every row and every object, and answer with a receipt."""
-    wanted = None if if_match in (None, "*") else if_match.strip().removeprefix("W/").strip('"')
-    receipt = delete_subject(subject_id, on=service_of(request).stores, if_version=wanted, actor=key.key_id)
+    receipt = delete_subject(
+        subject_id, on=service_of(request).stores, if_version=_version(if_match), actor=key.key_id
+    )
     return receipt_body(receipt, subject_id)
+
+
+def _version(if_match: str | None) -> str | None:
+    return None if if_match in (None, "*") else if_match.strip().removeprefix("W/").strip('"')

@@ -14,11 +14,11 @@ from recon_service.application.records import (
     OperationState,
     Problem,
     QueueState,
-    SealedTemplate,
     SelfieReport,
     StoredSelfie,
     WrappedKey,
 )
+from recon_service.application.template_records import SealedTemplate
 
 
 class Subjects(Protocol):
@@ -172,10 +172,20 @@ class LooseObjects(Protocol):
 
 
 class Templates(Protocol):
-    """Encrypted templates."""
+    """Encrypted templates: the versions of each subject's reference."""
 
     def add(self, template: SealedTemplate) -> None:
-        """Raises Conflict when the operation already has one."""
+        """As it stands. Raises Conflict when the operation already has one, or the subject an active one."""
+        ...
+
+    def activate(self, subject_id: str, template_id: str, *, now: datetime) -> bool:
+        """It takes the place of the active one, which retires. False: the subject has no such template. The
+        subject is locked by the caller (``Subjects.key``).
+        """
+        ...
+
+    def active(self, subject_id: str) -> SealedTemplate | None:
+        """The one that verifications use."""
         ...
 
     def of_subject(self, subject_id: str) -> list[SealedTemplate]:
@@ -183,3 +193,7 @@ class Templates(Protocol):
         ...
 
     def get(self, subject_id: str, template_id: str) -> SealedTemplate | None: ...
+
+    def destroy_retired(self, *, retired_before: datetime, limit: int) -> list[tuple[str, str]]:
+        """Remove what retired before that moment; subject and template of each."""
+        ...

@@ -24,6 +24,7 @@ NEEDED = {
     ("DELETE", "/v1/subjects/{subject_id}"): {"ops"},
     ("POST", "/v1/subjects/{subject_id}/verifications"): {"verify"},
     ("POST", "/v1/quality-checks"): {"enroll"},
+    ("POST", "/v1/subjects/{subject_id}/templates/{template_id}:activate"): {"ops"},
     ("DELETE", "/v1/subjects/{subject_id}/lock-out"): {"ops"},
     ("DELETE", "/v1/api-keys/{key_id}/lock-out"): {"ops"},
 }

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.errors import IdempotencyKeyReused, RequestInFlight
-from recon_service.application.housekeeping import recover_alone, relay_outbox, sweep
+from recon_service.application.housekeeping import Retention, recover_alone, relay_outbox, sweep
 from recon_service.application.operations import get_operation
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records import EnrollmentOutcome, OperationState, SelfieReport
@@ -67,7 +67,7 @@ def run(
 
 def bury(stores: Stores) -> None:
     later = replace(stores, clock=lambda: utc_now() + 2 * KEEP_DEAD)
-    sweep(ListQueue(), on=later, policy=POLICY, keep_dead=KEEP_DEAD)
+    sweep(ListQueue(), on=later, policy=POLICY, retention=Retention(dead=KEEP_DEAD))
 
 
 class Killed(BaseException):
@@ -179,7 +179,7 @@ def test_a_killed_worker_loses_nothing_and_a_restart_takes_it_up(stores: Stores)
     assert get_operation(operation_id, on=stores).state is OperationState.RUNNING
     assert run(stores, operation_id) is None, "its worker may be alive for all that others know"
     queue = ListQueue()
-    swept = sweep(queue, on=stores, policy=POLICY, keep_dead=KEEP_DEAD)
+    swept = sweep(queue, on=stores, policy=POLICY, retention=Retention(dead=KEEP_DEAD))
     assert not swept.requeued
     assert recover_alone(queue, on=stores) == (1, 0)
     relay_outbox(queue, on=stores)

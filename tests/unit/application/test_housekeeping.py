@@ -12,7 +12,7 @@ import pytest
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.errors import PreconditionFailed, QueueFull, StorageUnavailable
-from recon_service.application.housekeeping import relay_outbox, sweep
+from recon_service.application.housekeeping import Retention, relay_outbox, sweep
 from recon_service.application.operations import get_operation, list_dead, queue_states, retry_dead
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records import EnrollmentOutcome, Lane, OperationState
@@ -52,7 +52,7 @@ def run(stores: Stores, operation_id: str, compute: ScriptedCompute | None = Non
 
 
 def swept(stores: Stores, queue: ListQueue, delay: timedelta = timedelta(0)) -> dict[str, int]:
-    found = sweep(queue, on=at(stores, delay), policy=POLICY, keep_dead=HOUR)
+    found = sweep(queue, on=at(stores, delay), policy=POLICY, retention=Retention(dead=HOUR))
     return {name: getattr(found, name) for name in found.__slots__ if getattr(found, name)}
 
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from recon_service.application.audit import verify_audit
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.housekeeping import Retention
 from recon_service.application.key_rotation import rotate_master_key
 from recon_service.application.ports.stores import Stores
 from recon_service.application.restores import reapply_deletions, stored_receipts
@@ -245,7 +246,7 @@ def test_a_start_deletes_again_before_it_serves(settings: Settings) -> None:
         CeleryQueue(make_app(settings)),
         JobPolicy(),
         sweep_s=60.0,
-        keep_dead=timedelta(hours=1),
+        retention=Retention(dead=timedelta(hours=1)),
     )
     keeper.start()
     with pytest.raises(NotFound):

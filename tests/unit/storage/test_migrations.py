@@ -94,6 +94,25 @@ def test_data_of_the_first_version_survives_up_down_and_up(engine: sa.Engine) ->
     assert rows(engine) == whole
 
 
+def test_the_newest_template_of_before_is_the_active_one(engine: sa.Engine) -> None:
+    command.upgrade(alembic_config(engine), "0004")
+    second = OLD_ROWS[2].replace("op_1", "op_2")
+    newer = OLD_ROWS[4].replace("op_1", "op_2").replace("tpl_1", "tpl_2").replace("01-03", "01-04")
+    with engine.begin() as connection:
+        for statement in (*OLD_ROWS, second, newer):
+            connection.execute(sa.text(statement))
+    migrate(engine)
+    with SqlDatabase(engine).transaction() as tx:
+        states = {t.template_id: t.state.value for t in tx.templates.of_subject("ada")}
+        assert states == {"tpl_1": "retired", "tpl_2": "active"}
+        now = datetime(2026, 2, 1, tzinfo=UTC)
+        assert tx.templates.activate("ada", "tpl_1", now=now)
+    command.downgrade(alembic_config(engine), "0004")
+    with engine.connect() as connection:
+        order = "SELECT template_id FROM templates ORDER BY created_at DESC"
+        assert list(connection.scalars(sa.text(order))) == ["tpl_1", "tpl_2"], "the one in use stays in use"
+
+
 def test_a_log_and_receipts_survive_or_go_with_their_tables(engine: sa.Engine) -> None:
     migrate(engine)
     entry = (
