@@ -180,6 +180,16 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(80_000_000, ge=1000, description="Of one request.")
     upload_seconds: float = Field(60.0, gt=0, description="Time within which a request must have arrived.")
 
+    capture_public_url: str = Field(
+        "", description="Address of this service for people's browsers, in the links of capture sessions."
+    )
+    capture_return_urls: str = Field(
+        "", description="Beginnings of addresses that the capture page may go back to, by commas."
+    )
+    capture_requests_per_minute: int = Field(
+        300, ge=0, description="Of one capture session, over all processes; 0: any."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."
@@ -221,6 +231,11 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether queue and worker live inside the service."""
         return self.broker_url.startswith("memory://")
+
+    @cached_property
+    def capture_return_url_list(self) -> tuple[str, ...]:
+        """What ``capture_return_urls`` names."""
+        return tuple(url.strip() for url in self.capture_return_urls.split(",") if url.strip())
 
     @cached_property
     def resolved_database_url(self) -> str:

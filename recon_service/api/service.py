@@ -31,9 +31,12 @@ class Service:
     development_keys: bool
     checks: dict[str, Callable[[], None]]
     limiter: RequestLimiter = field(init=False)
+    capture_limiter: RequestLimiter = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "limiter", RequestLimiter(self.settings.requests_per_minute, self.stores))
+        of_a_page = RequestLimiter(self.settings.capture_requests_per_minute, self.stores)
+        object.__setattr__(self, "capture_limiter", of_a_page)
 
     @property
     def lockouts(self) -> LockoutPolicy:

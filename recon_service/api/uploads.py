@@ -205,3 +205,21 @@ def _malformed() -> CallerError:
     return CallerError(
         "the multipart body is malformed or incomplete", next_step="Let an HTTP library build the body."
     )
+
+
+async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
+    """A body that is one file. Raises PayloadTooLarge, UploadTooSlow, InvalidValue when it is empty."""
+    content = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise UploadTooSlow(
+            f"the request did not arrive within {seconds:g} s", next_step="Send a smaller file, or try again."
+        ) from None
+    if not content:
+        raise InvalidValue("the body is empty", next_step="Send the bytes of the picture file.")
+    return bytes(content)

@@ -98,6 +98,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retentio
         requeued = tx.operations.requeue_running(now=now, stale_before=now - policy.silence)
         tx.idempotency.expire(now=now)
         tx.limits.forget(before=now - REMEMBERED)
+        tx.captures.expire(now=now, limit=SWEPT_AT_ONCE)
         stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
         buried = tx.operations.bury(dead_before=now - retention.dead, limit=SWEPT_AT_ONCE)
         for operation_id in buried:

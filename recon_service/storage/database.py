@@ -16,6 +16,7 @@ from recon_service.application.errors import StorageUnavailable
 from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.storage.access import SqlApiKeys, SqlIdempotency, SqlReceipts
 from recon_service.storage.audit import SqlAuditLog
+from recon_service.storage.captures import SqlCaptureSessions
 from recon_service.storage.identities import SqlSelfies, SqlSubjects
 from recon_service.storage.jobs import SqlOperations
 from recon_service.storage.limits import SqlLimits
@@ -96,6 +97,11 @@ class SqlTransaction:
     def limits(self) -> SqlLimits:
         """Counters of requests and failures."""
         return SqlLimits(self._connection)
+
+    @cached_property
+    def captures(self) -> SqlCaptureSessions:
+        """Capture sessions and their frames."""
+        return SqlCaptureSessions(self._connection)
 
     @cached_property
     def wrapped_keys(self) -> SqlWrappedKeys:

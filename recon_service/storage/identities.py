@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from recon_service.application.records import Erasure, StoredSelfie, WrappedKey
 from recon_service.storage import tables as t
+from recon_service.storage.captures import erase_captures
 
 
 class SqlSubjects:
@@ -68,6 +69,7 @@ class SqlSubjects:
         operations = c.execute(
             sa.delete(t.operations).where(t.operations.c.subject_id == subject_id)
         ).rowcount
+        erase_captures(c, subject_id)
         c.execute(sa.delete(t.idempotency_records).where(t.idempotency_records.c.subject_id == subject_id))
         c.execute(sa.delete(t.subjects).where(t.subjects.c.subject_id == subject_id))
         return Erasure(templates, operations, tuple(objects))

@@ -85,6 +85,10 @@ class SubjectVault:
         """
         return AesSubjectCipher(self._unwrapped(key), key.subject_id)
 
+    def cipher_of_secret(self, secret: bytes, subject_id: str) -> AesSubjectCipher:
+        """With a key made from a secret of 256 bits that somebody else keeps."""
+        return AesSubjectCipher(_derive(secret, "kept-elsewhere"), subject_id)
+
     def digest(self, purpose: str, *parts: bytes) -> str:
         """HMAC-SHA-256 over the parts, each with its length in front."""
         return hmac.new(self._digest_keys[purpose], _joined(*parts), hashlib.sha256).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from recon_service.application.ports.captures import CaptureSessions
 from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
 from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
 from recon_service.application.ports.requests import ApiKeys, Idempotency, Limits
@@ -33,6 +34,8 @@ class Transaction(Protocol):
     def audit(self) -> AuditLog: ...
     @property
     def limits(self) -> Limits: ...
+    @property
+    def captures(self) -> CaptureSessions: ...
     @property
     def wrapped_keys(self) -> WrappedKeys: ...
 

@@ -47,6 +47,10 @@ class Vault(Protocol):
         """Raises StorageFault when the key does not unwrap for this subject."""
         ...
 
+    def cipher_of_secret(self, secret: bytes, subject_id: str) -> SubjectCipher:
+        """With a key made from a secret of 256 bits that somebody else keeps."""
+        ...
+
     def digest(self, purpose: str, *parts: bytes) -> str:
         """Keyed hash, hex; equal parts give equal digests for one purpose only."""
         ...
