@@ -71,6 +71,29 @@ class PairScore:
         """K."""
         return len(self.within)
 
+    @property
+    def cross(self) -> Array:
+        """(K, K): of the term that both sides make together, normalized first @ cross @ normalized second."""
+        return self._cross
+
+    @property
+    def constant(self) -> float:
+        """What every pair gets."""
+        return self._constant
+
+    def expected(self, side: int) -> tuple[Array, Array]:
+        """(K, K) each, of a side: the inverse of what its model expects, in which normalized means have the
+        squared length K; and the form of ``alone``, half of which it is.
+        """
+        return self._expected[side], self._own[side]
+
+    def alone(self, means: Array, side: int) -> tuple[Array, Array]:
+        """(n, K) normalized means of a side, and (n,) the part of the score that is theirs whatever they are
+        compared with.
+        """
+        x = self._normalized(means, side)
+        return x, np.asarray(0.5 * np.einsum("nk,nk->n", x @ self._own[side], x))
+
     def swapped(self) -> PairScore:
         """The same pair with its sides exchanged."""
         return PairScore(self.centers[::-1], self.gains[::-1], self.within, self.between)

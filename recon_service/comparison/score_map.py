@@ -51,6 +51,20 @@ class ScoreMap:
         """No score is worth more than this, for or against."""
         return float(-np.log(self.doubt)) if self.doubt > 0 else float("inf")
 
+    def least_score(self, llr: float) -> float:
+        """The lowest score that is worth at least ``llr``: minus infinity where every score is, infinity
+        where none is.
+        """
+        if llr <= -self.limit:
+            return -float("inf")
+        if llr >= self.limit:
+            return float("inf")
+        # robust(x) = llr solved for x: e^x = (e^llr - d) / (1 - d e^llr).
+        x = float(np.log(np.exp(llr) - self.doubt) - np.log1p(-self.doubt * np.exp(llr)))
+        if self.slope == 0:
+            return -float("inf") if self.offset >= x else float("inf")
+        return (x - self.offset) / self.slope
+
     @overload
     def __call__(self, score: float) -> float: ...
     @overload
