@@ -99,6 +99,21 @@ class Settings(BaseSettings):
     )
     lockout_window_seconds: float = Field(900.0, gt=0, description="Within which those are counted.")
     lockout_seconds: float = Field(900.0, gt=0, description="How long a lock-out lasts.")
+    kiosk_sessions: Literal["auto", "required", "optional"] = Field(
+        "auto",
+        description="Whether a verification needs a kiosk session with its nonce; auto: with a broker of its "
+        "own (production), yes; embedded, no.",
+    )
+    kiosk_session_seconds: float = Field(120.0, gt=0, le=3600, description="How long a session lasts.")
+    replay_hours: float = Field(
+        24.0, ge=0, description="How long digests of depth frames are kept, to refuse them in other visits."
+    )
+    client_certificate_header: str = Field(
+        "",
+        max_length=64,
+        description="Header by which the proxy passes on the fingerprint of a client's certificate; sessions "
+        "are bound to it. Set it only where the proxy overwrites it.",
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8460, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
@@ -175,6 +190,17 @@ class Settings(BaseSettings):
         30.0, ge=0, description="How long the former version of a template can be activated again."
     )
 
+    export_recipients: str = Field(
+        "", description="Public keys (age1…) that templates may be exported to, separated by commas."
+    )
+    import_identity_file: Path | None = Field(
+        None, description="File with the key that opens files for this service; unset: nothing is imported."
+    )
+    import_sources: str = Field(
+        "", description="Public keys (ed25519:…) of services that templates are taken from, by commas."
+    )
+    max_import_bytes: int = Field(4_000_000_000, ge=1000, description="Of one file of templates.")
+
     max_selfie_bytes: int = Field(15_000_000, ge=1000, description="Of one selfie.")
     max_depth_bytes: int = Field(40_000_000, ge=1000, description="Of one depth map or aligned picture.")
     max_request_bytes: int = Field(80_000_000, ge=1000, description="Of one request.")
@@ -189,6 +215,30 @@ class Settings(BaseSettings):
     capture_requests_per_minute: int = Field(
         300, ge=0, description="Of one capture session, over all processes; 0: any."
     )
+
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="Where a service or worker answers GET /metrics; 0: nowhere."
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address of metrics_port; one that others reach needs metrics_token."
+    )
+    metrics_token: SecretStr | None = Field(None, description="Bearer token that /metrics asks for.")
+    metrics_token_file: Path | None = Field(None, description="File that holds the token.")
+    traces_endpoint: str = Field(
+        "", description="OTLP over HTTP, for example http://localhost:4318/v1/traces; empty: no traces."
+    )
+    traces_headers: SecretStr | None = Field(None, description="Sent with them: name=value,name=value.")
+    traces_ratio: float = Field(1.0, ge=0, le=1, description="Share of the traces that is kept.")
+    webhook_networks: str = Field(
+        "",
+        description="Private networks that webhooks may reach: 10.1.0.0/16,… A service on the loopback "
+        "interface, with its worker inside, may reach the loopback interface.",
+    )
+    webhook_attempts: int = Field(8, ge=1, le=20, description="Attempts until a delivery is given up.")
+    webhook_backoff_seconds: float = Field(
+        5.0, gt=0, description="Wait after the first failed delivery; four times as long after each further."
+    )
+    webhook_seconds: float = Field(10.0, gt=0, le=10, description="Time limit of one delivery.")
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = Field(
@@ -221,6 +271,9 @@ class Settings(BaseSettings):
             "broker_url",
             "s3_access_key",
             "s3_secret_key",
+            "metrics_token",
+            "metrics_token_file",
+            "traces_headers",
         )
         # Built anew, since a copy would take along what has been derived from the secrets.
         return self.model_construct(
@@ -231,6 +284,11 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether queue and worker live inside the service."""
         return self.broker_url.startswith("memory://")
+
+    @cached_property
+    def kiosk_sessions_required(self) -> bool:
+        """Whether a verification without a kiosk session is refused."""
+        return self.kiosk_sessions == "required" or (self.kiosk_sessions == "auto" and not self.embedded)
 
     @cached_property
     def capture_return_url_list(self) -> tuple[str, ...]:

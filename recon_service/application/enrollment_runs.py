@@ -29,6 +29,7 @@ from recon_service.application.records import (
     new_id,
 )
 from recon_service.application.template_records import SealedTemplate
+from recon_service.application.webhooks import emit, operation_ended
 from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault
 from recon_service.domain.template import Provenance, Template
 
@@ -100,6 +101,7 @@ def _claim(operation_id: str, on: Stores, policy: JobPolicy) -> Claim | None:
         # Its workers died so often that it is more likely the cause than the victim.
         problem = Problem("worker-lost", "The workers that took this enrollment did not survive it.")
         tx.operations.finish(claim, state=OperationState.FAILED, now=now, problem=problem, dead=True)
+        emit(tx, operation_ended(claim.operation, OperationState.FAILED, problem=problem.code), now=now)
     return None
 
 
@@ -129,14 +131,19 @@ def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
             tx.templates.add(_sealed_template(template, operation, sealed))
             tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
         objects = forget_selfies(operation, tx, on)
+        state = OperationState.SUCCEEDED if template else OperationState.REJECTED
+        template_id = template.template_id if template else None
+        code = outcome.problem.code if outcome.problem else ""
         tx.operations.finish(
             claim,
-            state=OperationState.SUCCEEDED if template else OperationState.REJECTED,
+            state=state,
             now=on.clock(),
             selfies=outcome.selfies,
-            template_id=template.template_id if template else None,
+            template_id=template_id,
             problem=outcome.problem,
         )
+        ended = operation_ended(operation, state, problem=code, template_id=template_id)
+        emit(tx, ended, now=on.clock())
         record(
             tx,
             on=on,
@@ -144,10 +151,7 @@ def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
             actor=SERVICE,
             subject_id=operation.subject_id,
             object_id=operation_digest(operation.operation_id, on=on),
-            outcome=(
-                (OperationState.SUCCEEDED if template else OperationState.REJECTED).value,
-                *((outcome.problem.code,) if outcome.problem else ()),
-            ),
+            outcome=(state.value, code) if code else (state.value,),
         )
     delete_doomed(objects, on=on)
 
@@ -199,12 +203,15 @@ def _give_back(claim: Claim, fault: Exception, on: Stores, queue: JobQueue, poli
         elif isinstance(fault, CallerError):
             tx.operations.finish(claim, state=OperationState.FAILED, now=now, problem=_problem(fault))
             objects = forget_selfies(claim.operation, tx, on)
+            emit(tx, operation_ended(claim.operation, OperationState.FAILED, problem=fault.code), now=now)
         elif attempts < policy.attempts:
             tx.operations.requeue(claim, now=now, due=now + policy.backoff * 4 ** (attempts - 1))
         else:
             tx.operations.finish(
                 claim, state=OperationState.FAILED, now=now, problem=_problem(fault), dead=True
             )
+            code = _problem(fault).code
+            emit(tx, operation_ended(claim.operation, OperationState.FAILED, problem=code), now=now)
     delete_doomed(objects, on=on)
     queue.ring()
 

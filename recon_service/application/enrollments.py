@@ -51,7 +51,8 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
 @dataclass(frozen=True, slots=True)
 class EnrollmentRequest:
     """What the mobile app sends. api_key_id: whose Idempotency-Keys are meant. batch: nobody waits for it.
-    backend: whose mesh adds to the evidence. Raises UnknownBackend, InvalidValue.
+    backend: whose mesh adds to the evidence. traceparent: of the request; no part of its content. Raises
+    UnknownBackend, InvalidValue.
     """
 
     subject_id: str
@@ -62,6 +63,7 @@ class EnrollmentRequest:
     api_key_id: str = ""
     batch: bool = False
     backend: str = LANDMARKS_ALONE
+    traceparent: str = ""
 
     def __post_init__(self) -> None:
         check_subject_id(self.subject_id)
@@ -229,6 +231,7 @@ def _record(
         updated_at=now,
         lane=request.lane,
         backend=request.backend,
+        traceparent=request.traceparent,
     )
     with on.database.transaction() as tx:
         current = tx.subjects.key(request.subject_id, lock=True)

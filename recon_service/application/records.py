@@ -87,7 +87,8 @@ class SelfieReport:
 class Operation:
     """One piece of work that outlives its request. version grows with every change. progress: share done, 0
     to 1. dead_at: when it was given up for a fault of ours; until it is buried it may be tried again.
-    backend: the reconstruction model whose mesh adds to the evidence.
+    backend: the reconstruction model whose mesh adds to the evidence. traceparent: W3C trace context of the
+    request, or empty.
     """
 
     operation_id: str
@@ -108,6 +109,7 @@ class Operation:
     lane: Lane = Lane.INTERACTIVE
     dead_at: datetime | None = None
     backend: str = LANDMARKS_ALONE
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

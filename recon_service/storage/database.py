@@ -16,13 +16,18 @@ from recon_service.application.errors import StorageUnavailable
 from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.storage.access import SqlApiKeys, SqlIdempotency, SqlReceipts
 from recon_service.storage.audit import SqlAuditLog
+from recon_service.storage.batch_items import SqlBatchItems
+from recon_service.storage.batches import SqlBatches
 from recon_service.storage.captures import SqlCaptureSessions
 from recon_service.storage.identities import SqlSelfies, SqlSubjects
 from recon_service.storage.jobs import SqlOperations
+from recon_service.storage.kiosks import SqlKioskSessions
 from recon_service.storage.limits import SqlLimits
 from recon_service.storage.loose_objects import SqlLooseObjects
+from recon_service.storage.reenrollment_material import SqlKeptEvidence, SqlWorkers
 from recon_service.storage.service_keys import SqlWrappedKeys
 from recon_service.storage.templates import SqlTemplates
+from recon_service.storage.webhooks import SqlWebhooks
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -99,6 +104,11 @@ class SqlTransaction:
         return SqlLimits(self._connection)
 
     @cached_property
+    def kiosk_sessions(self) -> SqlKioskSessions:
+        """Kiosk sessions and captures that were seen."""
+        return SqlKioskSessions(self._connection)
+
+    @cached_property
     def captures(self) -> SqlCaptureSessions:
         """Capture sessions and their frames."""
         return SqlCaptureSessions(self._connection)
@@ -107,6 +117,31 @@ class SqlTransaction:
     def wrapped_keys(self) -> SqlWrappedKeys:
         """Whatever the master key wraps."""
         return SqlWrappedKeys(self._connection)
+
+    @cached_property
+    def webhooks(self) -> SqlWebhooks:
+        """Whom events are sent to, and which are on their way."""
+        return SqlWebhooks(self._connection)
+
+    @cached_property
+    def batches(self) -> SqlBatches:
+        """Batches of re-enrollment."""
+        return SqlBatches(self._connection)
+
+    @cached_property
+    def batch_items(self) -> SqlBatchItems:
+        """Their items."""
+        return SqlBatchItems(self._connection)
+
+    @cached_property
+    def kept_evidence(self) -> SqlKeptEvidence:
+        """What enrollments saw, for other models."""
+        return SqlKeptEvidence(self._connection)
+
+    @cached_property
+    def workers(self) -> SqlWorkers:
+        """Workers that reported."""
+        return SqlWorkers(self._connection)
 
 
 class SqlDatabase:

@@ -50,6 +50,7 @@ class SqlOperations:
                 lane=operation.lane.value,
                 queued_at=operation.created_at,
                 backend=operation.backend,
+                traceparent=operation.traceparent,
             )
         )
         if selfies:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from recon_service.application.ports.records import SERVICE_OWNER
 from recon_service.application.records import WrappedKey
 from recon_service.storage import tables as t
 
-SERVICE = "recon:service"
-"""Stands where a subject's id would: no subject can have it, a colon is not allowed there."""
+SERVICE = SERVICE_OWNER
+"""Stands where a subject's id would."""
 
 
 class SqlWrappedKeys:

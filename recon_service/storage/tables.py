@@ -83,6 +83,7 @@ operations = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("consent_id", sa.String(200), nullable=False),
     sa.Column("keep_selfies", sa.Boolean, nullable=False),
+    sa.Column("keep_evidence", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("claim_token", ID, nullable=True),
     sa.Column("selfies", sa.JSON, nullable=False),
     sa.Column("template_id", ID, nullable=True),
@@ -98,6 +99,8 @@ operations = sa.Table(
     # When it was given up for a fault of ours; null again when it is buried.
     sa.Column("dead_at", UtcDateTime, nullable=True),
     sa.Column("backend", sa.String(32), nullable=False, server_default="facemesh"),
+    # The W3C trace context of the request: worker and child go on with it.
+    sa.Column("traceparent", sa.String(64), nullable=False, server_default=""),
     sa.Index("ix_operations_state_queued_at", "state", "queued_at"),
     sa.Index("ix_operations_dead_at", "dead_at"),
 )

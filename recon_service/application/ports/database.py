@@ -5,10 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from recon_service.application.ports.batches import Batches, BatchItems, KeptEvidence, Workers
 from recon_service.application.ports.captures import CaptureSessions
 from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
+from recon_service.application.ports.kiosks import KioskSessions
 from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
 from recon_service.application.ports.requests import ApiKeys, Idempotency, Limits
+from recon_service.application.ports.webhooks import Webhooks
 
 
 class Transaction(Protocol):
@@ -35,9 +38,21 @@ class Transaction(Protocol):
     @property
     def limits(self) -> Limits: ...
     @property
+    def kiosk_sessions(self) -> KioskSessions: ...
+    @property
     def captures(self) -> CaptureSessions: ...
     @property
     def wrapped_keys(self) -> WrappedKeys: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def batches(self) -> Batches: ...
+    @property
+    def batch_items(self) -> BatchItems: ...
+    @property
+    def kept_evidence(self) -> KeptEvidence: ...
+    @property
+    def workers(self) -> Workers: ...
 
 
 class Database(Protocol):

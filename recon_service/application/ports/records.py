@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from recon_service.application.records import AuditEntry, AuditHead, DeletionReceipt, WrappedKey
+
+
+SERVICE_OWNER: Final = "recon:service"
+"""Owner of the keys that belong to no subject: no subject can be called so, a colon is not allowed there."""
 
 
 class Receipts(Protocol):
@@ -18,6 +22,10 @@ class Receipts(Protocol):
 
     def unexported(self, *, limit: int) -> list[DeletionReceipt]:
         """Whose tombstones are not in the object store yet."""
+        ...
+
+    def last_deletion(self, subject_digest: str) -> datetime | None:
+        """When that subject was deleted last; None: never."""
         ...
 
     def ids(self) -> set[str]:
