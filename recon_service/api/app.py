@@ -11,9 +11,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from recon_service import __version__
+from recon_service.api import guidance
 from recon_service.api.middleware import RequestFrame
 from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
+    captures,
     enrollments,
     health,
     lockouts,
@@ -23,8 +25,9 @@ from recon_service.api.routers import (
     verifications,
 )
 from recon_service.api.schemas import ProblemBody
-from recon_service.api.security import SCHEME, Needs
+from recon_service.api.security import CAPTURE_SCHEME, SCHEME, Needs
 from recon_service.api.service import Service
+from recon_service.web import pages
 
 DESCRIPTION = """\
 3D face identity: a person is **enrolled** from selfies, and **verified** by a depth capture.
@@ -33,10 +36,14 @@ Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its 
 page that explains it. A non-match and a rejected selfie are results, not errors.
 """
 
-NOUNS = (enrollments, operations, subjects, verifications, lockouts, quality_checks, health)
+NOUNS = (enrollments, captures, operations, subjects, verifications, lockouts, quality_checks, health)
 
 TAGS = [
     {"name": "enroll", "description": "For the mobile app: selfies to a 3D identity."},
+    {
+        "name": "capture",
+        "description": "For the page on which people take their own pictures: a token of one session.",
+    },
     {"name": "verify", "description": "For the kiosk: a depth capture against the identity."},
     {"name": "ops", "description": "For operations: what is stored, and its deletion."},
     {"name": "health", "description": "For the platform; no API key."},
@@ -58,6 +65,8 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
     app.state.service = service
     for noun in NOUNS:
         app.include_router(noun.router)
+    for unlisted in (guidance, pages):
+        app.include_router(unlisted.router)
     add_problem_handlers(app)
     app.add_middleware(RequestFrame, vault=service.stores.vault)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -70,6 +79,11 @@ def needed_scopes(route: APIRoute) -> tuple[str, ...]:
     return tuple(s.value for call in calls if isinstance(call, Needs) for s in call.scopes)
 
 
+def needs_capture(route: APIRoute) -> bool:
+    """Whether the endpoint asks for the token of a capture session."""
+    return any(isinstance(d.call, captures.NeedsCapture) for d in route.dependant.dependencies)
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         schema = get_openapi(
@@ -80,7 +94,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         components = schema.setdefault("components", {})
-        components["securitySchemes"] = SCHEME
+        components["securitySchemes"] = {**SCHEME, **CAPTURE_SCHEME}
         components.setdefault("schemas", {}).setdefault("ProblemBody", ProblemBody.model_json_schema())
         for route in api_routes():
             scopes = needed_scopes(route)
@@ -88,6 +102,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 entry = schema["paths"][route.path][method.lower()]
                 # Alternatives: one requirement object per scope that opens the endpoint.
                 entry["security"] = [{"ApiKey": [scope]} for scope in scopes]
+                if needs_capture(route):
+                    entry["security"] = [{"CaptureToken": []}]
                 if scopes:
                     limited = {k: v for k, v in documented(429)[429].items() if k != "model"}
                     entry["responses"].setdefault("429", limited)

@@ -17,6 +17,14 @@ SCHEME = {
     }
 }
 
+CAPTURE_SCHEME = {
+    "CaptureToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token of one capture session: its id, a dot, and what follows the # of its link.",
+    }
+}
+
 
 class Needs:
     """The endpoint serves keys that have at least one of these scopes."""

@@ -122,7 +122,7 @@ def test_openapi_describes_security_problems_and_examples(client: TestClient) ->
                 assert operation["security"]
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
                 success = next(
-                    operation["responses"][s] for s in ("200", "202", "204") if s in operation["responses"]
+                    operation["responses"][s] for s in ("200", "201", "202", "204") if s in operation["responses"]
                 )
                 assert "content" in success or "204" in operation["responses"]
     enroll = document["paths"]["/v1/subjects/{subject_id}/enrollments"]["post"]

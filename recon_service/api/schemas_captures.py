@@ -1,0 +1,120 @@
+"""The bodies of capture sessions, as they are on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from recon_service.api.schemas import Body, ProblemNote, SelfieBody, problem_note, selfie_body
+from recon_service.application.capture_records import MAX_ATTEMPTS, CaptureState, Language
+from recon_service.application.capture_tokens import OpenCapture
+from recon_service.application.records import Operation, OperationState
+
+EXAMPLE_ID: Final = "cap_1f0e2d3c4b5a69788796a5b4c3d2e1f0"
+
+
+class CaptureWishBody(BaseModel):
+    """What an app's back end asks for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subject_id: str = Field(description="Your pseudonym for the person.", examples=["user-8c41"])
+    consent_id: str = Field(
+        description="Under which the person's consent is recorded.", examples=["consent-2031"]
+    )
+    keep_selfies: bool = Field(
+        False, description="Keep the pictures, encrypted: only where consent says so."
+    )
+    language: Language | None = Field(None, description="Of the page; null: as the browser asks.")
+    return_url: str = Field(
+        "",
+        max_length=1000,
+        description="Where the page sends the person at the end; its beginning must be among "
+        "RECON_CAPTURE_RETURN_URLS.",
+        examples=["https://app.example/enrolled"],
+    )
+    minutes: float = Field(30, ge=1, le=1440, allow_inf_nan=False, description="Until the link ends.")
+
+
+class CaptureMadeBody(Body):
+    """A link to the page that enrolls one subject, once."""
+
+    session_id: str
+    url: str = Field(description="For the person's browser alone. What follows the # is the secret.")
+    expires_at: datetime
+
+
+class CaptureOperationBody(Body):
+    """How far the session's enrollment is."""
+
+    state: OperationState
+    stage: str
+    progress: float = Field(ge=0, le=1)
+    selfies: list[SelfieBody]
+    problem: ProblemNote | None
+
+
+class CaptureBody(Body):
+    """Where a session stands, for the page."""
+
+    state: CaptureState
+    language: Language | None
+    return_url: str
+    expires_at: datetime
+    frames: list[int] = Field(description="Numbers of the frames that were accepted and wait.")
+    attempts_left: int
+    operation: CaptureOperationBody | None
+
+
+CAPTURE_WISH: Final[dict[str, Any]] = {
+    "subject_id": "user-8c41",
+    "consent_id": "consent-2031",
+    "language": "ko",
+    "minutes": 15,
+}
+CAPTURE_MADE: Final[dict[str, Any]] = {
+    "session_id": EXAMPLE_ID,
+    "url": f"https://enroll.example/enroll/{EXAMPLE_ID}#qB1cT0e3l9Yk2mN4pR6sV8xZ0aC2eG4iK6mO8qS0uW2",
+    "expires_at": "2026-03-04T10:15:00Z",
+}
+CAPTURE: Final[dict[str, Any]] = {
+    "state": "working",
+    "language": "ko",
+    "return_url": "",
+    "expires_at": "2026-03-04T10:15:00Z",
+    "frames": [],
+    "attempts_left": 4,
+    "operation": {
+        "state": "running",
+        "stage": "fitting",
+        "progress": 0.7,
+        "selfies": [],
+        "problem": None,
+    },
+}
+
+
+def capture_body(capture: OpenCapture) -> CaptureBody:
+    """On the wire."""
+    session = capture.session
+    return CaptureBody(
+        state=capture.state,
+        language=session.language,
+        return_url=session.return_url,
+        expires_at=session.expires_at,
+        frames=list(capture.frames),
+        attempts_left=MAX_ATTEMPTS - session.attempts,
+        operation=_operation_body(capture.operation) if capture.operation else None,
+    )
+
+
+def _operation_body(operation: Operation) -> CaptureOperationBody:
+    return CaptureOperationBody(
+        state=operation.state,
+        stage=operation.stage,
+        progress=round(operation.progress, 3),
+        selfies=[selfie_body(s) for s in operation.selfies],
+        problem=problem_note(operation.problem),
+    )

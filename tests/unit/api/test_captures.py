@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from recon_service.api import schemas_captures
+from recon_service.api.app import api_routes, create_app, needs_capture
+from recon_service.api.service import Service
+from recon_service.application.capture_tokens import expire_captures
+from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.ports.stores import utc_now
+from recon_service.application.records import EnrollmentOutcome, Problem, Scope, SelfieReport
+from recon_service.application.subjects import delete_subject
+from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
+from tests.unit.api.conftest import authorization
+from tests.unit.application.stores import GOOD, OUTCOME, ScriptedCompute
+
+JPEG = {"Content-Type": "image/jpeg"}
+POOR = SelfieReport(
+    False, QualityReport((QualityMeasure("exposure", 3.0, "luma", 0.0, Verdict.REJECTED, "More light."),))
+)
+WISH = {"subject_id": "capture-1", "consent_id": "consent-1"}
+
+
+class Judging(ScriptedCompute):
+    """A gate that refuses what begins with `poor`."""
+
+    def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
+        return tuple(POOR if s.startswith(b"poor") else GOOD for s in selfies)
+
+    def mesh(self, template: object) -> bytes:
+        return b"glTF"
+
+
+@pytest.fixture
+def judged(fresh_service: Service) -> Iterator[Service]:
+    settings = fresh_service.settings.model_copy(
+        update={"capture_return_urls": "https://app.example/done,https://other.example/"}
+    )
+    yield dataclasses.replace(fresh_service, compute=Judging(), settings=settings)
+
+
+@pytest.fixture
+def page(judged: Service) -> TestClient:
+    return TestClient(create_app(judged), raise_server_exceptions=False)
+
+
+def made(page: TestClient, service: Service, **changes: object) -> dict[str, str]:
+    answer = page.post(
+        "/v1/capture-sessions",
+        json={**WISH, **changes},
+        headers=authorization(service.stores, Scope.ENROLL),
+    )
+    assert answer.status_code == 201, answer.text
+    path, _, secret = answer.json()["url"].partition("#")
+    assert path == f"/enroll/{answer.json()['session_id']}"
+    return {"Authorization": f"Bearer {answer.json()['session_id']}.{secret}"}
+
+
+def send(page: TestClient, token: dict[str, str], *contents: bytes) -> None:
+    for number, content in enumerate(contents):
+        answer = page.put(f"/v1/capture/frames/{number}", content=content, headers={**token, **JPEG})
+        assert answer.status_code == 200, answer.text
+
+
+def run(service: Service, operation_id: str) -> None:
+    run_enrollment(
+        operation_id,
+        on=service.stores,
+        compute=service.compute,
+        queue=service.queue,
+        policy=JobPolicy(backoff=timedelta(0)),
+    )
+
+
+def newest(service: Service, token: dict[str, str]) -> str:
+    session_id = token["Authorization"].removeprefix("Bearer ").partition(".")[0]
+    with service.stores.database.transaction() as tx:
+        session = tx.captures.get(session_id)
+    assert session is not None
+    assert session.operation_id is not None
+    return session.operation_id
+
+
+def test_a_link_enrolls_its_subject_once_and_shows_nothing_but_its_own_result(
+    page: TestClient, judged: Service
+) -> None:
+    token = made(page, judged)
+    assert page.get("/v1/capture/mesh.glb", headers=token).status_code == 404
+    send(page, token, b"one", b"two")
+    assert page.post("/v1/capture/enrollment", headers=token).status_code == 409, "two frames are too few"
+    refused = page.put("/v1/capture/frames/2", content=b"poor", headers={**token, **JPEG})
+    assert (refused.status_code, refused.json()["accepted"]) == (200, False)
+    assert page.get("/v1/capture", headers=token).json()["frames"] == [0, 1]
+    send(page, token, b"one", b"two", b"three")
+    begun = page.post("/v1/capture/enrollment", headers=token)
+    assert (begun.status_code, begun.json()["state"], begun.json()["frames"]) == (202, "working", [])
+    again = page.post("/v1/capture/enrollment", headers=token)
+    assert again.json() == begun.json()
+    late = page.put("/v1/capture/frames/3", content=b"four", headers={**token, **JPEG})
+    assert late.status_code == 409
+    run(judged, newest(judged, token))
+    assert judged.compute.seen == [(b"one", b"two", b"three")]  # type: ignore[attr-defined]
+    assert page.get("/v1/capture", headers=token).json()["state"] == "done"
+    assert page.get("/v1/capture/mesh.glb", headers=token).content == b"glTF"
+    assert page.put("/v1/capture/frames/0", content=b"x", headers={**token, **JPEG}).status_code == 409
+    with judged.stores.database.transaction() as tx:
+        assert [t.subject_id for t in tx.templates.of_subject("capture-1")] == ["capture-1"]
+        actions = [(e.action, e.actor.partition(":")[0]) for e in tx.audit.entries()]
+    assert ("mesh.read", "capture") in actions
+
+
+def test_after_a_rejection_the_person_may_try_again_but_not_for_ever(
+    page: TestClient, judged: Service
+) -> None:
+    judged.compute.script = lambda _: EnrollmentOutcome(  # type: ignore[attr-defined]
+        (POOR,), None, Problem("face-implausible", "The fit is not to be trusted.")
+    )
+    token = made(page, judged)
+    for attempt in range(5):
+        send(page, token, b"one", b"two", b"three")
+        assert page.post("/v1/capture/enrollment", headers=token).status_code == 202
+        run(judged, newest(judged, token))
+        found = page.get("/v1/capture", headers=token).json()
+        assert found["operation"]["state"] == "rejected"
+        assert found["attempts_left"] == 4 - attempt
+    assert found["state"] == "spent"
+    assert page.put("/v1/capture/frames/0", content=b"x", headers={**token, **JPEG}).status_code == 409
+
+
+def test_a_wrong_late_or_foreign_secret_opens_nothing(page: TestClient, judged: Service) -> None:
+    token = made(page, judged)
+    session_id = token["Authorization"].removeprefix("Bearer ").partition(".")[0]
+    api_key = authorization(judged.stores, *Scope)
+    calls = [(m, r.path.format(number=1)) for r in api_routes() if needs_capture(r) for m in r.methods or ()]
+    assert len(calls) == 4
+    for method, path in calls:
+        for header in ({}, {"Authorization": f"Bearer {session_id}.{'A' * 43}"}, api_key):
+            assert page.request(method, path, headers=header).status_code == 401, (method, path)
+    # And the token opens nothing else.
+    for path in ("/v1/subjects/capture-1/templates", "/v1/operations/op_1"):
+        assert page.get(path, headers=token).status_code == 401
+    object.__setattr__(judged.stores, "clock", lambda: utc_now() + timedelta(minutes=31))
+    assert page.get("/v1/capture", headers=token).status_code == 401
+    assert expire_captures(on=judged.stores) == 1
+    with judged.stores.database.transaction() as tx:
+        assert tx.captures.get(session_id) is None
+
+
+def test_waiting_frames_are_unreadable_without_the_secret_and_go_with_the_subject(
+    page: TestClient, judged: Service
+) -> None:
+    enrolled = made(page, judged)
+    send(page, enrolled, b"one", b"two", b"three")
+    page.post("/v1/capture/enrollment", headers=enrolled)
+    waiting = made(page, judged)
+    send(page, waiting, b"\xff\xd8 a picture of a face")
+    session_id = waiting["Authorization"].removeprefix("Bearer ").partition(".")[0]
+    with judged.stores.database.transaction() as tx:
+        (frame,) = tx.captures.frames(session_id)
+    assert b"picture" not in frame.sealed
+    delete_subject("capture-1", on=judged.stores)
+    with judged.stores.database.transaction() as tx:
+        assert tx.captures.get(session_id) is None
+        assert tx.captures.frames(session_id) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("https://app.example/done", 201),
+        ("https://app.example/done?x=1", 201),
+        ("https://other.example/any", 201),
+        ("https://app.example/done.evil.example", 422),
+        ("https://app.example/", 422),
+        ("javascript:alert(1)", 422),
+        ("https://other.example/a\\b c", 422),
+    ],
+)
+def test_only_allowed_addresses_are_gone_back_to(
+    page: TestClient, judged: Service, url: str, status: int
+) -> None:
+    answer = page.post(
+        "/v1/capture-sessions",
+        json={**WISH, "return_url": url},
+        headers=authorization(judged.stores, Scope.ENROLL),
+    )
+    assert answer.status_code == status
+
+
+def test_a_session_that_asks_too_often_is_slowed(page: TestClient, judged: Service) -> None:
+    token = made(page, judged)
+    codes = {page.get("/v1/capture", headers=token).status_code for _ in range(301)}
+    assert codes == {200, 429}
+
+
+def test_guidance_by_the_server(page: TestClient, judged: Service) -> None:
+    token = made(page, judged)["Authorization"].removeprefix("Bearer ")
+    with page.websocket_connect("/v1/capture/guidance") as socket:
+        socket.send_text(token)
+        assert socket.receive_json() == {"ready": True}
+        socket.send_bytes(b"poor")
+        assert socket.receive_json()["measures"][0]["verdict"] == "rejected"
+        socket.send_bytes(b"good")
+        assert socket.receive_json()["accepted"]
+        socket.send_bytes(b"x" * 80_001)
+        assert socket.receive()["code"] == 4413
+    with page.websocket_connect("/v1/capture/guidance") as socket:
+        socket.send_text("cap_0.wrong")
+        assert socket.receive()["code"] == 4401
+
+
+def test_examples_fit_their_schemas() -> None:
+    schemas_captures.CaptureBody.model_validate_json(json.dumps(schemas_captures.CAPTURE))
+    schemas_captures.CaptureMadeBody.model_validate_json(json.dumps(schemas_captures.CAPTURE_MADE))
+    schemas_captures.CaptureWishBody.model_validate_json(json.dumps(schemas_captures.CAPTURE_WISH))
+    assert OUTCOME.posterior is not None
