@@ -88,7 +88,7 @@ class Operation:
     """One piece of work that outlives its request. version grows with every change. progress: share done, 0
     to 1. dead_at: when it was given up for a fault of ours; until it is buried it may be tried again.
     backend: the reconstruction model whose mesh adds to the evidence. traceparent: W3C trace context of the
-    request, or empty.
+    request, or empty. keep_evidence: what is seen is kept, for other models.
     """
 
     operation_id: str
@@ -110,6 +110,7 @@ class Operation:
     dead_at: datetime | None = None
     backend: str = LANDMARKS_ALONE
     traceparent: str = ""
+    keep_evidence: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class SqlOperations:
                 version=operation.version,
                 consent_id=operation.consent_id,
                 keep_selfies=operation.keep_selfies,
+                keep_evidence=operation.keep_evidence,
                 selfies=[],
                 created_at=operation.created_at,
                 updated_at=operation.updated_at,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -47,7 +49,7 @@ class SqlTemplates:
         """The one that verifications use."""
         query = sa.select(t.templates).where(_c.subject_id == subject_id, _c.state == TemplateState.ACTIVE)
         row = self._connection.execute(query).one_or_none()
-        return _template(row) if row else None
+        return template_of(row._mapping) if row else None
 
     def of_subject(self, subject_id: str) -> list[SealedTemplate]:
         """Newest first."""
@@ -56,13 +58,13 @@ class SqlTemplates:
             .where(_c.subject_id == subject_id)
             .order_by(_c.created_at.desc(), _c.template_id)
         )
-        return [_template(row) for row in self._connection.execute(query)]
+        return [template_of(row._mapping) for row in self._connection.execute(query)]
 
     def get(self, subject_id: str, template_id: str) -> SealedTemplate | None:
         """Only if it is this subject's."""
         query = sa.select(t.templates).where(_c.template_id == template_id, _c.subject_id == subject_id)
         row = self._connection.execute(query).one_or_none()
-        return _template(row) if row else None
+        return template_of(row._mapping) if row else None
 
     def destroy_retired(self, *, retired_before: datetime, limit: int) -> list[tuple[str, str]]:
         """Remove what retired before that moment."""
@@ -81,8 +83,9 @@ class SqlTemplates:
         self._connection.execute(sa.update(t.subjects).where(ours).values(version=t.subjects.c.version + 1))
 
 
-def _template(row: sa.Row[tuple[object, ...]]) -> SealedTemplate:
-    values = dict(row._mapping)  # the columns are the fields
+def template_of(row: Mapping[str, Any]) -> SealedTemplate:
+    """The columns are the fields."""
+    values = dict(row)
     values["state"] = TemplateState(values["state"])
     values["origin"] = TemplateOrigin(values["origin"])
     return SealedTemplate(**values)

@@ -1,0 +1,174 @@
+"""Batches of re-enrollment in the database, what was kept for them, and the workers that run them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from recon_service.application.batch_records import (
+    Batch,
+    BatchItem,
+    BatchState,
+    Group,
+    ItemEnd,
+    ItemState,
+    Preview,
+    Selection,
+    Standing,
+    Tally,
+)
+from recon_service.application.evidence_records import SealedEvidence
+from recon_service.application.model_records import ModelsInForce, TemplateCount, WorkerReport
+from recon_service.application.ports.compute import Progress
+from recon_service.application.records import EnrollmentOutcome
+
+if TYPE_CHECKING:  # the API process never loads what these modules need
+    from recon_service.domain.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Subjects whose template in force was exchanged: (subject, template before, template now); and how many
+    items were looked at.
+    """
+
+    exchanged: tuple[tuple[str, str, str], ...]
+    looked_at: int
+
+
+class Batches(Protocol):
+    """Batches. Rows are locked in the order batch, subjects, items, others."""
+
+    def add(self, batch: Batch, *, subjects: Sequence[str] | None = None) -> None:
+        """subjects: items are made at once, for those that the selection has."""
+        ...
+
+    def get(self, batch_id: str, *, lock: bool = False) -> Batch | None: ...
+
+    def newest(self, *, limit: int, before: datetime | None = None) -> list[Batch]: ...
+
+    def working(self) -> list[Batch]:
+        """Those in which there is something to do, most urgent first."""
+        ...
+
+    def change(self, batch_id: str, *, into: BatchState, out_of: Sequence[BatchState], now: datetime) -> bool:
+        """False: it is in none of those states."""
+        ...
+
+    def preview(self, selection: Selection, *, moment: datetime) -> Preview:
+        """nothing counts subjects with neither selfies nor evidence."""
+        ...
+
+    def list_page(self, batch_id: str, *, limit: int, now: datetime) -> int | None:
+        """Make items for the next subjects; how many. None: somebody else does it, or all have been made."""
+        ...
+
+    def complete(self, batch_id: str, *, now: datetime) -> bool:
+        """READY when every item was made and has its end."""
+        ...
+
+    def unended(self) -> list[Batch]:
+        """Cancelled batches that still have open items."""
+        ...
+
+
+class BatchItems(Protocol):
+    """The items of batches, taken and finished in groups."""
+
+    def take(
+        self, batch_id: str, *, token: str, limit: int, now: datetime, stale_before: datetime
+    ) -> Group | None:
+        """Items that wait and are due, or whose runner has been silent; None: there is none."""
+        ...
+
+    def beat(self, group: Group, *, now: datetime) -> BatchState | None:
+        """A sign of life for what is still held; the batch's state."""
+        ...
+
+    def finish(self, group: Group, ends: Sequence[ItemEnd], *, now: datetime) -> list[str]:
+        """Write ends with their candidates, of items that are still held; their subjects."""
+        ...
+
+    def give_back(self, group: Group, subjects: Sequence[str], *, now: datetime) -> None:
+        """They wait again, and this attempt does not count; or end as cancelled, as their batch."""
+        ...
+
+    def close_open(self, batch_id: str, *, stale_before: datetime | None, now: datetime) -> int:
+        """Of a cancelled batch: what waits, and what runs in silence, ends as cancelled; how many."""
+        ...
+
+    def retry_failed(self, batch_id: str, *, now: datetime) -> int:
+        """Failed and superseded items wait again; how many."""
+        ...
+
+    def switch(self, batch_id: str, *, into: Standing, limit: int, now: datetime) -> Switched:
+        """Activate, or roll back, the next candidates; each subject's in one step."""
+        ...
+
+    def begin_switch(self, batch_id: str, *, into: Standing) -> None:
+        """Those of an earlier attempt that were superseded are looked at again."""
+        ...
+
+    def tally(self, batch_id: str) -> Tally: ...
+
+    def ended_since(self, batch_id: str, moment: datetime) -> int:
+        """Items whose end is newer."""
+        ...
+
+    def items(
+        self, batch_id: str, *, state: ItemState | None, standing: Standing | None, after: str, limit: int
+    ) -> list[BatchItem]:
+        """In the order of their subjects, from after that one."""
+        ...
+
+    def destroy_candidates(self, *, ended_before: datetime, limit: int) -> list[tuple[str, str]]:
+        """Remove candidates that nobody can activate any more; subject and template of each."""
+        ...
+
+
+class KeptEvidence(Protocol):
+    """What was kept of a subject's enrollment for other models, by consent; one of each subject."""
+
+    def put(self, evidence: SealedEvidence) -> None:
+        """Takes the place of an earlier one."""
+        ...
+
+    def of(self, subject_id: str) -> SealedEvidence | None: ...
+
+
+class Workers(Protocol):
+    """Workers that gave a sign of life, and what they run."""
+
+    def report(self, report: WorkerReport) -> None: ...
+
+    def alive(self, *, since: datetime) -> list[WorkerReport]: ...
+
+    def forget(self, *, before: datetime) -> None: ...
+
+    def template_counts(self) -> list[TemplateCount]:
+        """How many templates each model and calibration made."""
+        ...
+
+
+class Rederiving(Protocol):
+    """The heavy part of a batch, wherever it runs."""
+
+    def models(self) -> ModelsInForce:
+        """What this worker runs. Raises WeightsUnavailable."""
+        ...
+
+    def reconstruct(
+        self, selfies: Sequence[bytes], progress: Progress, *, backend: str
+    ) -> EnrollmentOutcome: ...
+
+    def refit(self, content: bytes, *, backend: str) -> EnrollmentOutcome:
+        """From kept evidence. Raises StorageFault for bytes that are none, ModelMismatch for evidence that the
+        model in force cannot use.
+        """
+        ...
+
+    def carry_over(self, templates: Sequence[Template]) -> tuple[Template | str, ...]:
+        """Each template as the model and calibration in force would hold it, or the code of why it cannot be."""
+        ...

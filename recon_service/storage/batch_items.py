@@ -1,0 +1,265 @@
+"""Items of batches in SQL. They are taken and finished in groups, so that many share one transaction.
+
+Rows are locked in the order batch, subjects, items; a group's subjects in the order of their ids.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_service.application.batch_records import (
+    BatchItem,
+    BatchState,
+    Group,
+    ItemEnd,
+    ItemState,
+    Standing,
+    Taken,
+    Tally,
+)
+from recon_service.application.ports.batches import Switched
+from recon_service.application.records import WrappedKey
+from recon_service.application.template_records import TemplateState
+from recon_service.storage import batch_switches
+from recon_service.storage import tables as t
+from recon_service.storage.batch_rows import batch_of, is_held, item_of, keeps_evidence, keeps_selfies
+from recon_service.storage.batch_tables import batch_items, batches
+from recon_service.storage.templates import template_of
+
+_b, _i = batches.c, batch_items.c
+
+
+class SqlBatchItems:
+    """See ``ports.batches.BatchItems``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def take(
+        self, batch_id: str, *, token: str, limit: int, now: datetime, stale_before: datetime
+    ) -> Group | None:
+        """Rows that another runner has locked are passed over."""
+        row = self._connection.execute(
+            sa.select(batches).where(_b.batch_id == batch_id, _b.state == BatchState.RUNNING.value)
+        ).one_or_none()
+        if row is None:
+            return None
+        chosen = self._free(batch_id, (_i.state == ItemState.WAITING.value) & (_i.at <= now), limit)
+        if not chosen:
+            silent = (_i.at < stale_before) | (_i.at > now + abs(now - stale_before))
+            chosen = self._free(batch_id, (_i.state == ItemState.RUNNING.value) & silent, limit)
+        if not chosen:
+            return None
+        self._connection.execute(
+            sa.update(batch_items)
+            .where(_i.batch_id == batch_id, _i.subject_id.in_(chosen))
+            .values(
+                state=ItemState.RUNNING.value, claim_token=token, at=now, attempts=_i.attempts + 1, reason=""
+            )
+        )
+        return Group(batch_of(row), token, self._taken(batch_id, token))
+
+    def _free(self, batch_id: str, condition: sa.ColumnElement[bool], limit: int) -> list[str]:
+        query = sa.select(_i.subject_id).where(_i.batch_id == batch_id, condition).limit(limit)
+        return list(self._connection.scalars(query.with_for_update(skip_locked=True)))
+
+    def _taken(self, batch_id: str, token: str) -> tuple[Taken, ...]:
+        k, m = t.subject_keys, t.templates
+        active = (m.c.subject_id == k.c.subject_id) & (m.c.state == TemplateState.ACTIVE.value)
+        query = (
+            sa.select(
+                _i.attempts,
+                k.c.key_id,
+                k.c.master_key_id,
+                k.c.wrapped,
+                keeps_selfies(k.c.subject_id).label("pictures"),
+                keeps_evidence(k.c.subject_id).label("evidence"),
+                k.c.subject_id.label("owner"),
+                *m.c,
+            )
+            .select_from(batch_items.join(k, k.c.subject_id == _i.subject_id).outerjoin(m, active))
+            .where(_i.batch_id == batch_id, _i.state == ItemState.RUNNING.value, _i.claim_token == token)
+            .order_by(_i.subject_id)
+        )
+        found = []
+        for row in self._connection.execute(query):
+            values = row._mapping
+            columns = {column.name: values[column] for column in m.c}
+            found.append(
+                Taken(
+                    subject_id=row.owner,
+                    attempts=row.attempts,
+                    key=WrappedKey(row.key_id, row.owner, row.master_key_id, row.wrapped),
+                    active=template_of(columns) if columns["template_id"] is not None else None,
+                    keeps_selfies=bool(row.pictures),
+                    keeps_evidence=bool(row.evidence),
+                )
+            )
+        return tuple(found)
+
+    def beat(self, group: Group, *, now: datetime) -> BatchState | None:
+        """Nothing but the time changes."""
+        held = is_held(group.batch.batch_id, group.token)
+        self._connection.execute(sa.update(batch_items).where(held).values(at=now))
+        batch_id = group.batch.batch_id
+        state = self._connection.scalar(sa.select(_b.state).where(_b.batch_id == batch_id))
+        return BatchState(state) if state is not None else None
+
+    def finish(self, group: Group, ends: Sequence[ItemEnd], *, now: datetime) -> list[str]:
+        """Candidates and ends in one transaction, of items whose claim is still the newest and whose subject
+        still has the key that the candidate is sealed with.
+        """
+        batch_id, k = group.batch.batch_id, t.subject_keys.c
+        wanted = {end.subject_id: end for end in ends}
+        keys = sa.select(k.subject_id, k.key_id).where(k.subject_id.in_(wanted))
+        owners = {
+            row.subject_id: row.key_id
+            for row in self._connection.execute(keys.order_by(k.subject_id).with_for_update())
+        }
+        held = sa.select(_i.subject_id).where(is_held(batch_id, group.token), _i.subject_id.in_(wanted))
+        kept = [
+            wanted[subject]
+            for subject in self._connection.scalars(held.with_for_update())
+            if owners.get(subject) == wanted[subject].key_id
+        ]
+        candidates = [asdict(end.candidate) for end in kept if end.candidate is not None]
+        if candidates:
+            self._connection.execute(sa.insert(t.templates), candidates)
+            self._count_changes([c["subject_id"] for c in candidates])
+        if kept:
+            self._connection.execute(_END, [_end_row(batch_id, end, now) for end in kept])
+        return [end.subject_id for end in kept]
+
+    def give_back(self, group: Group, subjects: Sequence[str], *, now: datetime) -> None:
+        """As if they had not been taken."""
+        cancelled = BatchState.CANCELLED.value == self._connection.scalar(
+            sa.select(_b.state).where(_b.batch_id == group.batch.batch_id)
+        )
+        state = ItemState.CANCELLED if cancelled else ItemState.WAITING
+        self._connection.execute(
+            sa.update(batch_items)
+            .where(is_held(group.batch.batch_id, group.token), _i.subject_id.in_(subjects))
+            .values(
+                state=state.value,
+                claim_token=None,
+                attempts=_i.attempts - 1,
+                at=now,
+                ended_at=now if cancelled else None,
+            )
+        )
+
+    def close_open(self, batch_id: str, *, stale_before: datetime | None, now: datetime) -> int:
+        """What somebody works on is left to him while he lives."""
+        unheld = _i.state == ItemState.WAITING.value
+        if stale_before is not None:
+            unheld |= (_i.state == ItemState.RUNNING.value) & (_i.at < stale_before)
+        return self._connection.execute(
+            sa.update(batch_items)
+            .where(_i.batch_id == batch_id, unheld)
+            .values(state=ItemState.CANCELLED.value, claim_token=None, at=now, ended_at=now)
+        ).rowcount
+
+    def retry_failed(self, batch_id: str, *, now: datetime) -> int:
+        """With all their attempts; a superseded candidate is derived from the template in force now."""
+        again = (_i.state == ItemState.FAILED.value) | (
+            (_i.state == ItemState.SUCCEEDED.value) & (_i.standing == Standing.SUPERSEDED.value)
+        )
+        fresh = {
+            **{"state": ItemState.WAITING.value, "attempts": 0, "at": now, "reason": "", "ended_at": None},
+            **{"standing": None, "template_id": None, "material": None},
+        }
+        return self._connection.execute(
+            sa.update(batch_items).where(_i.batch_id == batch_id, again).values(**fresh)
+        ).rowcount
+
+    def tally(self, batch_id: str) -> Tally:
+        """Read from one index."""
+        columns = (_i.state, _i.standing, _i.reason, _i.material)
+        query = sa.select(*columns, sa.func.count().label("n")).where(_i.batch_id == batch_id)
+        states: Counter[ItemState] = Counter()
+        standings: Counter[Standing] = Counter()
+        reasons: Counter[str] = Counter()
+        materials: Counter[str] = Counter()
+        for row in self._connection.execute(query.group_by(*columns)):
+            states[ItemState(row.state)] += row.n
+            if row.standing is not None:
+                standings[Standing(row.standing)] += row.n
+            if row.reason and row.state not in (ItemState.WAITING.value, ItemState.RUNNING.value):
+                reasons[row.reason] += row.n
+            if row.material is not None:
+                materials[row.material] += row.n
+        return Tally(states, standings, reasons, materials)
+
+    def ended_since(self, batch_id: str, moment: datetime) -> int:
+        """Read from an index."""
+        query = sa.select(sa.func.count()).where(_i.batch_id == batch_id, _i.ended_at > moment)
+        return int(self._connection.scalar(query) or 0)
+
+    def items(
+        self, batch_id: str, *, state: ItemState | None, standing: Standing | None, after: str, limit: int
+    ) -> list[BatchItem]:
+        """One page."""
+        query = sa.select(batch_items).where(_i.batch_id == batch_id, _i.subject_id > after)
+        if state is not None:
+            query = query.where(_i.state == state.value)
+        if standing is not None:
+            query = query.where(_i.standing == standing.value)
+        return [item_of(row) for row in self._connection.execute(query.order_by(_i.subject_id).limit(limit))]
+
+    def begin_switch(self, batch_id: str, *, into: Standing) -> None:
+        """See ``batch_switches``."""
+        batch_switches.begin(self._connection, batch_id, into)
+
+    def switch(self, batch_id: str, *, into: Standing, limit: int, now: datetime) -> Switched:
+        """See ``batch_switches``."""
+        change = batch_switches.activate if into is Standing.ACTIVATED else batch_switches.roll_back
+        return change(self._connection, batch_id, limit, now)
+
+    def destroy_candidates(self, *, ended_before: datetime, limit: int) -> list[tuple[str, str]]:
+        """See ``batch_switches``."""
+        return batch_switches.destroy_candidates(self._connection, ended_before, limit)
+
+    def _count_changes(self, subjects: Sequence[str]) -> None:
+        c = t.subjects.c
+        self._connection.execute(
+            sa.update(t.subjects).where(c.subject_id.in_(subjects)).values(version=c.version + 1)
+        )
+
+
+_END = (
+    sa.update(batch_items)
+    .where(_i.batch_id == sa.bindparam("of_batch"), _i.subject_id == sa.bindparam("of_subject"))
+    .values(
+        state=sa.bindparam("new_state"),
+        claim_token=None,
+        attempts=_i.attempts - sa.bindparam("refunded", type_=sa.Integer),
+        at=sa.bindparam("new_at"),
+        reason=sa.bindparam("new_reason"),
+        material=sa.bindparam("new_material"),
+        template_id=sa.bindparam("new_template"),
+        standing=sa.bindparam("new_standing"),
+        ended_at=sa.bindparam("new_end"),
+    )
+)
+
+
+def _end_row(batch_id: str, end: ItemEnd, now: datetime) -> dict[str, Any]:
+    ended = end.state is not ItemState.WAITING
+    return {
+        "of_batch": batch_id,
+        "of_subject": end.subject_id,
+        "new_state": end.state.value,
+        "refunded": 1 if end.refund else 0,
+        "new_at": end.due or now,
+        "new_reason": end.reason,
+        "new_material": end.material.value if end.material else None,
+        "new_template": end.candidate.template_id if end.candidate else None,
+        "new_standing": Standing.CANDIDATE.value if end.candidate else None,
+        "new_end": now if ended else None,
+    }

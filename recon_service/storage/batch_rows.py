@@ -1,0 +1,108 @@
+"""Batches and items as rows, and whom a selection selects."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_service.application.batch_records import (
+    Batch,
+    BatchItem,
+    BatchState,
+    BatchTarget,
+    ItemState,
+    Material,
+    Selection,
+    Standing,
+)
+from recon_service.application.records import OperationState
+from recon_service.application.template_records import TemplateState
+from recon_service.storage import tables as t
+from recon_service.storage.batch_tables import batch_items, kept_evidence
+
+_i = batch_items.c
+
+
+class Selected:
+    """The subjects of a selection: what to read from, and the conditions on it."""
+
+    def __init__(self, selection: Selection, moment: datetime) -> None:
+        s, m = t.subjects, t.templates
+        active = (m.c.subject_id == s.c.subject_id) & (m.c.state == TemplateState.ACTIVE.value)
+        self.source = s.join(m, active)
+        self.columns = (m.c.model, m.c.calibration)
+        # Who comes later is not part of it, nor who was enrolled anew: that template is newer than this wish.
+        conditions = [s.c.created_at <= moment, m.c.created_at <= moment]
+        if selection.subjects is not None:
+            conditions.append(s.c.subject_id.in_(selection.subjects))
+        if selection.model is not None:
+            conditions.append(m.c.model == selection.model)
+        if selection.calibration is not None:
+            conditions.append(m.c.calibration == selection.calibration)
+        if selection.made_before is not None:
+            conditions.append(m.c.created_at < selection.made_before)
+        if selection.quality_below is not None:
+            conditions.append(m.c.quality < selection.quality_below)
+        self.conditions = conditions
+
+
+def selected_by(batch: Batch) -> sa.Select[tuple[str]]:
+    of = Selected(batch.selection, batch.moment)
+    return sa.select(t.subjects.c.subject_id).select_from(of.source).where(*of.conditions)
+
+
+def keeps_selfies(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    o = t.operations.c
+    return (
+        sa.exists()
+        .where(t.selfies.c.operation_id == o.operation_id, o.subject_id == subject)
+        .where(o.state == OperationState.SUCCEEDED.value)
+    )
+
+
+def keeps_evidence(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(kept_evidence.c.subject_id == subject)
+
+
+def is_open() -> sa.ColumnElement[bool]:
+    return _i.state.in_((ItemState.WAITING.value, ItemState.RUNNING.value))
+
+
+def is_held(batch_id: str, token: str) -> sa.ColumnElement[bool]:
+    running = _i.state == ItemState.RUNNING.value
+    return (_i.batch_id == batch_id) & running & (_i.claim_token == token)
+
+
+def batch_row(batch: Batch) -> dict[str, Any]:
+    row = {name: getattr(batch, name) for name in Batch.__slots__}
+    chosen = asdict(batch.selection)
+    if batch.selection.made_before is not None:
+        chosen["made_before"] = batch.selection.made_before.isoformat()
+    if batch.selection.subjects is not None:
+        # Their items are made with the batch: to repeat ten thousand names in its row would serve nobody.
+        chosen |= {"subjects": None, "listed": len(batch.selection.subjects)}
+    return {**row, "state": batch.state.value, "selection": chosen, "target": asdict(batch.target)}
+
+
+def batch_of(row: sa.Row[Any]) -> Batch:
+    values = dict(row._mapping)
+    chosen = dict(values["selection"])
+    if chosen["made_before"] is not None:
+        chosen["made_before"] = datetime.fromisoformat(chosen["made_before"])
+    target = dict(values["target"])
+    target["materials"] = tuple(Material(m) for m in target["materials"])
+    values |= {"selection": Selection(**chosen), "target": BatchTarget(**target)}
+    return Batch(**{**values, "state": BatchState(values["state"])})
+
+
+def item_of(row: sa.Row[Any]) -> BatchItem:
+    values = {k: v for k, v in row._mapping.items() if k not in ("claim_token", "at")}
+    return replace(
+        BatchItem(**values),
+        state=ItemState(values["state"]),
+        standing=Standing(values["standing"]) if values["standing"] else None,
+        material=Material(values["material"]) if values["material"] else None,
+    )

@@ -1,0 +1,210 @@
+"""Exchanging the templates of many subjects: each subject's in one step, a page of subjects per transaction.
+
+The batch's row is the lock, so that one runner at a time does it; then keys, in the order of their subjects.
+A subject who got another template meanwhile, by an enrollment or an operator, keeps that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from recon_service.application.batch_records import BatchState, ItemState, Standing
+from recon_service.application.ports.batches import Switched
+from recon_service.application.template_records import TemplateOrigin, TemplateState
+from recon_service.storage import tables as t
+from recon_service.storage.batch_tables import batch_items, batches
+
+_b, _i, _t = batches.c, batch_items.c, t.templates.c
+NOTHING = Switched((), 0)
+
+
+class _Version(NamedTuple):
+    subject_id: str
+    template_id: str
+    parent_id: str | None
+    origin: str
+    state: str
+
+
+class _Item(NamedTuple):
+    subject_id: str
+    template_id: str
+    former_id: str | None
+
+
+def begin(connection: sa.Connection, batch_id: str, into: Standing) -> None:
+    """What an earlier attempt had to leave is looked at again."""
+    if into is Standing.ACTIVATED:
+        left = _i.standing.in_((Standing.SUPERSEDED.value, Standing.ROLLED_BACK.value))
+        again = Standing.CANDIDATE
+    else:
+        left = (_i.standing == Standing.SUPERSEDED.value) & _i.former_id.is_not(None)
+        again = Standing.ACTIVATED
+    connection.execute(
+        sa.update(batch_items).where(_i.batch_id == batch_id, left).values(standing=again.value)
+    )
+
+
+def activate(connection: sa.Connection, batch_id: str, limit: int, now: datetime) -> Switched:
+    """Candidates take the place of the templates that they were derived from."""
+    page = _page(connection, batch_id, BatchState.ACTIVATING, Standing.CANDIDATE, limit)
+    if not page:
+        return NOTHING
+    versions = _versions(connection, [item.subject_id for item in page])
+    exchanged, left = [], []
+    for item in page:
+        mine = versions.get(item.subject_id, {})
+        candidate, active = mine.get(item.template_id), _active(mine)
+        if candidate is not None and active is not None and candidate.parent_id == active.template_id:
+            exchanged.append((item.subject_id, active.template_id, candidate.template_id))
+        else:
+            left.append(item.subject_id)
+    _exchange(connection, exchanged, now)
+    parent = sa.select(_t.parent_id).where(_t.template_id == _i.template_id).scalar_subquery()
+    _mark(connection, batch_id, exchanged, Standing.ACTIVATED, former_id=parent)
+    _leave(connection, batch_id, left)
+    return Switched(tuple(exchanged), len(page))
+
+
+def roll_back(connection: sa.Connection, batch_id: str, limit: int, now: datetime) -> Switched:
+    """The former templates take the place of the candidates, and of what was strengthened upon them."""
+    page = _page(connection, batch_id, BatchState.ROLLING_BACK, Standing.ACTIVATED, limit)
+    if not page:
+        return NOTHING
+    versions = _versions(connection, [item.subject_id for item in page])
+    exchanged, left = [], []
+    for item in page:
+        mine = versions.get(item.subject_id, {})
+        active, former = _active(mine), mine.get(item.former_id or "")
+        if active is not None and former is not None and _stands_on(active, item.template_id, mine):
+            exchanged.append((item.subject_id, active.template_id, former.template_id))
+        else:
+            left.append(item.subject_id)
+    _exchange(connection, exchanged, now)
+    _mark(connection, batch_id, exchanged, Standing.ROLLED_BACK, former_id=None)
+    _leave(connection, batch_id, left)
+    return Switched(tuple(exchanged), len(page))
+
+
+def destroy_candidates(
+    connection: sa.Connection, ended_before: datetime, limit: int
+) -> list[tuple[str, str]]:
+    """Of batches that were cancelled, or activated without them."""
+    over = (BatchState.CANCELLED.value, BatchState.ACTIVE.value, BatchState.ROLLED_BACK.value)
+    query = (
+        sa.select(_i.batch_id, _i.subject_id, _i.template_id)
+        .select_from(
+            batch_items.join(batches, _b.batch_id == _i.batch_id).join(
+                t.templates, _t.template_id == _i.template_id
+            )
+        )
+        .where(_b.state.in_(over), _b.updated_at < ended_before)
+        .where(_t.state == TemplateState.CANDIDATE.value)
+        .limit(limit)
+    )
+    found = connection.execute(query).all()
+    gone = [row.template_id for row in found]
+    connection.execute(
+        # The state once more: somebody may have activated one of them since.
+        sa.delete(t.templates).where(_t.template_id.in_(gone), _t.state == TemplateState.CANDIDATE.value)
+    )
+    connection.execute(
+        sa.update(batch_items).where(_i.template_id.in_(gone)).values(template_id=None, standing=None)
+    )
+    return [(row.subject_id, row.template_id) for row in found]
+
+
+def _page(
+    connection: sa.Connection, batch_id: str, state: BatchState, standing: Standing, limit: int
+) -> list[_Item]:
+    """The next items, with the batch's row and the subjects' keys locked."""
+    ours = (_b.batch_id == batch_id) & (_b.state == state.value)
+    if connection.scalar(sa.select(_b.batch_id).where(ours).with_for_update()) is None:
+        return []
+    chosen = (_i.batch_id == batch_id) & (_i.state == ItemState.SUCCEEDED.value)
+    query = sa.select(_i.subject_id).where(chosen, _i.standing == standing.value).limit(limit)
+    subjects = list(connection.scalars(query))
+    k = t.subject_keys.c
+    keys = sa.select(k.subject_id).where(k.subject_id.in_(subjects)).order_by(k.subject_id)
+    connection.execute(keys.with_for_update()).all()
+    # Deleted subjects have no items any more.
+    items = sa.select(_i.subject_id, _i.template_id, _i.former_id).where(chosen, _i.subject_id.in_(subjects))
+    return [_Item(*row) for row in connection.execute(items.with_for_update())]
+
+
+def _versions(connection: sa.Connection, subjects: Sequence[str]) -> dict[str, dict[str, _Version]]:
+    columns = (_t.subject_id, _t.template_id, _t.parent_id, _t.origin, _t.state)
+    found: dict[str, dict[str, _Version]] = {}
+    for row in connection.execute(sa.select(*columns).where(_t.subject_id.in_(subjects))):
+        found.setdefault(row.subject_id, {})[row.template_id] = _Version(*row)
+    return found
+
+
+def _active(versions: Mapping[str, _Version]) -> _Version | None:
+    return next((v for v in versions.values() if v.state == TemplateState.ACTIVE.value), None)
+
+
+def _stands_on(active: _Version, candidate: str, versions: Mapping[str, _Version]) -> bool:
+    """Whether it is the candidate, or was strengthened from it."""
+    seen: set[str] = set()
+    while active.template_id != candidate:
+        parent = versions.get(active.parent_id or "")
+        if (
+            active.origin != TemplateOrigin.STRENGTHENING.value
+            or parent is None
+            or active.template_id in seen
+        ):
+            return False
+        seen.add(active.template_id)
+        active = parent
+    return True
+
+
+def _exchange(connection: sa.Connection, exchanged: Sequence[tuple[str, str, str]], now: datetime) -> None:
+    """Retire first: at no moment may a subject have two. Nothing else of a template changes."""
+    if not exchanged:
+        return
+    connection.execute(
+        sa.update(t.templates)
+        .where(_t.template_id.in_([before for _, before, _ in exchanged]))
+        .values(state=TemplateState.RETIRED.value, retired_at=now)
+    )
+    connection.execute(
+        sa.update(t.templates)
+        .where(_t.template_id.in_([after for _, _, after in exchanged]))
+        .values(state=TemplateState.ACTIVE.value, activated_at=now, retired_at=None)
+    )
+    s = t.subjects.c
+    connection.execute(
+        sa.update(t.subjects)
+        .where(s.subject_id.in_([subject for subject, _, _ in exchanged]))
+        .values(version=s.version + 1)
+    )
+
+
+def _mark(
+    connection: sa.Connection,
+    batch_id: str,
+    exchanged: Sequence[tuple[str, str, str]],
+    standing: Standing,
+    *,
+    former_id: sa.ScalarSelect[str | None] | None,
+) -> None:
+    subjects = [subject for subject, _, _ in exchanged]
+    connection.execute(
+        sa.update(batch_items)
+        .where(_i.batch_id == batch_id, _i.subject_id.in_(subjects))
+        .values(standing=standing.value, former_id=former_id)
+    )
+
+
+def _leave(connection: sa.Connection, batch_id: str, subjects: Sequence[str]) -> None:
+    connection.execute(
+        sa.update(batch_items)
+        .where(_i.batch_id == batch_id, _i.subject_id.in_(subjects))
+        .values(standing=Standing.SUPERSEDED.value)
+    )

@@ -1,0 +1,143 @@
+"""Batches in SQL: what was asked for, how it stands, and the pages in which its items are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from recon_service.application.batch_records import WORKING, Batch, BatchState, ItemState, Preview, Selection
+from recon_service.storage import tables as t
+from recon_service.storage.batch_rows import (
+    Selected,
+    batch_of,
+    batch_row,
+    is_open,
+    keeps_evidence,
+    keeps_selfies,
+    selected_by,
+)
+from recon_service.storage.batch_tables import batch_items, batches
+
+_b, _i = batches.c, batch_items.c
+
+
+class SqlBatches:
+    """See ``ports.batches.Batches``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, batch: Batch, *, subjects: Sequence[str] | None = None) -> None:
+        """Insert, with the items of a list of subjects."""
+        self._connection.execute(sa.insert(batches).values(**batch_row(batch)))
+        if subjects is not None:
+            chosen = self._connection.scalars(selected_by(batch).order_by(t.subjects.c.subject_id)).all()
+            self._insert_items(batch.batch_id, chosen, batch.moment)
+
+    def get(self, batch_id: str, *, lock: bool = False) -> Batch | None:
+        """The batch of that id."""
+        query = sa.select(batches).where(_b.batch_id == batch_id)
+        row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
+        return batch_of(row) if row else None
+
+    def newest(self, *, limit: int, before: datetime | None = None) -> list[Batch]:
+        """Newest first."""
+        query = sa.select(batches).order_by(_b.moment.desc(), _b.batch_id).limit(limit)
+        if before is not None:
+            query = query.where(_b.moment < before)
+        return [batch_of(row) for row in self._connection.execute(query)]
+
+    def working(self) -> list[Batch]:
+        """Most urgent first, the older one of two."""
+        query = sa.select(batches).where(_b.state.in_([s.value for s in WORKING]))
+        rows = self._connection.execute(query.order_by(_b.priority.desc(), _b.moment))
+        return [batch_of(row) for row in rows]
+
+    def unended(self) -> list[Batch]:
+        """Cancelled ones with open items."""
+        open_ = sa.exists().where(_i.batch_id == _b.batch_id, is_open())
+        query = sa.select(batches).where(_b.state == BatchState.CANCELLED.value, open_)
+        return [batch_of(row) for row in self._connection.execute(query)]
+
+    def change(self, batch_id: str, *, into: BatchState, out_of: Sequence[BatchState], now: datetime) -> bool:
+        """One conditional UPDATE."""
+        condition = (_b.batch_id == batch_id) & _b.state.in_([s.value for s in out_of])
+        values: dict[str, Any] = {"state": into.value, "updated_at": now}
+        if into is BatchState.CANCELLED:
+            values["ended_at"] = now
+        if into is BatchState.RUNNING:
+            values |= {"begun_at": now, "ended_at": None}
+        return self._connection.execute(sa.update(batches).where(condition).values(**values)).rowcount == 1
+
+    def complete(self, batch_id: str, *, now: datetime) -> bool:
+        """Under the batch's lock, so that nobody makes or revives an item meanwhile."""
+        batch = self.get(batch_id, lock=True)
+        if batch is None or batch.state is not BatchState.RUNNING or batch.listed_at is None:
+            return False
+        still_open = sa.select(sa.literal(1)).where(_i.batch_id == batch_id, is_open()).limit(1)
+        if self._connection.scalar(still_open) is not None:
+            return False
+        values = {"state": BatchState.READY.value, "updated_at": now, "ended_at": now}
+        self._connection.execute(sa.update(batches).where(_b.batch_id == batch_id).values(**values))
+        return True
+
+    def preview(self, selection: Selection, *, moment: datetime) -> Preview:
+        """Counted by the database."""
+        of = Selected(selection, moment)
+        chosen = sa.select(t.subjects.c.subject_id, *of.columns).select_from(of.source).where(*of.conditions)
+        found = chosen.add_columns(
+            keeps_selfies(t.subjects.c.subject_id).label("pictures"),
+            keeps_evidence(t.subjects.c.subject_id).label("evidence"),
+        ).subquery()
+        c = found.c
+        count = sa.func.count()
+        row = self._connection.execute(
+            sa.select(
+                count.label("selected"),
+                count.filter(c.pictures).label("pictures"),
+                count.filter(c.evidence).label("evidence"),
+                count.filter(~c.pictures & ~c.evidence).label("nothing"),
+            ).select_from(found)
+        ).one()
+        kinds = self._connection.execute(
+            sa.select(c.model, c.calibration, count.label("subjects")).group_by(c.model, c.calibration)
+        )
+        unknown = 0
+        if selection.subjects is not None:
+            unknown = len(set(selection.subjects)) - int(row.selected)
+        return Preview(
+            selected=row.selected,
+            selfies=row.pictures,
+            evidence=row.evidence,
+            nothing=row.nothing,
+            unknown=unknown,
+            models={(k.model, k.calibration): k.subjects for k in kinds},
+        )
+
+    def list_page(self, batch_id: str, *, limit: int, now: datetime) -> int | None:
+        """The batch's row is the lock; whoever finds it taken has nothing to do here."""
+        locked = sa.select(batches).where(_b.batch_id == batch_id).with_for_update(skip_locked=True)
+        row = self._connection.execute(locked).one_or_none()
+        if row is None:
+            return None
+        batch = batch_of(row)
+        if batch.state is not BatchState.RUNNING or batch.listed_at is not None:
+            return None
+        query = selected_by(batch).where(t.subjects.c.subject_id > batch.cursor)
+        page = self._connection.scalars(query.order_by(t.subjects.c.subject_id).limit(limit)).all()
+        self._insert_items(batch_id, page, now)
+        values: dict[str, Any] = {"cursor": page[-1]} if page else {}
+        if len(page) < limit:
+            values["listed_at"] = now
+        self._connection.execute(sa.update(batches).where(_b.batch_id == batch_id).values(**values))
+        return len(page)
+
+    def _insert_items(self, batch_id: str, subjects: Sequence[str], now: datetime) -> None:
+        if not subjects:
+            return
+        waiting = {"state": ItemState.WAITING.value, "attempts": 0, "at": now, "reason": ""}
+        rows = [{"batch_id": batch_id, "subject_id": s, **waiting} for s in subjects]
+        self._connection.execute(sa.insert(batch_items), rows)
