@@ -21,19 +21,47 @@ ACCEPTED: Final[dict[str, Any]] = {
     "links": {"operation": f"/v1/operations/{_OPERATION}"},
 }
 
+_LIGHT: Final = "Your face needs more light; do not stand with your back to a window."
+_SMILE: Final = "Look relaxed, without smiling."
+
 _SELFIE: Final[dict[str, Any]] = {
     "accepted": True,
-    "score": 71.5,
-    "hints": ["Turn a little more toward the light."],
+    "score": 62.0,
+    "unified_score": 71.5,
+    "hints": [_LIGHT, _SMILE],
     "measures": [
-        {"name": "face_count", "raw": 1.0, "unit": "faces", "score": 100.0, "verdict": "good", "hint": ""},
+        {
+            "name": "face_count",
+            "raw": 1.0,
+            "unit": "faces",
+            "score": 100.0,
+            "verdict": "good",
+            "hint": "",
+            "component": "single face present",
+            "code": "",
+            "advice": False,
+        },
         {
             "name": "exposure",
-            "raw": 0.31,
-            "unit": "share",
-            "score": 71.5,
+            "raw": 40.0,
+            "unit": "luma",
+            "score": 62.0,
             "verdict": "warning",
-            "hint": "Turn a little more toward the light.",
+            "hint": _LIGHT,
+            "component": "luminance mean",
+            "code": "too-dark",
+            "advice": False,
+        },
+        {
+            "name": "expression_neutrality",
+            "raw": 0.24,
+            "unit": "ratio",
+            "score": 59.3,
+            "verdict": "warning",
+            "hint": _SMILE,
+            "component": "expression neutrality",
+            "code": "not-neutral",
+            "advice": True,
         },
     ],
     "problem": None,

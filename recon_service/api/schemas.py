@@ -56,6 +56,9 @@ class MeasureBody(Body):
     score: float = Field(description="0 (useless) to 100 (ideal).")
     verdict: Literal["good", "warning", "rejected"]
     hint: str = Field(description="What the person can do; empty when good.")
+    component: str = Field(default="", description="Quality component of ISO/IEC 29794-5, if it has one.")
+    code: str = Field(default="", description="Reason, for programs; empty when good.")
+    advice: bool = Field(default=False, description="Whether it only warns, however low.")
 
 
 class SelfieBody(Body):
@@ -63,8 +66,9 @@ class SelfieBody(Body):
 
     accepted: bool
     score: float | None = Field(
-        description="The weakest measure's score; null when the file could not be read."
+        description="The weakest score of those that may reject; null when the file could not be read."
     )
+    unified_score: float | None = Field(default=None, description="All measures in one number, 0 to 100.")
     hints: list[str] = Field(description="What the person can do, most important first.")
     measures: list[MeasureBody]
     problem: ProblemNote | None = None
@@ -212,13 +216,13 @@ def selfie_body(report: SelfieReport) -> SelfieBody:
     """On the wire."""
     quality = report.quality
     measures = quality.measures if quality else ()
-    worst_first = sorted((m for m in measures if m.hint), key=lambda m: m.score)
-    hints = [m.hint for m in worst_first]
+    hints = list(quality.hints) if quality else []
     if report.problem and report.problem.next_step:
         hints.insert(0, report.problem.next_step)
     return SelfieBody(
         accepted=report.accepted,
         score=round(quality.score, 1) if quality else None,
+        unified_score=round(quality.unified, 1) if quality else None,
         hints=list(dict.fromkeys(hints)),
         measures=[
             MeasureBody(
@@ -228,6 +232,9 @@ def selfie_body(report: SelfieReport) -> SelfieBody:
                 score=round(m.score, 1),
                 verdict=m.verdict.value,
                 hint=m.hint,
+                component=m.component,
+                code=m.code,
+                advice=m.advice,
             )
             for m in measures
         ],

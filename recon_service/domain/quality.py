@@ -20,7 +20,8 @@ class QualityMeasure:
 
     name: stable identifier ("face_count", "face_size", "sharpness", "exposure", "yaw", "pitch", "roll", …).
     raw: the measured value in ``unit``. score: 0 (useless) to 100 (ideal). hint: what the person can do,
-    empty when good.
+    empty when good. component: the standard's name for what is measured, empty where it has none. code: the
+    reason, for programs, empty when good. advice: it warns and never rejects.
     """
 
     name: str
@@ -29,6 +30,9 @@ class QualityMeasure:
     score: float
     verdict: Verdict
     hint: str = ""
+    component: str = ""
+    code: str = ""
+    advice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,28 @@ class QualityReport:
         )
 
     @property
+    def hints(self) -> tuple[str, ...]:
+        """What the person can do, each once: what rejects first, then what may reject, then advice; the
+        worst first.
+        """
+        told = sorted(
+            (m for m in self.measures if m.hint),
+            key=lambda m: (m.verdict is not Verdict.REJECTED, m.advice, m.score),
+        )
+        return tuple(dict.fromkeys(m.hint for m in told))
+
+    @property
     def score(self) -> float:
-        """The weakest measure's score, 0 to 100: a chain is as strong as its weakest link."""
-        return min((m.score for m in self.measures), default=0.0)
+        """The weakest gate's score, 0 to 100: a chain is as strong as its weakest link. Advice is left
+        out: a picture with an open mouth is not a poor one.
+        """
+        return min((m.score for m in self.measures if not m.advice), default=0.0)
+
+    @property
+    def unified(self) -> float:
+        """All measures in one number, 0 to 100: the mean of the weakest gate and of the mean over all
+        measures. It orders pictures of one person; 0 for a picture that is rejected.
+        """
+        if not self.measures or not self.accepted:
+            return 0.0
+        return (self.score + sum(m.score for m in self.measures) / len(self.measures)) / 2

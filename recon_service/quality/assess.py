@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.quality import QualityReport
+from recon_service.quality.cheeks import cheeks
+from recon_service.quality.crop import crops
 from recon_service.quality.exposure import exposure
+from recon_service.quality.eyes import eyes_glare, eyes_open
 from recon_service.quality.face_count import face_count
 from recon_service.quality.face_in_frame import face_in_frame
 from recon_service.quality.face_patch import face_patch
 from recon_service.quality.face_presence import face_presence
 from recon_service.quality.face_size import face_size
+from recon_service.quality.illumination import illumination_uniformity
 from recon_service.quality.limits import QualityLimits
+from recon_service.quality.luminance import dynamic_range, luminance_variance, over_exposure, under_exposure
+from recon_service.quality.mouth import expression_neutrality, mouth_closed
+from recon_service.quality.natural_color import natural_color
 from recon_service.quality.pose import head_angles, pitch, roll, yaw
 from recon_service.quality.sharpness import sharpness
 
@@ -30,7 +37,8 @@ def assess(
     """What is to be said about a picture whose ``faces`` (best first) and ``landmarks`` (of the first face)
     were found.
 
-    Without a face there is only the measure that says so; without landmarks only those that need none.
+    First what may reject the picture, then what is only advice. Without a face there is only the measure
+    that says so; without landmarks only those that need none.
     """
     count = face_count(faces, limits=limits)
     if not faces:
@@ -39,6 +47,20 @@ def assess(
     if landmarks is None or presence.score == 0.0:
         return QualityReport((count, presence))
     patch, angles = face_patch(image, landmarks), head_angles(landmarks)
+    skin = cheeks(image, landmarks)
+    advice = (
+        luminance_variance(patch),
+        dynamic_range(patch),
+        under_exposure(patch),
+        over_exposure(patch),
+        illumination_uniformity(*skin),
+        natural_color(*skin),
+        eyes_open(landmarks),
+        eyes_glare(image, landmarks),
+        mouth_closed(landmarks),
+        expression_neutrality(landmarks),
+        *crops(image, landmarks),
+    )
     return QualityReport(
         (
             count,
@@ -50,5 +72,6 @@ def assess(
             yaw(angles, limits=limits),
             pitch(angles, limits=limits),
             roll(angles, limits=limits),
+            *(one for one in advice if one is not None),
         )
     )

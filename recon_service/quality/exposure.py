@@ -35,4 +35,5 @@ def exposure(patch: Array, *, limits: QualityLimits) -> QualityMeasure:
         if dark <= bright
         else "There is too much light on your face; turn away from the window or the lamp."
     )
-    return measure("exposure", raw, "luma", min(dark, bright), hint)
+    code = "too-dark" if dark <= bright else "too-bright"
+    return measure("exposure", raw, "luma", min(dark, bright), hint, code=code)

@@ -23,13 +23,20 @@ def face_count(faces: Sequence[DetectedFace], *, limits: QualityLimits) -> Quali
             "faces",
             0.0,
             "No face was found. Look straight at the camera, in good light.",
+            code="no-face",
         )
     if len(faces) == 1:
         return measure("face_count", count, "faces", 100.0, "")
     largest = max(face.height for face in faces[1:]) / faces[0].height
     if largest >= limits.max_second_face:
-        return measure("face_count", count, "faces", 0.0, "Only one person may be in the picture.")
+        hint = "Only one person may be in the picture."
+        return measure("face_count", count, "faces", 0.0, hint, code="several-faces")
     score = GOOD_SCORE - (GOOD_SCORE - LIMIT_SCORE) * largest / limits.max_second_face
     return measure(
-        "face_count", count, "faces", min(score, GOOD_SCORE - 1), "Make sure that nobody stands behind you."
+        "face_count",
+        count,
+        "faces",
+        min(score, GOOD_SCORE - 1),
+        "Make sure that nobody stands behind you.",
+        code="face-behind",
     )

@@ -17,6 +17,5 @@ def face_in_frame(image: Image, landmarks: FaceLandmarks, *, limits: QualityLimi
     inside = ((landmarks.points >= -0.5) & (landmarks.points <= size - 0.5)).all(axis=1)
     raw = float(inside.mean())
     score = 100.0 if raw == 1.0 else Scale(0.0, limits.min_in_frame, limits.good_in_frame, 1.0).score(raw)
-    return measure(
-        "face_in_frame", raw, "share", score, "Move so that your whole face is inside the picture."
-    )
+    hint = "Move so that your whole face is inside the picture."
+    return measure("face_in_frame", raw, "share", score, hint, code="face-cut-off")

@@ -15,6 +15,5 @@ def face_presence(landmarks: FaceLandmarks | None, *, limits: QualityLimits) -> 
     """
     raw = landmarks.presence if landmarks is not None else 0.0
     score = 100.0 if raw >= limits.min_presence else 0.0
-    return measure(
-        "face_presence", raw, "probability", score, "Show your whole face; take off whatever covers it."
-    )
+    hint = "Show your whole face; take off whatever covers it."
+    return measure("face_presence", raw, "probability", score, hint, code="face-covered")

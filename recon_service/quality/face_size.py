@@ -26,4 +26,5 @@ def face_size(landmarks: FaceLandmarks, *, limits: QualityLimits) -> QualityMeas
     scale = Scale(
         0.0, limits.min_eye_distance_px, limits.good_eye_distance_px, 2 * limits.good_eye_distance_px
     )
-    return measure("face_size", raw, "pixels", scale.score(raw), "Come closer to the camera.")
+    hint = "Come closer to the camera."
+    return measure("face_size", raw, "pixels", scale.score(raw), hint, code="face-too-small")

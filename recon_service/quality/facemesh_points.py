@@ -18,6 +18,11 @@ axis.
 """
 TOP_OF_FACE: Final = 10
 CHIN: Final = 152
+RIGHT_LIDS: Final = ((158, 159, 160), (153, 145, 144))
+LEFT_LIDS: Final = ((385, 386, 387), (380, 374, 373))
+"""Upper and lower lid, point by point."""
+INNER_LIPS: Final = ((82, 13, 312), (87, 14, 317))
+MOUTH_CORNERS: Final = (61, 291)
 
 
 def eye_centers(landmarks: FaceLandmarks) -> tuple[Array, Array]:
@@ -33,6 +38,20 @@ def spatial_points(landmarks: FaceLandmarks) -> Array:
     _require_facemesh(landmarks)
     depth = np.zeros(len(landmarks.points)) if landmarks.depth is None else landmarks.depth
     return np.column_stack([landmarks.points, depth])
+
+
+def eye_width(landmarks: FaceLandmarks) -> float:
+    """Pixels between the centers of the eyes, in space: a turned head keeps it."""
+    points = spatial_points(landmarks)
+    right, left = (points[list(corners)].mean(axis=0) for corners in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS))
+    return max(float(np.linalg.norm(left - right)), 1.0)
+
+
+def eye_to_mouth(landmarks: FaceLandmarks) -> float:
+    """Pixels from the middle of the eyes to the middle of the mouth's corners, in space."""
+    points = spatial_points(landmarks)
+    eyes = points[[*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS]].mean(axis=0)
+    return max(float(np.linalg.norm(points[list(MOUTH_CORNERS)].mean(axis=0) - eyes)), 1.0)
 
 
 def _require_facemesh(landmarks: FaceLandmarks) -> None:

@@ -62,13 +62,15 @@ def head_angles(landmarks: FaceLandmarks) -> HeadAngles:
 def yaw(angles: HeadAngles, *, limits: QualityLimits) -> QualityMeasure:
     """raw: degrees, positive to the person's own left."""
     hint = f"Turn your head a little to the {'right' if angles.yaw_deg > 0 else 'left'}."
-    return _angle("yaw", angles.yaw_deg, limits.good_yaw_deg, limits.max_yaw_deg, hint)
+    code = f"turned-{'left' if angles.yaw_deg > 0 else 'right'}"
+    return _angle("yaw", angles.yaw_deg, limits.good_yaw_deg, limits.max_yaw_deg, hint, code)
 
 
 def pitch(angles: HeadAngles, *, limits: QualityLimits) -> QualityMeasure:
     """raw: degrees, positive upward."""
     hint = "Lower your chin a little." if angles.pitch_deg > 0 else "Raise your chin a little."
-    return _angle("pitch", angles.pitch_deg, limits.good_pitch_deg, limits.max_pitch_deg, hint)
+    code = "chin-up" if angles.pitch_deg > 0 else "chin-down"
+    return _angle("pitch", angles.pitch_deg, limits.good_pitch_deg, limits.max_pitch_deg, hint, code)
 
 
 def roll(angles: HeadAngles, *, limits: QualityLimits) -> QualityMeasure:
@@ -79,9 +81,10 @@ def roll(angles: HeadAngles, *, limits: QualityLimits) -> QualityMeasure:
         limits.good_roll_deg,
         limits.max_roll_deg,
         "Hold your head and the phone upright.",
+        "tilted",
     )
 
 
-def _angle(name: str, raw: float, good: float, largest: float, hint: str) -> QualityMeasure:
+def _angle(name: str, raw: float, good: float, largest: float, hint: str, code: str) -> QualityMeasure:
     scale = Scale(2 * largest, largest, good, 0.0)
-    return measure(name, raw, "degrees", scale.score(abs(raw)), hint)
+    return measure(name, raw, "degrees", scale.score(abs(raw)), hint, code=code)

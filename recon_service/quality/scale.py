@@ -9,6 +9,7 @@ import numpy as np
 
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.quality import QualityMeasure, Verdict
+from recon_service.quality.components import COMPONENTS
 
 LIMIT_SCORE: Final = 30.0
 GOOD_SCORE: Final = 70.0
@@ -45,19 +46,27 @@ class Scale:
         return float(np.interp(raw, corners, scores))
 
 
-def measure(name: str, raw: float, unit: str, score: float, hint: str) -> QualityMeasure:
-    """The measure with the verdict that its score deserves; the hint only where something is to be mended."""
-    if score < LIMIT_SCORE:
+def measure(
+    name: str, raw: float, unit: str, score: float, hint: str, *, code: str = "", advice: bool = False
+) -> QualityMeasure:
+    """The measure with the verdict that its score deserves; reason code and hint only where something is to
+    be mended. advice: however low, it warns and does not reject.
+    """
+    if score < LIMIT_SCORE and not advice:
         verdict = Verdict.REJECTED
     elif score < GOOD_SCORE:
         verdict = Verdict.WARNING
     else:
         verdict = Verdict.GOOD
+    wrong = verdict is not Verdict.GOOD
     return QualityMeasure(
         name=name,
         raw=raw,
         unit=unit,
         score=score,
         verdict=verdict,
-        hint="" if verdict is Verdict.GOOD else hint,
+        hint=hint if wrong else "",
+        component=COMPONENTS.get(name, ""),
+        code=(code or name.replace("_", "-")) if wrong else "",
+        advice=advice,
     )

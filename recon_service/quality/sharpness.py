@@ -33,4 +33,5 @@ def sharpness(patch: Array, *, limits: QualityLimits) -> QualityMeasure:
         "ratio",
         scale.score(raw),
         "Hold the phone still, wipe the lens, and tap on your face to focus.",
+        code="blurred",
     )

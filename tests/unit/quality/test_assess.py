@@ -15,6 +15,7 @@ from recon_service.domain.images import Image
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.imaging import image_from_gray
 from recon_service.quality import QualityLimits, assess
+from recon_service.quality.components import COMPONENTS
 from tests.images import (
     PORTRAITS,
     blurred,
@@ -45,20 +46,12 @@ def reasons(pixels: np.ndarray) -> list[str]:
 def test_both_portraits_are_accepted(name: str) -> None:
     said = report(portrait(name))
     assert said.accepted
-    assert [m.name for m in said.measures] == [
-        "face_count",
-        "face_presence",
-        "face_in_frame",
-        "face_size",
-        "sharpness",
-        "exposure",
-        "yaw",
-        "pitch",
-        "roll",
-    ]
+    gates = ["face_count", "face_presence", "face_in_frame", "face_size", "sharpness", "exposure"]
+    assert [m.name for m in said.measures if not m.advice] == [*gates, "yaw", "pitch", "roll"]
+    assert {m.name for m in said.measures if m.component} == set(COMPONENTS)
     for m in said.measures:
         assert 0 <= m.score <= 100
-        assert bool(m.hint) == (m.verdict is not Verdict.GOOD)
+        assert bool(m.hint) == bool(m.code) == (m.verdict is not Verdict.GOOD)
 
 
 @pytest.mark.parametrize("value", [0, 255])
