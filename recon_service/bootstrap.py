@@ -159,7 +159,9 @@ def job_policy(settings: Settings) -> JobPolicy:
 def retention(settings: Settings) -> Retention:
     """How long what nobody uses is kept."""
     return Retention(
-        dead=timedelta(hours=settings.dead_hours), retired=timedelta(days=settings.retired_days)
+        dead=timedelta(hours=settings.dead_hours),
+        retired=timedelta(days=settings.retired_days),
+        replay=timedelta(hours=settings.replay_hours),
     )
 
 

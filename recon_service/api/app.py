@@ -19,6 +19,7 @@ from recon_service.api.routers import (
     enrollments,
     health,
     lockouts,
+    kiosk_sessions,
     operations,
     quality_checks,
     subjects,
@@ -36,7 +37,18 @@ Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its 
 page that explains it. A non-match and a rejected selfie are results, not errors.
 """
 
-NOUNS = (enrollments, captures, operations, subjects, verifications, lockouts, quality_checks, health)
+NOUNS = (
+    enrollments,
+    captures,
+    operations,
+    subjects,
+    exchange,
+    kiosk_sessions,
+    verifications,
+    lockouts,
+    quality_checks,
+    health,
+)
 
 TAGS = [
     {"name": "enroll", "description": "For the mobile app: selfies to a 3D identity."},

@@ -164,7 +164,12 @@ class _Parts:
             taken_up, orphans = recover_alone(self.queue, on=self._opened.stores)
             self._workers.start()
         self._housekeeper.start()
-        structlog.get_logger().info("service started", taken_up=taken_up, orphans_removed=orphans)
+        structlog.get_logger().info(
+            "service started",
+            taken_up=taken_up,
+            orphans_removed=orphans,
+            kiosk_sessions="required" if self._settings.kiosk_sessions_required else "optional",
+        )
 
     def _stop(self) -> None:
         self._housekeeper.stop()

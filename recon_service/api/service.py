@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from fastapi import Request
 
+from recon_service.application.kiosk_sessions import KioskPolicy
 from recon_service.application.lockouts import LockoutPolicy
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
@@ -47,6 +48,15 @@ class Service:
             api_key=settings.lockout_key_failures,
             window=timedelta(seconds=settings.lockout_window_seconds),
             duration=timedelta(seconds=settings.lockout_seconds),
+        )
+
+    @property
+    def kiosk_policy(self) -> KioskPolicy:
+        """Whether and for how long kiosks have sessions."""
+        settings = self.settings
+        return KioskPolicy(
+            required=settings.kiosk_sessions_required,
+            lifetime=timedelta(seconds=settings.kiosk_session_seconds),
         )
 
 

@@ -104,3 +104,59 @@ class LockedOut(CallerError):
     code = "locked-out"
     title = "Locked out after verifications without a match"
     retry_after_s: int = 60
+
+
+class KioskSessionRequired(CallerError):
+    """Verifications need a kiosk session here: a fresh nonce, and a proof that the capture was made for it."""
+
+    code = "kiosk-session-required"
+    title = "A kiosk session is required"
+
+
+class KioskSessionInvalid(Conflict):
+    """A kiosk session that does not exist, is over, or belongs to another key, client or subject."""
+
+    code = "kiosk-session-invalid"
+    title = "No such kiosk session"
+
+
+class NonceUsed(Conflict):
+    """The nonce of a kiosk session was used before: each is good for one verification."""
+
+    code = "nonce-used"
+    title = "The nonce was used before"
+
+
+class KioskProofInvalid(CallerError):
+    """The proof of a kiosk session does not belong to this capture."""
+
+    code = "kiosk-proof-invalid"
+    title = "The proof does not belong to this capture"
+
+
+class CaptureReplayed(Conflict):
+    """A capture that was already looked at in another visit."""
+
+    code = "capture-replayed"
+    title = "This capture came before"
+
+
+class RecipientNotAllowed(CallerError):
+    """An export to somebody whom the settings do not name."""
+
+    code = "recipient-not-allowed"
+    title = "Nobody may export to this recipient"
+
+
+class ImportNotSetUp(CallerError):
+    """An import where the settings name no identity to open files with, or no source to trust."""
+
+    code = "import-not-set-up"
+    title = "This service imports nothing"
+
+
+class ExchangeFileRefused(CallerError):
+    """A file that is not for us, not from a source that we trust, or damaged."""
+
+    code = "exchange-file-refused"
+    title = "The file cannot be imported"

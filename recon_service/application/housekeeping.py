@@ -13,6 +13,7 @@ from typing import Final
 from recon_service.application.audit import SERVICE, record
 from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.enrollments import SELFIE_PLACE
+from recon_service.application.kiosk_sessions import SESSION_REMEMBERED
 from recon_service.application.lockouts import REMEMBERED
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports.queue import JobQueue
@@ -31,11 +32,12 @@ BUSY_BROKER_PATIENCE: Final = timedelta(minutes=10)
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long what nobody uses is kept. dead: selfies of a given-up enrollment, for another try. retired:
-    former versions of templates, to be activated again.
+    former versions of templates, to be activated again. replay: digests of captures.
     """
 
     dead: timedelta = timedelta(hours=72)
     retired: timedelta = timedelta(days=30)
+    replay: timedelta = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,9 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retentio
         requeued = tx.operations.requeue_running(now=now, stale_before=now - policy.silence)
         tx.idempotency.expire(now=now)
         tx.limits.forget(before=now - REMEMBERED)
+        tx.kiosk_sessions.expire(
+            sessions_before=now - SESSION_REMEMBERED, captures_before=now - retention.replay
+        )
         tx.captures.expire(now=now, limit=SWEPT_AT_ONCE)
         stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
         buried = tx.operations.bury(dead_before=now - retention.dead, limit=SWEPT_AT_ONCE)

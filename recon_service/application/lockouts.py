@@ -15,6 +15,16 @@ from typing import Final
 
 from recon_service.application.audit import record, subject_digest
 from recon_service.application.errors import LockedOut
+from recon_service.application.kiosk_records import PresentedProof
+from recon_service.application.kiosk_sessions import (
+    REFUSALS,
+    SpentNonce,
+    end_session,
+    forget_attempt,
+    record_refusal,
+    refuse_replay,
+    spend_nonce,
+)
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
@@ -46,24 +56,40 @@ def verify_guarded(
     policy: LockoutPolicy,
     on: Stores,
     compute: Compute,
+    presented: PresentedProof | None = None,
 ) -> VerificationOutcome:
     """Is the person before the kiosk the subject? The decision is in the audit log before it is told.
 
-    Raises LockedOut, NotFound, DepthRejected, ImageRejected, TimeLimitReached, StorageFault.
+    presented: the nonce of a kiosk session, which is used up before anything is compared. Raises LockedOut,
+    NotFound, DepthRejected, ImageRejected, TimeLimitReached, StorageFault, and what ``spend_nonce`` and
+    ``refuse_replay`` raise: a replay stays counted as a failure.
     """
     reference = load_template(subject_id, None, on=on)
     names = _names(subject_id, api_key_id, policy, on)
-    with on.database.transaction() as tx:
-        for kind, name, limit in names:
-            tx.limits.set_failures(_attempted(tx, kind, name, limit, policy, on.clock()))
+    try:
+        with on.database.transaction() as tx:
+            spent = (
+                spend_nonce(tx, presented, subject_id=subject_id, api_key_id=api_key_id, on=on)
+                if presented
+                else None
+            )
+            for kind, name, limit in names:
+                tx.limits.set_failures(_attempted(tx, kind, name, limit, policy, on.clock()))
+        refuse_replay(spent)
+    except REFUSALS as fault:
+        if presented is not None:
+            record_refusal(fault, presented, subject_id=subject_id, api_key_id=api_key_id, on=on)
+        raise
     try:
         outcome = compute.verify(reference, visit)
     except ReconError:
         with suppress(StorageFault), on.database.transaction() as tx:  # else it stays counted
+            if spent is not None:
+                forget_attempt(tx, spent)
             for kind, name, limit in names:
                 _give_back(tx, kind, name, limit, on.clock(), all_of_them=False)
         raise
-    _settle(subject_id, api_key_id, outcome, names, on)
+    _settle(subject_id, api_key_id, outcome, names, spent, on)
     return outcome
 
 
@@ -138,10 +164,17 @@ def _give_back(
 
 
 def _settle(
-    subject_id: str, api_key_id: str, outcome: VerificationOutcome, names: list[_Named], on: Stores
+    subject_id: str,
+    api_key_id: str,
+    outcome: VerificationOutcome,
+    names: list[_Named],
+    spent: SpentNonce | None,
+    on: Stores,
 ) -> None:
     decision = outcome.result.decision
     with on.database.transaction() as tx:
+        if spent is not None and decision is not Decision.INCONCLUSIVE:
+            end_session(tx, spent)
         locked: list[FailureKind] = []
         for kind, name, limit in names:
             if decision is Decision.MATCH:
@@ -155,6 +188,7 @@ def _settle(
             action="verification",
             actor=api_key_id,
             subject_id=subject_id,
+            object_id=spent.session.session_id if spent else "",
             outcome=(decision.value, *(code for code, _ in outcome.result.reasons)),
         )
         for kind in locked:

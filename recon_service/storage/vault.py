@@ -25,7 +25,17 @@ from recon_service.domain.errors import StorageFault
 KEY_BYTES = 32
 NONCE_BYTES = 12
 VERSION = b"\x01"
-DIGEST_PURPOSES = ("idempotency", "subject", "receipt", "log", "audit", "operation")
+DIGEST_PURPOSES = (
+    "idempotency",
+    "subject",
+    "receipt",
+    "log",
+    "audit",
+    "operation",
+    "kiosk-nonce",
+    "kiosk-client",
+    "capture",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recon_service.api.examples import ATTACK, INTRINSICS, VERIFICATION
+from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
 from recon_service.api.problems import documented
 from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import VerificationBody, examples, verification_body
@@ -16,6 +17,7 @@ from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import FormLimits, read_form
 from recon_service.application.enrollments import check_subject_id
+from recon_service.application.kiosk_sessions import required_proof
 from recon_service.application.lockouts import verify_guarded
 from recon_service.application.records import ApiKey, Scope
 from recon_service.application.visits import KioskVisit
@@ -95,21 +97,25 @@ _BODY: dict[str, Any] = {
     openapi_extra={"requestBody": _BODY},
     responses={
         200: examples(match=VERIFICATION, presentation_attack=ATTACK),
-        **documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503),
+        **documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 428, 500, 503),
     },
 )
 async def verify(
     request: Request,
     subject_id: Annotated[str, SUBJECT_ID],
     key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))],
+    kiosk_session: SessionHeader = None,
+    kiosk_proof: ProofHeader = None,
 ) -> VerificationBody:
-    """Answers with a decision and keeps nothing. `NO_MATCH`, `INCONCLUSIVE` and `PRESENTATION_ATTACK` are
-    results, not errors.
+    """Answers with a decision and keeps nothing of the visit. `NO_MATCH`, `INCONCLUSIVE` and
+    `PRESENTATION_ATTACK` are results, not errors. Where kiosk sessions are required, a request without one
+    is answered with 428.
     """
     service = service_of(request)
     check_subject_id(subject_id)
     form = await read_form(request, _limits(service))
-    intrinsics = _intrinsics(form.require("intrinsics"))
+    text = form.require("intrinsics")
+    intrinsics = _intrinsics(text)
     visit = KioskVisit(
         depth=tuple(form.files.get("depth", ())),
         images=tuple(form.files.get("image", ())),
@@ -117,6 +123,10 @@ async def verify(
         millimetres_per_unit=intrinsics.millimetres_per_unit,
         camera_name=intrinsics.camera,
     )
+    presented = presented_proof(
+        request, kiosk_session, kiosk_proof, subject_id=subject_id, visit=visit, intrinsics=text
+    )
+    required_proof(presented, service.kiosk_policy)
     outcome = await run_in_threadpool(
         verify_guarded,
         subject_id,
@@ -125,6 +135,7 @@ async def verify(
         policy=service.lockouts,
         on=service.stores,
         compute=service.compute,
+        presented=presented,
     )
     return verification_body(outcome)
 

@@ -25,6 +25,11 @@ NEEDED = {
     ("POST", "/v1/subjects/{subject_id}/verifications"): {"verify"},
     ("POST", "/v1/quality-checks"): {"enroll"},
     ("POST", "/v1/subjects/{subject_id}/templates/{template_id}:activate"): {"ops"},
+    ("POST", "/v1/kiosk-sessions"): {"verify"},
+    ("POST", "/v1/kiosk-sessions/{session_id}/nonces"): {"verify"},
+    ("GET", "/v1/exchange-identity"): {"ops"},
+    ("POST", "/v1/template-exports"): {"ops"},
+    ("POST", "/v1/template-imports"): {"ops"},
     ("DELETE", "/v1/subjects/{subject_id}/lock-out"): {"ops"},
     ("DELETE", "/v1/api-keys/{key_id}/lock-out"): {"ops"},
     ("POST", "/v1/capture-sessions"): {"enroll"},
@@ -62,7 +67,7 @@ def test_every_endpoint_refuses_every_key_without_its_scope(
     for method, path, needed in endpoints(app):
         if not needed:
             continue
-        address = path.format(subject_id="s", operation_id="op", template_id="t", key_id="k")
+        address = path.format(subject_id="s", operation_id="op", template_id="t", key_id="k", session_id="ks")
         assert client.request(method, address).status_code == 401
         for scopes, headers in keys.items():
             status = client.request(method, address, headers=headers).status_code
