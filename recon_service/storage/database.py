@@ -25,6 +25,7 @@ from recon_service.storage.kiosks import SqlKioskSessions
 from recon_service.storage.limits import SqlLimits
 from recon_service.storage.loose_objects import SqlLooseObjects
 from recon_service.storage.reenrollment_material import SqlKeptEvidence, SqlWorkers
+from recon_service.storage.references import SqlReferences
 from recon_service.storage.service_keys import SqlWrappedKeys
 from recon_service.storage.templates import SqlTemplates
 from recon_service.storage.webhooks import SqlWebhooks
@@ -77,6 +78,11 @@ class SqlTransaction:
     def templates(self) -> SqlTemplates:
         """Encrypted templates."""
         return SqlTemplates(self._connection)
+
+    @cached_property
+    def references(self) -> SqlReferences:
+        """Everybody's active templates, and what changed among them."""
+        return SqlReferences(self._connection)
 
     @cached_property
     def idempotency(self) -> SqlIdempotency:

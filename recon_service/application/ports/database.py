@@ -10,6 +10,7 @@ from recon_service.application.ports.captures import CaptureSessions
 from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
 from recon_service.application.ports.kiosks import KioskSessions
 from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
+from recon_service.application.ports.references import References
 from recon_service.application.ports.requests import ApiKeys, Idempotency, Limits
 from recon_service.application.ports.webhooks import Webhooks
 
@@ -27,6 +28,8 @@ class Transaction(Protocol):
     def loose_objects(self) -> LooseObjects: ...
     @property
     def templates(self) -> Templates: ...
+    @property
+    def references(self) -> References: ...
     @property
     def idempotency(self) -> Idempotency: ...
     @property

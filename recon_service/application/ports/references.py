@@ -1,0 +1,48 @@
+"""All active templates, and what changed among them; who of them a probe may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from recon_service.application.reference_records import DuplicateFinding, SealedReference
+
+
+class References(Protocol):
+    """The active templates of all subjects, and the log of their changes."""
+
+    def head(self) -> int:
+        """Number of the last change. Changes are numbered in the order in which they were committed."""
+        ...
+
+    def changes(self, *, after: int, limit: int) -> list[tuple[int, str]]:
+        """Number and template of each change, in order: it is active now, or was and is not any more."""
+        ...
+
+    def oldest_change(self) -> int:
+        """Number of the first change that is still kept; one more than the head where none is."""
+        ...
+
+    def forget_changes(self, *, before: int) -> int:
+        """Those with smaller numbers; how many."""
+        ...
+
+    def page(self, *, after: str, limit: int) -> list[SealedReference]:
+        """Active templates in the order of their ids."""
+        ...
+
+    def of(self, template_ids: Sequence[str]) -> list[SealedReference]:
+        """Those of these templates that are active."""
+        ...
+
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    def add_finding(self, finding: DuplicateFinding) -> None: ...
+
+    def findings(
+        self, *, operation_id: str | None = None, after: str = "", limit: int
+    ) -> list[DuplicateFinding]:
+        """In the order of the operations' ids: of one, or of all after that one."""
+        ...

@@ -1,0 +1,88 @@
+"""The active templates of everybody, their changes, and findings of duplicates in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import sqlalchemy as sa
+
+from recon_service.application.records import WrappedKey
+from recon_service.application.reference_records import DuplicateFinding, SealedReference
+from recon_service.application.template_records import TemplateState
+from recon_service.storage import tables as t
+from recon_service.storage.reference_tables import duplicate_findings, reference_changes, reference_head
+
+_t, _k, _f = t.templates.c, t.subject_keys.c, duplicate_findings.c
+_SEALED = sa.select(
+    _t.template_id, _t.sealed, _k.subject_id, _k.key_id, _k.master_key_id, _k.wrapped
+).join_from(t.templates, t.subject_keys, _t.subject_id == _k.subject_id)
+_ACTIVE = _t.state == TemplateState.ACTIVE
+AT_ONCE = 500
+"""Ids in one statement."""
+
+
+class SqlReferences:
+    """See ``ports.references.References``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def head(self) -> int:
+        """Number of the last change."""
+        return self._connection.scalar(sa.select(reference_head.c.sequence)) or 0
+
+    def changes(self, *, after: int, limit: int) -> list[tuple[int, str]]:
+        """In order."""
+        c = reference_changes.c
+        query = sa.select(c.sequence, c.template_id).where(c.sequence > after).order_by(c.sequence)
+        return [(row.sequence, row.template_id) for row in self._connection.execute(query.limit(limit))]
+
+    def oldest_change(self) -> int:
+        """The first that is kept."""
+        oldest = self._connection.scalar(sa.select(sa.func.min(reference_changes.c.sequence)))
+        return oldest if oldest is not None else self.head() + 1
+
+    def forget_changes(self, *, before: int) -> int:
+        """Who has not read them loads everything anew."""
+        return self._connection.execute(
+            sa.delete(reference_changes).where(reference_changes.c.sequence < before)
+        ).rowcount
+
+    def page(self, *, after: str, limit: int) -> list[SealedReference]:
+        """By the primary key."""
+        query = _SEALED.where(_ACTIVE, _t.template_id > after).order_by(_t.template_id).limit(limit)
+        return [_reference(row) for row in self._connection.execute(query)]
+
+    def of(self, template_ids: Sequence[str]) -> list[SealedReference]:
+        """In no order."""
+        found: list[SealedReference] = []
+        for start in range(0, len(template_ids), AT_ONCE):
+            few = template_ids[start : start + AT_ONCE]
+            rows = self._connection.execute(_SEALED.where(_ACTIVE, _t.template_id.in_(few)))
+            found += [_reference(row) for row in rows]
+        return found
+
+    def count(self) -> int:
+        """Of the active templates."""
+        return (
+            self._connection.scalar(sa.select(sa.func.count()).select_from(t.templates).where(_ACTIVE)) or 0
+        )
+
+    def add_finding(self, finding: DuplicateFinding) -> None:
+        """Insert."""
+        self._connection.execute(sa.insert(duplicate_findings).values(**asdict(finding)))
+
+    def findings(
+        self, *, operation_id: str | None = None, after: str = "", limit: int
+    ) -> list[DuplicateFinding]:
+        """The likeliest first within an operation."""
+        chosen = _f.operation_id > after if operation_id is None else _f.operation_id == operation_id
+        query = sa.select(duplicate_findings).where(chosen).order_by(_f.operation_id, _f.llr.desc())
+        rows = self._connection.execute(query.limit(limit))
+        return [DuplicateFinding(**row._mapping) for row in rows]
+
+
+def _reference(row: sa.Row[tuple[object, ...]]) -> SealedReference:
+    key = WrappedKey(row.key_id, row.subject_id, row.master_key_id, row.wrapped)
+    return SealedReference(row.template_id, key, row.sealed)
