@@ -44,21 +44,35 @@ def record(
     outcome: Sequence[str] = (),
 ) -> None:
     """Add an entry, last in its transaction: from here on others wait for its end. Raises StorageFault."""
+    said = " ".join(outcome)
+    record_many(tx, [(subject_id, object_id, said)], on=on, action=action, actor=actor)
+
+
+def record_many(
+    tx: Transaction, done: Sequence[tuple[str, str, str]], *, on: Stores, action: str, actor: str
+) -> None:
+    """The same thing done to several: (subject, object, outcome) of each. Raises StorageFault."""
+    if not done:
+        return
     head = tx.audit.head(lock=True)
     if head is None:
         raise StorageFault(
             "the end of the audit log is missing", next_step="Restore the table audit_head from a backup."
         )
-    entry = AuditEntry(
-        sequence=head.sequence + 1,
-        at=on.clock(),
-        actor=actor[:100],
-        action=action,
-        subject=subject_digest(subject_id, on=on) if subject_id else "",
-        object_id=object_id[:64],
-        outcome=" ".join(outcome)[:200],
-    )
-    tx.audit.add(replace(entry, digest=_digest(entry, head.digest, on)))
+    entries = []
+    for subject_id, object_id, outcome in done:
+        entry = AuditEntry(
+            sequence=head.sequence + 1,
+            at=on.clock(),
+            actor=actor[:100],
+            action=action,
+            subject=subject_digest(subject_id, on=on) if subject_id else "",
+            object_id=object_id[:64],
+            outcome=outcome[:200],
+        )
+        entries.append(replace(entry, digest=_digest(entry, head.digest, on)))
+        head = AuditHead(entry.sequence, entries[-1].digest)
+    tx.audit.add(*entries)
 
 
 def record_alone(

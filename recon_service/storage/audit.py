@@ -26,10 +26,11 @@ class SqlAuditLog:
         row = self._connection.execute(query.with_for_update() if lock else query).one_or_none()
         return AuditHead(row.sequence, row.digest) if row else None
 
-    def add(self, entry: AuditEntry) -> None:
+    def add(self, *entries: AuditEntry) -> None:
         """Insert, and move the head."""
-        self._connection.execute(sa.insert(t.audit_log).values(**asdict(entry)))
-        self._connection.execute(sa.update(t.audit_head).values(sequence=entry.sequence, digest=entry.digest))
+        self._connection.execute(sa.insert(t.audit_log), [asdict(entry) for entry in entries])
+        end = entries[-1]
+        self._connection.execute(sa.update(t.audit_head).values(sequence=end.sequence, digest=end.digest))
 
     def entries(
         self, *, after: int = 0, subject: str | None = None, action: str | None = None

@@ -42,7 +42,9 @@ class AuditLog(Protocol):
         """The end. lock: nobody else adds an entry before this transaction ends. None: it was removed."""
         ...
 
-    def add(self, entry: AuditEntry) -> None: ...
+    def add(self, *entries: AuditEntry) -> None:
+        """In their order; the last one is the new end."""
+        ...
 
     def entries(
         self, *, after: int = 0, subject: str | None = None, action: str | None = None
