@@ -46,6 +46,15 @@ class ServiceClient:
         self._check(answer)
         return answer
 
+    def kiosk_session(self, subject: str) -> dict[str, str]:
+        """Begin a visit: the session's id and its first nonce."""
+        try:
+            answer = self._http.post("/v1/kiosk-sessions", json={"subject_id": subject})
+        except httpx.HTTPError as fault:
+            self._unreachable(fault)
+        self._check(answer)
+        return {name: str(answer.json()[name]) for name in ("session_id", "nonce")}
+
     def get(self, path: str) -> httpx.Response:
         """Fetch an address."""
         try:

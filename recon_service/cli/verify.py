@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, read_parts, stop
+from recon_service.domain.kiosk_proof import capture_proof, capture_statement
 
 EXIT_CODES = {"MATCH": 0, "NO_MATCH": 1, "INCONCLUSIVE": 4}
 
@@ -27,6 +28,10 @@ def command(
     ] = None,
     url: Annotated[str, typer.Option(envvar="RECON_URL", help="Address of the service.")] = DEFAULT_URL,
     api_key: Annotated[str | None, typer.Option(help="Default: the variable RECON_API_KEY.")] = None,
+    kiosk_session: Annotated[
+        bool,
+        typer.Option(help="Open a kiosk session for this visit, which a service in production asks for."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Verify a depth capture, through a running service.
@@ -44,11 +49,25 @@ def command(
     except (OSError, UnicodeDecodeError):
         stop(EXIT_USAGE, f"{intrinsics} cannot be read.", "")
     client = ServiceClient(url, api_key)
+    depth_parts, image_parts = read_parts("depth", depth), read_parts("image", image or [])
+    session = client.kiosk_session(subject) if kiosk_session else {}
+    if session:
+        statement = capture_statement(
+            session_id=session["session_id"],
+            subject_id=subject,
+            depth=[content for _, (_, content) in depth_parts],
+            images=[content for _, (_, content) in image_parts],
+            intrinsics=camera,
+        )
+        session = {
+            "Kiosk-Session": session["session_id"],
+            "Kiosk-Proof": capture_proof(session["nonce"], statement),
+        }
     answer = client.post(
         f"/v1/subjects/{subject}/verifications",
-        parts=[*read_parts("depth", depth), *read_parts("image", image or [])],
+        parts=[*depth_parts, *image_parts],
         fields={"intrinsics": camera},
-        headers={},
+        headers=session,
     ).json()
     if as_json:
         typer.echo(json.dumps(answer, indent=2))

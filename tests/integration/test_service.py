@@ -658,7 +658,7 @@ def test_the_command_line_enrolls_and_verifies(server: Server, client: httpx.Cli
         == {"MATCH": 0, "NO_MATCH": 1, "INCONCLUSIVE": 4}[json.loads(answer.stdout)["decision"]]
     )
     depth.write_bytes(png16(np.zeros((480, 640))))
-    assert server.command("verify", "cli-subject", *options, env=env).returncode == 4
+    assert server.command("verify", "cli-subject", *options, "--kiosk-session", env=env).returncode == 4
 
     assert server.command("verify", "cli-nobody", *options, env=env).returncode == 2
     assert server.command("enroll", "s", str(picture), env={**env, "RECON_API_KEY": ""}).returncode == 2
