@@ -14,10 +14,17 @@ from recon_service.application.errors import StorageUnavailable
 from recon_service.application.housekeeping import Retention
 from recon_service.application.ports.objects import ObjectStore
 from recon_service.application.ports.stores import Stores
+from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.application.records import WrappedKey
+from recon_service.application.webhooks import WebhookPolicy
 from recon_service.domain.errors import Conflict, StorageFault
 from recon_service.settings import Settings
-from recon_service.storage.connections import check_broker_url, check_database_url, check_s3_endpoint
+from recon_service.storage.connections import (
+    check_broker_url,
+    check_database_url,
+    check_s3_endpoint,
+    is_local,
+)
 from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine
 from recon_service.storage.folder_store import FolderObjectStore
 from recon_service.storage.master_key import Origin, load_accepted_keys, load_master_key
@@ -163,6 +170,24 @@ def retention(settings: Settings) -> Retention:
         retired=timedelta(days=settings.retired_days),
         replay=timedelta(hours=settings.replay_hours),
     )
+
+
+def webhook_policy(settings: Settings) -> WebhookPolicy:
+    """How often and how long a delivery is tried."""
+    return WebhookPolicy(
+        attempts=settings.webhook_attempts, backoff=timedelta(seconds=settings.webhook_backoff_seconds)
+    )
+
+
+def webhook_sender(settings: Settings) -> WebhookSender:
+    """The way out to webhooks. Raises WebhookAddressRefused for a bad list of networks."""
+    from recon_service.webhooks.addresses import LOOPBACK, parse_networks
+    from recon_service.webhooks.sender import HttpWebhookSender
+
+    allowed = parse_networks(settings.webhook_networks)
+    if settings.embedded and is_local(settings.host):  # for development: nobody else can reach the service
+        allowed = (*allowed, *LOOPBACK)
+    return HttpWebhookSender(allowed=allowed, limit_s=settings.webhook_seconds)
 
 
 def build_pipeline(settings: Settings) -> FacePipeline:

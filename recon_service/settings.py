@@ -281,6 +281,11 @@ class Settings(BaseSettings):
         )
 
     @cached_property
+    def listed_export_recipients(self) -> frozenset[str]:
+        """To whom templates may be exported."""
+        return frozenset(word.strip() for word in self.export_recipients.split(",") if word.strip())
+
+    @cached_property
     def embedded(self) -> bool:
         """Whether queue and worker live inside the service."""
         return self.broker_url.startswith("memory://")

@@ -17,9 +17,10 @@ from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
     captures,
     enrollments,
+    exchange,
     health,
-    lockouts,
     kiosk_sessions,
+    lockouts,
     operations,
     quality_checks,
     subjects,
@@ -80,7 +81,7 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
     for unlisted in (guidance, pages):
         app.include_router(unlisted.router)
     add_problem_handlers(app)
-    app.add_middleware(RequestFrame, vault=service.stores.vault)
+    app.add_middleware(RequestFrame, vault=service.stores.vault, telemetry=service.telemetry)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

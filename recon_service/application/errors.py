@@ -107,7 +107,7 @@ class LockedOut(CallerError):
 
 
 class KioskSessionRequired(CallerError):
-    """Verifications need a kiosk session here: a fresh nonce, and a proof that the capture was made for it."""
+    """Verifications need a kiosk session here: a fresh nonce, and a proof that the capture is made for it."""
 
     code = "kiosk-session-required"
     title = "A kiosk session is required"

@@ -127,6 +127,12 @@ class SqlReceipts:
         query = sa.select(t.deletion_receipts).where(c.exported_at.is_(None)).order_by(c.deleted_at)
         return [_receipt(row._mapping) for row in self._connection.execute(query.limit(limit))]
 
+    def last_deletion(self, subject_digest: str) -> datetime | None:
+        """Of the subject with that digest."""
+        c = t.deletion_receipts.c
+        query = sa.select(c.deleted_at).where(c.subject_digest == subject_digest)
+        return self._connection.scalar(query.order_by(c.deleted_at.desc()).limit(1))
+
     def ids(self) -> set[str]:
         """Of every receipt."""
         return set(self._connection.scalars(sa.select(t.deletion_receipts.c.receipt_id)))

@@ -48,6 +48,11 @@ class SqlSubjects:
                 return
             last = rows[-1].subject_id
 
+    def page(self, *, after: str, limit: int) -> list[str]:
+        """Ids in their order."""
+        c = t.subjects.c.subject_id
+        return list(self._connection.scalars(sa.select(c).where(c > after).order_by(c).limit(limit)))
+
     def version(self, subject_id: str) -> int | None:
         """Of the subject's templates."""
         query = sa.select(t.subjects.c.version).where(t.subjects.c.subject_id == subject_id)

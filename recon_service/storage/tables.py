@@ -204,6 +204,7 @@ deletion_receipts = sa.Table(
     # When its tombstone was written to the object store.
     sa.Column("exported_at", UtcDateTime, nullable=True),
     sa.Index("ix_deletion_receipts_exported_at", "exported_at"),
+    sa.Index("ix_deletion_receipts_subject_digest", "subject_digest"),
 )
 
 # Requests of an API key within the current minute.

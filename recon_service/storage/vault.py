@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from recon_service.application.records import WrappedKey
 from recon_service.domain.errors import StorageFault
+from recon_service.storage.signing import Ed25519Signer
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -98,6 +99,10 @@ class SubjectVault:
     def cipher_of_secret(self, secret: bytes, subject_id: str) -> AesSubjectCipher:
         """With a key made from a secret of 256 bits that somebody else keeps."""
         return AesSubjectCipher(_derive(secret, "kept-elsewhere"), subject_id)
+
+    def signer(self, key: WrappedKey) -> Ed25519Signer:
+        """Its private key comes from the data key. Raises StorageFault."""
+        return Ed25519Signer(_derive(self._unwrapped(key), "signing"))
 
     def digest(self, purpose: str, *parts: bytes) -> str:
         """HMAC-SHA-256 over the parts, each with its length in front."""

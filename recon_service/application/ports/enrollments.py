@@ -28,6 +28,10 @@ class Subjects(Protocol):
         """Every subject, with the moment it was made; in pages."""
         ...
 
+    def page(self, *, after: str, limit: int) -> list[str]:
+        """Ids in their order, those that come after that one."""
+        ...
+
     def add(self, key: WrappedKey, *, now: datetime) -> None: ...
 
     def key(self, subject_id: str, *, lock: bool = False) -> WrappedKey | None:

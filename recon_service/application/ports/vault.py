@@ -24,6 +24,17 @@ class SubjectCipher(Protocol):
         ...
 
 
+class Signer(Protocol):
+    """Signs in the name of this service (Ed25519)."""
+
+    @property
+    def public(self) -> str:
+        """``ed25519:`` and the public key in base64: what others name to trust this service."""
+        ...
+
+    def sign(self, statement: bytes) -> bytes: ...
+
+
 class Vault(Protocol):
     """The master key's work."""
 
@@ -49,6 +60,10 @@ class Vault(Protocol):
 
     def cipher_of_secret(self, secret: bytes, subject_id: str) -> SubjectCipher:
         """With a key made from a secret of 256 bits that somebody else keeps."""
+        ...
+
+    def signer(self, key: WrappedKey) -> Signer:
+        """Raises StorageFault when the key does not unwrap."""
         ...
 
     def digest(self, purpose: str, *parts: bytes) -> str:
