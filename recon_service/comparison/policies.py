@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
-from bisect import bisect_right
 from pathlib import Path
 
-from scipy.stats import beta
-
-from recon_service.comparison.calibration import Calibration, Measured
+from recon_service.comparison.calibration import Calibration
+from recon_service.comparison.claims import checked
 from recon_service.comparison.policy import Claim, Policy
+from recon_service.comparison.score_map import APPEARANCE, SHAPE
+from recon_service.comparison.strengthening import Strengthening
 from recon_service.domain.errors import CallerError, InvalidValue
 
 POLICIES = Path(__file__).with_name("policies.toml")
@@ -33,10 +32,12 @@ def load_policies(path: Path = POLICIES) -> dict[str, Policy]:
                 name=str(entry["name"]),
                 match_above=float(entry["match_above"]),
                 no_match_below=float(entry["no_match_below"]),
-                evidence=tuple(entry["evidence"]),
+                requires=_kinds(entry["requires"]),
+                may_use=_kinds(entry["may_use"]),
                 least_frames=int(entry["least_frames"]),
                 claim=Claim(**entry["claim"]) if "claim" in entry else None,
                 match_on_general=bool(entry["match_on_general"]),
+                strengthening=Strengthening(**entry["strengthening"]) if "strengthening" in entry else None,
             )
             for entry in listed
         ]
@@ -46,6 +47,12 @@ def load_policies(path: Path = POLICIES) -> dict[str, Policy]:
     if len(found) != len(policies):
         raise InvalidValue(f"two policies in {path.name} have the same name")
     return found
+
+
+def _kinds(named: object) -> tuple[str, ...]:
+    if not isinstance(named, list) or any(one not in (SHAPE, APPEARANCE) for one in named):
+        raise ValueError(f"{named!r} is no list of {SHAPE!r} and {APPEARANCE!r}")
+    return tuple(named)
 
 
 def activated(name: str, calibration: Calibration, policies: dict[str, Policy] | None = None) -> Policy:
@@ -59,45 +66,7 @@ def activated(name: str, calibration: Calibration, policies: dict[str, Policy] |
         raise InvalidValue(
             f"there is no policy {name!r}", next_step=f"Choose one of {', '.join(sorted(known))}."
         )
-    policy = known[name]
-    if policy.claim is None:
-        return policy
-    measured = {key: pair.measured for key, pair in calibration.pairs.items() if pair.measured is not None}
-    if not measured:
-        raise PolicyUnsupported(f"nothing was measured of the calibration {calibration.identity}")
-    bounds = {
-        key: upper_bound(one, policy.match_above, policy.claim.confidence) for key, one in measured.items()
-    }
-    worst = max(bounds, key=lambda key: bounds[key])
-    if bounds[worst] > policy.claim.fmr:
-        claim = policy.claim
-        raise PolicyUnsupported(
-            f"{policy.name} claims a false match rate of {claim.fmr:g}; {worst[0]} against {worst[1]} bounds "
-            f"it by {bounds[worst]:.2g} only ({measured[worst].people} people, {100 * claim.confidence:g} % "
-            f"confidence, {calibration.identity})",
-            next_step=f"Calibrate with {people_needed(claim)} people or more, or choose a policy that claims "
-            "less.",
-        )
-    return policy
-
-
-def upper_bound(measured: Measured, threshold: float, confidence: float) -> float:
-    """Clopper-Pearson bound of the false match rate at a threshold, with pairs of people as the trials.
-
-    Many comparisons of two people are one look at these two. The rate is that of the nearest threshold below
-    that was kept; of a pair of which a tenth of the comparisons match, a tenth counts as a false match. Pairs
-    share people, so that even this is a little too sure.
-    """
-    place = bisect_right(measured.thresholds, threshold) - 1
-    if place < 0:
-        return 1.0
-    false = measured.false_matches[place]
-    if false >= measured.pairs:
-        return 1.0
-    return float(beta.ppf(confidence, false + 1, measured.pairs - false))
-
-
-def people_needed(claim: Claim) -> int:
-    """How many people without any false match between them would support it: the rule of three, on pairs."""
-    pairs = math.log(1 - claim.confidence) / math.log(1 - claim.fmr)
-    return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
+    found = checked(known[name], calibration)
+    if not found.supported:
+        raise PolicyUnsupported(found.refusal, next_step=found.help)
+    return found.policy

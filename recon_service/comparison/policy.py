@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from recon_service.comparison.score_map import SHAPE
+from recon_service.comparison.score_map import APPEARANCE, SHAPE
+from recon_service.comparison.strengthening import Strengthening
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.template import ComparisonScore, Decision, VerificationResult
 
 ENOUGH_FRAMES = 3
 """One depth frame more helps a visit with fewer (docs/accuracy.md, depth1 and depth3)."""
+
+
+HELP = {
+    (APPEARANCE, "probe"): (
+        "evidence-missing",
+        "A picture of your face is needed too: uncover it and look into the camera.",
+    ),
+    (APPEARANCE, "reference"): (
+        "evidence-missing",
+        "Your enrollment has no picture to compare with: enroll again.",
+    ),
+    (APPEARANCE, "network"): (
+        "evidence-missing",
+        "The picture of your enrollment cannot be compared with this camera's: enroll again.",
+    ),
+    (APPEARANCE, "assumed"): (
+        "evidence-not-measured",
+        "How well this camera's pictures agree with selfies was not measured: use another kiosk.",
+    ),
+}
+"""What would help, by the kind of evidence and why it cannot count (``ComparisonScore.missing``)."""
+
+
+def _unknown(wanted: str) -> tuple[str, str]:
+    return "evidence-missing", f"A comparison of {wanted} is needed, and was not possible."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +58,44 @@ class Policy:
     """match_above, no_match_below: log-likelihood ratios (natural logarithm); between them the decision is
     INCONCLUSIVE.
 
-    name: with its version. evidence: names of the kinds that a decision needs ("shape", "appearance").
-    least_frames: usable depth frames that a match needs. claim: checked when the policy is activated
+    name: with its version. requires: kinds of evidence that a match needs ("shape", "appearance"). may_use:
+    kinds that count where they are there; what is in neither is left out of the score. least_frames: usable depth frames that a match needs. claim: checked when the policy is activated
     (``policies.py``); None: no error rate is claimed. match_on_general: whether captures of an origin that
-    the calibration does not know may match; the claim does not cover them.
+    the calibration does not know may match; the claim does not cover them. strengthening: what a visit must
+    show to be added to the template; None: templates stay as they were enrolled.
     """
 
     name: str
     match_above: float
     no_match_below: float
-    evidence: tuple[str, ...] = (SHAPE,)
+    requires: tuple[str, ...] = (SHAPE,)
+    may_use: tuple[str, ...] = (APPEARANCE,)
     least_frames: int = 1
     claim: Claim | None = None
     match_on_general: bool = True
+    strengthening: Strengthening | None = None
 
     def __post_init__(self) -> None:
         if not self.no_match_below <= self.match_above:
             raise InvalidValue("a policy must not match below the score where it refuses")
-        if not self.evidence or self.least_frames < 1:
-            raise InvalidValue("a policy needs a kind of evidence and a depth frame")
+        if self.strengthening is not None and self.strengthening.strong_above < self.match_above:
+            raise InvalidValue("a policy must not strengthen below the score where it matches")
+        if SHAPE not in self.requires or self.least_frames < 1:
+            raise InvalidValue("a policy needs the shape, and a depth frame")
+        if not set(self.allowed) <= {SHAPE, APPEARANCE}:
+            raise InvalidValue(f"a policy knows {SHAPE} and {APPEARANCE}, not {', '.join(self.allowed)}")
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The kinds of evidence that count."""
+        return tuple(dict.fromkeys((*self.requires, *self.may_use)))
+
+    def considered(self, score: ComparisonScore) -> ComparisonScore:
+        """The score by the kinds of evidence that count here."""
+        parts = tuple(part for part in score.parts if part[0] in self.allowed)
+        if parts == score.parts:
+            return score
+        return replace(score, llr=sum(llr for _, llr in parts), parts=parts)
 
 
 def decide(
@@ -66,6 +111,7 @@ def decide(
     reasons = list(faults)
     if score is None:
         return VerificationResult(Decision.INCONCLUSIVE, None, tuple(reasons), policy.name)
+    score = policy.considered(score)
     if score.general:
         reasons.append(
             ("general-calibration", "This camera was not measured: a careful estimate was used for it.")
@@ -91,10 +137,11 @@ def _lacking(score: ComparisonScore, policy: Policy, frames: int | None) -> list
             ("more-frames-needed", f"{policy.least_frames} usable depth frames are needed, not {frames}.")
         )
     given = {name for name, _ in score.parts} or {SHAPE}
+    missing = dict(score.missing)
     found += [
-        ("evidence-missing", f"A comparison of {wanted} is needed, and was not possible.")
-        for wanted in policy.evidence
-        if wanted not in given
+        HELP.get((wanted, missing.get(wanted, "")), _unknown(wanted))
+        for wanted in policy.requires
+        if wanted not in given or wanted in missing
     ]
     if score.general and not policy.match_on_general:
         found.append(("origin-not-measured", "Use a camera that the calibration was measured on."))

@@ -1,0 +1,117 @@
+"""The parts of a template that a probe can be compared with: what the enrollment saw, and what the visits of
+one depth camera saw.
+
+They are evidence of different kinds, each with errors and offsets of its own, and are never mixed into one
+posterior. A probe is compared with one of them, which is chosen by what the calibration knows of the kinds,
+before any score is looked at: the greater of two scores would give an impostor two chances. Measured: depth
+against depth alone tells people apart as well as both parts in one posterior or the sum of both ratios
+(docs/adr/0120).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Final, Protocol
+
+from recon_service.comparison.calibration import Calibration
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.domain.errors import InvalidValue, ModelMismatch
+from recon_service.domain.posterior import IdentityPosterior
+from recon_service.domain.template import DepthVisit, Template
+
+MOST_FRAMES: Final = 3
+"""A visit counts as no more: expressions and poses of one moment do not average out with the frames, and
+calibrations were learned on no more.
+"""
+LEAST_CONFIRMED: Final = 2
+"""Visits that nothing but card and PIN vouched for count once so many of them show one person."""
+
+
+class SeenInDepth(Protocol):
+    """The evidence of one visit. source: ``depth/CAMERA``. captures: frames that it rests on."""
+
+    @property
+    def posterior(self) -> IdentityPosterior: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def captures(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePart:
+    """One side of a comparison. calibration: that it was made under, None where that was looked at."""
+
+    kind: EvidenceKind
+    posterior: IdentityPosterior
+    calibration: str | None = None
+
+
+def enrollment_part(template: Template) -> ReferencePart:
+    """What the enrollment saw."""
+    kind = EvidenceKind.of(template.source, max(1, len(template.provenance)))
+    return ReferencePart(kind, template.posterior, template.calibration)
+
+
+def depth_part(visits: Sequence[SeenInDepth]) -> ReferencePart:
+    """What visits before one camera saw: the sum of their information. Raises InvalidValue."""
+    if not visits or len({visit.source for visit in visits}) != 1:
+        raise InvalidValue("a part of a template is made of the visits before one camera")
+    posterior = reduce(IdentityPosterior.fused_with, (_weighed(visit) for visit in visits))
+    captures = sum(min(visit.captures, MOST_FRAMES) for visit in visits)
+    return ReferencePart(EvidenceKind.of(visits[0].source, captures), posterior)
+
+
+def usable_visits(template: Template, source: str, calibration: Calibration) -> tuple[DepthVisit, ...]:
+    """The visits before a camera that may be compared under this calibration, oldest first."""
+    return tuple(
+        visit for visit in template.visits if visit.source == source and _accepted(visit, calibration)
+    )
+
+
+def counts(visits: Sequence[DepthVisit]) -> bool:
+    """Whether decisions may rest on them: one that its score vouched for, or several that agree."""
+    return any(not visit.confirmed for visit in visits) or len(visits) >= LEAST_CONFIRMED
+
+
+def chosen_part(template: Template, probe_kind: EvidenceKind, calibration: Calibration) -> ReferencePart:
+    """The part that a probe of this kind is compared with: that of the pair of kinds with the least Cllr on
+    people that it was not learned on; where no pair was measured, the visits before the probe's own
+    camera, else the enrollment.
+    """
+    enrolled = enrollment_part(template)
+    parts = [
+        depth_part(visits)
+        for source in sorted({visit.source for visit in template.visits})
+        if counts(visits := usable_visits(template, source, calibration))
+    ]
+    # Last, since the first of equals is taken: a comparison with nothing else raises what it lacks.
+    return min([*parts, enrolled], key=lambda part: _rank(part, probe_kind, calibration))
+
+
+def _rank(part: ReferencePart, probe: EvidenceKind, calibration: Calibration) -> tuple[int, float]:
+    """Less is better."""
+    try:
+        found = calibration.of(part.kind, probe)
+    except ModelMismatch:
+        return 3, 0.0
+    measured = found.pair.measured
+    if measured is not None and not found.general:
+        return 0, measured.cllr
+    # What was not measured cannot be ranked by figures: the same kind of evidence first.
+    return (1 if part.kind.source == probe.source else 2), 0.0
+
+
+def _weighed(visit: SeenInDepth) -> IdentityPosterior:
+    over = visit.captures / MOST_FRAMES
+    return visit.posterior.inflated(over) if over > 1 else visit.posterior
+
+
+def _accepted(visit: DepthVisit, calibration: Calibration) -> bool:
+    try:
+        calibration.require(visit.posterior.space, len(visit.posterior.mean), visit.calibration)
+    except ModelMismatch:
+        return False
+    return True
