@@ -15,6 +15,7 @@ from recon_service.appearance.embedder import FaceEmbedder
 from recon_service.appearance.network import load_embedder
 from recon_service.application.pipeline import FacePipeline
 from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
+from recon_service.comparison.appearance import load_appearance_maps
 from recon_service.comparison.calibration_file import load_calibration, released_for
 from recon_service.detectors import DEFAULT_DETECTOR, load_detector
 from recon_service.domain.errors import InvalidValue
@@ -68,12 +69,14 @@ def build_pipeline(
     InvalidValue for a device that is not there.
     """
     model = load_model(choice)
+    calibration = load_calibration(released_for(model.name))
     return FacePipeline(
         detector=load_detector(detector),
         landmarker=FaceMeshLandmarker(locate("face-landmark"), passes=LANDMARK_PASSES),
         model=model,
         landmark_model=load_landmark_model(bundled_directory() / BUILTIN, model),
-        calibration=load_calibration(released_for(model.name)),
+        calibration=calibration,
+        appearance_maps=calibration.appearance.over(load_appearance_maps()),
         matcher=load_matching(model, matching),
         embedder=load_appearance(appearance),
     )

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.streaming import Probe, StoppingRule, Visit, frame_capture, frame_landmarks
-from recon_service.comparison.appearance import compare_appearance, with_appearance
+from recon_service.comparison.appearance import compare_appearance, lacking_appearance, with_appearance
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.policy import Policy, decide
@@ -38,7 +38,10 @@ def verify(
         if stopping is None or number == len(frames):
             continue
         score = compared(visit.probe(presentation_too=False), reference, pipeline)
-        if score is None or not stopping.clear(score.llr, len(visit.agreement().together), policy):
+        if score is None:
+            continue
+        llr = policy.considered(score).llr
+        if not stopping.clear(llr, len(visit.agreement().together), policy):
             continue
         # What looks like an artefact so far is looked at to the end.
         if not (probe := visit.probe()).presentation.attack:
@@ -60,7 +63,7 @@ def compared(probe: Probe, reference: Template, pipeline: FacePipeline) -> Compa
         template_calibration=reference.calibration,
     )
     seen = compare_appearance(reference.appearance, probe.appearance, pipeline.appearance_maps)
-    return with_appearance(score, seen)
+    return with_appearance(score, seen, lacking=lacking_appearance(reference.appearance, probe.appearance))
 
 
 def decided(probe: Probe, score: ComparisonScore | None, policy: Policy) -> VerificationResult:

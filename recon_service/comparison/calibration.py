@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from recon_service.comparison.appearance import AppearanceMaps
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.measured import Measured
 from recon_service.comparison.pair_score import PairScore
 from recon_service.comparison.score_map import ScoreMap
+from recon_service.domain.appearance import Light
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue, ModelMismatch
 
@@ -21,29 +24,20 @@ PairKey = tuple[EvidenceKind, EvidenceKind]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """How a pair of kinds did on people that it was not learned on.
-
-    dataset: who. people, pairs: of people. cllr, min_cllr: bits. thresholds: (n,) rising log-likelihood
-    ratios. false_matches: (n,) of the pairs of people, how many matched falsely at each threshold (a pair of
-    which a tenth of the comparisons match counts 0.1). false_non_matches: (n,) share of genuine comparisons.
+class FusedMeasured:
+    """How shape and appearance together did. kinds: of the shapes. embedder, version, lights: of the
+    appearances.
     """
 
-    dataset: str
-    people: int
-    pairs: int
-    genuine: int
-    impostor: int
-    eer: float
-    cllr: float
-    min_cllr: float
-    thresholds: tuple[float, ...]
-    false_matches: tuple[float, ...]
-    false_non_matches: tuple[float, ...]
+    kinds: PairKey
+    embedder: str
+    version: str
+    lights: frozenset[Light]
+    measured: Measured
 
-    def __post_init__(self) -> None:
-        if not len(self.thresholds) == len(self.false_matches) == len(self.false_non_matches):
-            raise InvalidValue("an operating table has a rate for every threshold")
+    def __str__(self) -> str:
+        lights = " and ".join(sorted(light.value for light in self.lights))
+        return f"{self.kinds[0]} against {self.kinds[1]} with {self.embedder} ({lights})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +69,7 @@ class Calibration:
     name: of the release. digest: SHA-256 of the file, empty before it is written. accepts: names of the
     calibrations whose templates may be compared under this one (posteriors of another fit have other means
     and errors). pairs: by kinds, each unordered pair once. score_maps: of other evidence than shape, by name.
+    appearance: maps of the appearance, learned on the same people. fused: how both did together.
     provenance: what it was learned from, for people.
     """
 
@@ -83,6 +78,8 @@ class Calibration:
     pairs: Mapping[PairKey, PairCalibration]
     accepts: tuple[str, ...] = ()
     score_maps: Mapping[str, ScoreMap] = field(default_factory=dict)
+    appearance: AppearanceMaps = field(default_factory=AppearanceMaps.none)
+    fused: tuple[FusedMeasured, ...] = ()
     provenance: Mapping[str, object] = field(default_factory=dict)
     digest: str = ""
 

@@ -19,10 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from recon_service.comparison.calibration import Calibration, Measured, PairCalibration
+from recon_service.comparison.appearance import AppearanceKey, AppearanceMap, AppearanceMaps
+from recon_service.comparison.calibration import Calibration, FusedMeasured, PairCalibration
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.measured import Measured
 from recon_service.comparison.pair_score import PairScore
 from recon_service.comparison.score_map import ScoreMap
+from recon_service.domain.appearance import Light
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 
@@ -99,7 +102,7 @@ def _packed(calibration: Calibration) -> bytes:
                 "measured": asdict(pair.measured) if pair.measured else None,
             }
         )
-    facts = {
+    facts: dict[str, Any] = {
         "format": FORMAT,
         "name": calibration.name,
         "space": calibration.space,
@@ -107,6 +110,18 @@ def _packed(calibration: Calibration) -> bytes:
         "provenance": dict(calibration.provenance),
         "score_maps": {name: asdict(one) for name, one in sorted(calibration.score_maps.items())},
         "pairs": pairs,
+        "appearance": {
+            "name": calibration.appearance.name,
+            "maps": [_packed_map(key, one) for key, one in _ordered(calibration.appearance)],
+        },
+        "fused": [
+            {
+                "kinds": [str(kind) for kind in one.kinds],
+                **_packed_look((one.embedder, one.version, one.lights)),
+                "measured": asdict(one.measured),
+            }
+            for one in calibration.fused
+        ],
     }
     # Written by hand: the date that numpy puts into an archive would make every file another.
     buffer = io.BytesIO()
@@ -140,20 +155,68 @@ def _unpacked(archive: Mapping[str, np.ndarray[Any, Any]], digest: str) -> Calib
             _whole(archive[entry["within"]]),
             _whole(archive[entry["between"]]),
         )
-        measured = entry["measured"]
-        if measured is not None:
-            rows = ("thresholds", "false_matches", "false_non_matches")
-            measured = Measured(**{**measured, **{row: tuple(measured[row]) for row in rows}})
-        pairs[first, second] = PairCalibration(score, ScoreMap(**entry["map"]), measured)
+        pairs[first, second] = PairCalibration(
+            score, ScoreMap(**entry["map"]), _unpacked_measured(entry["measured"])
+        )
+    # Files of before have neither.
+    looks = facts.get("appearance", {"name": "none", "maps": []})
     return Calibration(
         name=str(facts["name"]),
         space=str(facts["space"]),
         pairs=pairs,
         accepts=tuple(facts["accepts"]),
         score_maps={name: ScoreMap(**one) for name, one in facts["score_maps"].items()},
+        appearance=AppearanceMaps(looks["name"], dict(_unpacked_map(entry) for entry in looks["maps"])),
+        fused=tuple(_unpacked_fused(entry) for entry in facts.get("fused", ())),
         provenance=facts["provenance"],
         digest=digest,
     )
+
+
+def _ordered(maps: AppearanceMaps) -> list[tuple[AppearanceKey, AppearanceMap]]:
+    return sorted(maps.maps.items(), key=lambda item: (item[0][:2], sorted(item[0][2])))
+
+
+def _packed_look(key: AppearanceKey) -> dict[str, Any]:
+    return {"embedder": key[0], "version": key[1], "lights": sorted(light.value for light in key[2])}
+
+
+def _unpacked_look(entry: Mapping[str, Any]) -> AppearanceKey:
+    return str(entry["embedder"]), str(entry["version"]), frozenset(Light(one) for one in entry["lights"])
+
+
+def _packed_map(key: AppearanceKey, one: AppearanceMap) -> dict[str, Any]:
+    return {
+        **_packed_look(key),
+        "map": asdict(one.score_map),
+        "assumed": one.assumed,
+        "shrinkage": one.shrinkage,
+        "measured": asdict(one.measured) if one.measured else None,
+    }
+
+
+def _unpacked_map(entry: Mapping[str, Any]) -> tuple[AppearanceKey, AppearanceMap]:
+    return _unpacked_look(entry), AppearanceMap(
+        ScoreMap(**entry["map"]),
+        bool(entry["assumed"]),
+        _unpacked_measured(entry["measured"]),
+        float(entry["shrinkage"]),
+    )
+
+
+def _unpacked_fused(entry: Mapping[str, Any]) -> FusedMeasured:
+    first, second = (EvidenceKind.parse(kind) for kind in entry["kinds"])
+    measured = _unpacked_measured(entry["measured"])
+    if measured is None:
+        raise ValueError("a sum of evidence was not measured")
+    return FusedMeasured((first, second), *_unpacked_look(entry), measured)
+
+
+def _unpacked_measured(entry: Mapping[str, Any] | None) -> Measured | None:
+    if entry is None:
+        return None
+    rows = ("thresholds", "false_matches", "false_non_matches")
+    return Measured(**{**entry, **{row: tuple(entry[row]) for row in rows}})
 
 
 def _lower(matrix: Array) -> Array:
@@ -182,15 +245,33 @@ def _described(calibration: Calibration, digest: str) -> str:
     for (first, second), pair in sorted(calibration.pairs.items()):
         lines += ["", "[[pair]]", f'kinds = ["{first}", "{second}"]']
         lines += [f"{name} = {value:.6g}" for name, value in asdict(pair.score_map).items()]
-        if pair.measured is not None:
-            lines += ["[pair.measured] # on people that it was not learned on"]
-            for name, value in asdict(pair.measured).items():
-                shown = json.dumps(value) if isinstance(value, str) else _number(value)
-                lines.append(f"{name} = {shown}")
+        lines += _described_measured("pair.measured", pair.measured)
+    for key, known in _ordered(calibration.appearance):
+        lines += ["", "[[appearance]]", *(f"{n} = {json.dumps(v)}" for n, v in _packed_look(key).items())]
+        lines += [f"{name} = {value:.6g}" for name, value in asdict(known.score_map).items()]
+        lines += [f"assumed = {json.dumps(known.assumed)}", f"shrinkage = {known.shrinkage:g}"]
+        lines += _described_measured("appearance.measured", known.measured)
+    for one in calibration.fused:
+        lines += ["", "[[fused]]", f'kinds = ["{one.kinds[0]}", "{one.kinds[1]}"]']
+        look = _packed_look((one.embedder, one.version, one.lights))
+        lines += [f"{name} = {json.dumps(value)}" for name, value in look.items()]
+        lines += _described_measured("fused.measured", one.measured)
     for name, score_map in sorted(calibration.score_maps.items()):
         lines += ["", f"[score_maps.{json.dumps(name)}]"]
         lines += [f"{part} = {value:.6g}" for part, value in asdict(score_map).items()]
     return "\n".join(lines) + "\n"
+
+
+def _described_measured(table: str, measured: Measured | None) -> list[str]:
+    if measured is None:
+        return []
+    return [
+        f"[{table}] # on people that it was not learned on",
+        *(
+            f"{name} = {json.dumps(value) if isinstance(value, str) else _number(value)}"
+            for name, value in asdict(measured).items()
+        ),
+    ]
 
 
 def _number(value: Any) -> str:

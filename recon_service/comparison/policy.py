@@ -59,10 +59,11 @@ class Policy:
     INCONCLUSIVE.
 
     name: with its version. requires: kinds of evidence that a match needs ("shape", "appearance"). may_use:
-    kinds that count where they are there; what is in neither is left out of the score. least_frames: usable depth frames that a match needs. claim: checked when the policy is activated
-    (``policies.py``); None: no error rate is claimed. match_on_general: whether captures of an origin that
-    the calibration does not know may match; the claim does not cover them. strengthening: what a visit must
-    show to be added to the template; None: templates stay as they were enrolled.
+    kinds that count where they are there; what is in neither is left out of the score. least_frames: usable
+    depth frames that a match needs. claim: checked when the policy is activated (``policies.py``); None: no
+    error rate is claimed. match_on_general: whether captures of an origin that the calibration does not
+    know may match; the claim does not cover them. strengthening: what a visit must show to be added to the
+    template; None: templates stay as they were enrolled.
     """
 
     name: str

@@ -8,13 +8,12 @@ from scipy.stats import binom
 
 from recon_service.comparison.calibration import Calibration, Measured
 from recon_service.comparison.calibration_file import load_calibration
+from recon_service.comparison.claims import people_needed, upper_bound
 from recon_service.comparison.policies import (
     DEFAULT_POLICY,
     PolicyUnsupported,
     activated,
     load_policies,
-    people_needed,
-    upper_bound,
 )
 from recon_service.comparison.policy import Claim, Policy
 from recon_service.domain.errors import InvalidValue

@@ -57,7 +57,7 @@ def codes(result: VerificationResult) -> list[str]:
 
 
 def test_a_match_needs_the_frames_and_the_evidence_that_the_policy_asks_for() -> None:
-    policy = replace(POLICY, least_frames=3, evidence=("shape", "appearance"))
+    policy = replace(POLICY, least_frames=3, requires=("shape", "appearance"))
     both = (("shape", 3.0), ("appearance", 6.0))
     assert decide(score(9.0, parts=both), policy=policy, frames=3).decision is Decision.MATCH
     few = decide(score(9.0, parts=both), policy=policy, frames=2)
@@ -82,7 +82,7 @@ def test_what_would_help_depends_on_what_there_was() -> None:
     assert "come closer" in hints[1]
 
 
-@pytest.mark.parametrize("wrong", [{"least_frames": 0}, {"evidence": ()}])
+@pytest.mark.parametrize("wrong", [{"least_frames": 0}, {"requires": ()}, {"may_use": ("x",)}])
 def test_a_policy_asks_for_something(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidValue):
         replace(POLICY, **wrong)
