@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from recon_service.application.batch_items import ItemPolicy
+from recon_service.application.batch_runs import RunnerPolicy
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.housekeeping import Retention
@@ -163,6 +165,16 @@ def job_policy(settings: Settings) -> JobPolicy:
     )
 
 
+def batch_policy(settings: Settings) -> RunnerPolicy:
+    """How batches are worked on."""
+    return RunnerPolicy(
+        item=ItemPolicy(attempts=settings.job_attempts),
+        group=settings.batch_group,
+        silence=timedelta(seconds=settings.job_silence_seconds),
+        yields_after=timedelta(seconds=settings.batch_yield_seconds),
+    )
+
+
 def retention(settings: Settings) -> Retention:
     """How long what nobody uses is kept."""
     return Retention(
@@ -215,7 +227,8 @@ def build_compute(settings: Settings) -> LocalCompute:
     from recon_service.application.local_compute import LocalCompute
     from recon_service.comparison.policies import activated
     from recon_service.rendering.export import mesh_bytes
+    from recon_service.standing import models_in_force
 
     pipeline = build_pipeline(settings)
     policy = activated(settings.policy, pipeline.calibration)
-    return LocalCompute(pipeline, policy, lambda mesh: mesh_bytes(mesh, "glb"))
+    return LocalCompute(pipeline, policy, lambda mesh: mesh_bytes(mesh, "glb"), in_force=models_in_force)

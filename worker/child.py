@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -49,9 +50,12 @@ def _serve(connection: Connection, settings: Any) -> None:
     except ReconError as fault:
         connection.send(described(fault))
         return
-    connection.send(("ready", None))
+    connection.send(("ready", compute.versions))
     while True:
-        method, arguments, wants_progress = connection.recv()
+        method, arguments, wants_progress, log_fields = connection.recv()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(**log_fields)
+        begun = time.perf_counter()
         if wants_progress:
             arguments = (*arguments, lambda stage, share: connection.send(("progress", (stage, share))))
         try:
@@ -61,6 +65,8 @@ def _serve(connection: Connection, settings: Any) -> None:
         except Exception as fault:
             structlog.get_logger().error("compute failed", method=method, exc_info=fault)
             answer = ("crash", type(fault).__name__)
+        ms = round(1000 * (time.perf_counter() - begun), 1)
+        structlog.get_logger().debug("computed", method=method, answer=answer[0], ms=ms)
         connection.send(answer)
 
 

@@ -5,9 +5,9 @@ Why not a pool of the standard library: it cannot stop a call that takes too lon
 breaks the whole pool. Here a call has a time limit, after which its child is killed and replaced; a call
 whose child died is repeated once on another.
 
-Parent to child: settings, then ``(method, arguments, wants_progress)``. Child to parent: ``("ready",
-None)``, then per call any number of ``("progress", (stage, share))`` and one of ``("value", …)``,
-``("error", …)``, ``("crash", …)``. Both ends are the same installation on the same machine and share a
+Parent to child: settings, then ``(method, arguments, wants_progress, log_fields)``. Child to parent:
+``("ready", versions)``, then per call any number of ``("progress", (stage, share))`` and one of ``("value",
+…)``, ``("error", …)``, ``("crash", …)``. Both ends are the same installation on the same machine and share a
 socket that no one else has.
 """
 
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -33,6 +33,7 @@ from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import ReconError
 from recon_service.domain.template import Template
 from recon_service.settings import Settings
+from recon_service.telemetry.context import carried
 
 START_LIMIT_S = 120.0
 FAULT_MEMORY_S = 10.0
@@ -60,6 +61,8 @@ class Child:
             )
         self._connection = Connection(ours.detach())
         self._ready = False
+        self.versions: Mapping[str, str] = {}
+        """What it computes with, once it is ready."""
         self.between_calls = True
         """False: an answer is still to come, which must not be taken for that of another call."""
         with contextlib.suppress(OSError):  # died already: the first call will tell
@@ -73,7 +76,7 @@ class Child:
     def wait_until_ready(self, limit_s: float = START_LIMIT_S) -> None:
         """Raises WeightsUnavailable and the like, ChildDied, TimeLimitReached."""
         if not self._ready:
-            self._receive(time.monotonic() + limit_s, None)
+            self.versions = self._receive(time.monotonic() + limit_s, None) or {}
             self._ready = True
 
     def call(
@@ -83,7 +86,7 @@ class Child:
         self.wait_until_ready()
         self.between_calls = False
         try:
-            self._connection.send((method, arguments, progress is not None))
+            self._connection.send((method, arguments, progress is not None, carried()))
         except OSError:
             raise ChildDied from None
         return self._receive(time.monotonic() + limit_s, progress)
@@ -123,8 +126,19 @@ class Child:
 class ChildCompute:
     """See ``ports.Compute``: the same calls, each in a child. For any number of threads."""
 
-    def __init__(self, settings: Settings, *, processes: int, limit_s: float) -> None:
-        """Children start with ``start``, or with the first call."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        processes: int,
+        limit_s: float,
+        happened: Callable[[str], None] = lambda event: None,
+        versions: Callable[[Mapping[str, str]], None] = lambda versions: None,
+    ) -> None:
+        """Children start with ``start``, or with the first call. happened: hears "started", "died",
+        "time-limit". versions: hears what a child computes with, when it is ready.
+        """
+        self._happened, self._tell_versions = happened, versions
         # Children see what callers send, so they get no secret.
         self._settings = settings.without_secrets()
         self._processes = processes
@@ -156,12 +170,13 @@ class ChildCompute:
             return  # all at work
         child, successor = slot or self._new_child(), None
         try:
-            child.wait_until_ready(limit_s=0.0)
+            self._await(child, limit_s=0.0)
             successor, self._fault = child, None
         except TimeLimitReached:
             successor = child
             raise Overloaded("a compute process is still starting", next_step="Wait a second.") from None
         except ChildDied:
+            self._happened("died")
             raise self._remembered(
                 ComputeFault("a compute process died", next_step="Look at the log.")
             ) from None
@@ -219,12 +234,15 @@ class ChildCompute:
             child = self._take(self._limit_s)
             successor: Child | None = None
             try:
+                self._await(child)
                 value = child.call(method, arguments, limit_s=self._limit_s, progress=progress)
                 successor = child
                 return value
             except ChildDied:
+                self._happened("died")
                 structlog.get_logger().warning("compute process died", method=method, attempt=attempt)
             except TimeLimitReached:
+                self._happened("time-limit")
                 structlog.get_logger().warning("compute time limit", method=method, limit_s=self._limit_s)
                 raise
             except ReconError:
@@ -238,6 +256,12 @@ class ChildCompute:
         raise ComputeFault(
             "the process that did the work died twice", next_step="Try again later; other input may do."
         )
+
+    def _await(self, child: Child, limit_s: float = START_LIMIT_S) -> None:
+        if not child.versions:
+            child.wait_until_ready(limit_s)
+            if child.versions:
+                self._tell_versions(child.versions)
 
     def _take(self, limit_s: float) -> Child:
         try:
@@ -253,6 +277,7 @@ class ChildCompute:
         with self._lock:
             if not self._closed:
                 self._living.add(child)
+                self._happened("started")
                 return child
         child.stop()
         raise Overloaded("the service is shutting down", next_step="Try again in a few seconds.")

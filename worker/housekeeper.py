@@ -26,8 +26,17 @@ class Housekeeper:
     """Start it once; ``stop`` waits for what is under way."""
 
     def __init__(
-        self, stores: Stores, queue: CeleryQueue, policy: JobPolicy, *, sweep_s: float, retention: Retention
+        self,
+        stores: Stores,
+        queue: CeleryQueue,
+        policy: JobPolicy,
+        *,
+        sweep_s: float,
+        retention: Retention,
+        swept: Callable[[str, int], None] = lambda what, count: None,
     ) -> None:
+        """swept: hears what a sweep took up, and how much of it."""
+        self._swept = swept
         self._stores, self._queue, self._policy = stores, queue, policy
         self._sweep_s, self._retention = sweep_s, retention
         self._stopping = threading.Event()
@@ -86,6 +95,8 @@ class Housekeeper:
         if not self._reapplied:  # the object store did not answer at the start
             self._reapply_deletions()
         swept = sweep(self._queue, on=self._stores, policy=self._policy, retention=self._retention)
+        for what in ("requeued", "lost", "buried", "objects", "stale"):
+            self._swept(what, getattr(swept, what))
         if swept.anything:
             structlog.get_logger().info(
                 "swept",

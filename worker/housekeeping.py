@@ -7,9 +7,11 @@ for trouble. Ends with the process that started it, whose end of the standard in
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from recon_service.application.errors import StorageUnavailable
@@ -23,9 +25,10 @@ SHUTDOWN_S: Final = 15.0
 
 
 class Beside:
-    """Keeps a housekeeping process running beside this one, and starts another when it dies."""
+    """Keeps a process of ours running beside this one, and starts another when it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "worker.housekeeping") -> None:
+        self._module = module
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="recon-housekeeping", daemon=True)
@@ -45,9 +48,7 @@ class Beside:
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.housekeeping"], stdin=subprocess.PIPE
-            )
+            self._process = subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE)
             self._process.wait()
             self._stopping.wait(RESTART_S)
 
@@ -56,17 +57,30 @@ def main() -> None:
     """Work until the standard input ends."""
     import signal
 
-    from recon_service.bootstrap import job_policy, open_stores, retention
+    from recon_service.bootstrap import (
+        job_policy,
+        open_stores,
+        retention,
+        webhook_policy,
+        webhook_sender,
+    )
     from recon_service.telemetry import configure_logging
+    from recon_service.telemetry.bundle import open_telemetry
+    from recon_service.telemetry.exposition import open_metrics
+    from recon_service.telemetry.metrics import FOLDER
+    from recon_service.telemetry.standing import Standing
     from worker.app import make_app
     from worker.housekeeper import Housekeeper
     from worker.queue import CeleryQueue
+    from worker.webhook_relay import WebhookRelay
 
     # A supervisor's stop reaches the whole group: the worker says when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, format=settings.log_format)
+    folder = os.environ.get(FOLDER)
+    telemetry = open_telemetry(settings, role="housekeeping", folder=Path(folder) if folder else None)
     parent = threading.Thread(target=sys.stdin.buffer.read, name="recon-parent", daemon=True)
     parent.start()
     opened: OpenStores | None = None
@@ -83,10 +97,26 @@ def main() -> None:
         job_policy(settings),
         sweep_s=settings.sweep_seconds,
         retention=retention(settings),
+        swept=telemetry.metrics.swept,
     )
+    webhooks = WebhookRelay(
+        opened.stores,
+        webhook_sender(settings),
+        webhook_policy(settings),
+        sent=telemetry.metrics.delivered,
+    )
+    # This process answers for the whole worker: its pool forks, and must have no threads of that kind.
+    standing = Standing(opened.stores, head=os.getppid())
+    metrics = open_metrics(settings, lambda: telemetry.metrics.text([standing]))
     housekeeper.start()
+    webhooks.start()
+    if metrics is not None:
+        metrics.start()
     parent.join()
+    webhooks.stop()
     housekeeper.stop()
+    if metrics is not None:
+        metrics.stop()
     opened.close()
 
 

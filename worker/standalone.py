@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import structlog
 from celery import Celery
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
 
-from recon_service.application.ports.compute import Compute
 from recon_service.bootstrap import build_compute, job_policy, open_stores
 from recon_service.domain.errors import InsecureConfiguration
 from recon_service.settings import Settings
 from recon_service.storage.master_key import Origin
 from recon_service.telemetry import configure_logging
+from recon_service.telemetry.bundle import Telemetry, open_telemetry
+from recon_service.telemetry.exposition import metrics_token, refuse_open_metrics
+from recon_service.telemetry.metrics import FOLDER
+from recon_service.telemetry.observed import ENROLLMENT, ObservedCompute
 from worker.app import make_app
 from worker.children import ChildCompute
 from worker.housekeeping import Beside
@@ -33,10 +41,14 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
     if settings.network_process:
         networks = NetworkProcess(settings)
         settings = networks.settings
+    numbers = shared_numbers(settings)
     app = make_app(settings, consumes=True)
     queue = CeleryQueue(app)
     opened: list[ChildCompute] = []
-    beside = Beside()
+    opened_telemetry: list[Telemetry] = []
+    beside = [Beside()]
+    if settings.batch_processes:
+        beside.append(Beside("worker.batches"))
 
     def make_context() -> WorkerContext:
         stores = open_stores(settings)
@@ -44,40 +56,71 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
             raise InsecureConfiguration(
                 "a worker of its own needs the service's master key", next_step="Set RECON_MASTER_KEY_FILE."
             )
-        return WorkerContext(
-            stores.stores, make_enrollment_compute(settings, opened), queue, job_policy(settings)
-        )
+        telemetry = open_telemetry(settings, role="worker", folder=numbers)
+        opened_telemetry.append(telemetry)
+        compute = make_enrollment_compute(settings, opened, telemetry)
+        return WorkerContext(stores.stores, compute, queue, job_policy(settings), telemetry)
 
     add_tasks(app, make_context)
 
     @worker_ready.connect(weak=False)
     def begin(**_kwargs: object) -> None:
-        beside.start()
+        for process in beside:
+            process.start()
         if networks is not None:
             networks.start()
         structlog.get_logger().info("worker ready")
 
     @worker_shutdown.connect(weak=False)
     def end(**_kwargs: object) -> None:
-        beside.stop()
+        for process in beside:
+            process.stop()
         if networks is not None:
             networks.stop()
+        if numbers is not None:
+            shutil.rmtree(numbers, ignore_errors=True)
 
     def close_children(**_kwargs: object) -> None:
         for compute in opened:
             compute.close()
+        for telemetry in opened_telemetry:
+            telemetry.traces.close()
 
     worker_shutdown.connect(close_children, weak=False)
     worker_process_shutdown.connect(close_children, weak=False)
     return app
 
 
-def make_enrollment_compute(settings: Settings, opened: list[ChildCompute]) -> Compute:
+def shared_numbers(settings: Settings) -> Path | None:
+    """A folder in which the processes of this worker count together, and that those it starts know of; None
+    where nobody will ask.
+    """
+    if not settings.metrics_port:
+        os.environ.pop(FOLDER, None)
+        return None
+    refuse_open_metrics(settings.metrics_host, metrics_token(settings))
+    folder = Path(tempfile.mkdtemp(prefix="recon-metrics-"))
+    os.environ[FOLDER] = str(folder)
+    return folder
+
+
+def make_enrollment_compute(
+    settings: Settings, opened: list[ChildCompute], telemetry: Telemetry
+) -> ObservedCompute:
     """One child for this pool process, noted in ``opened`` so that somebody closes it; or none, by the
     settings.
     """
+    metrics = telemetry.metrics
     if settings.enrollment_processes == 0:
-        return build_compute(settings)
-    children = ChildCompute(settings, processes=1, limit_s=settings.enrollment_seconds)
+        local = build_compute(settings)
+        metrics.versions(ENROLLMENT, local.versions)
+        return telemetry.observed(local)
+    children = ChildCompute(
+        settings,
+        processes=1,
+        limit_s=settings.enrollment_seconds,
+        happened=lambda event: metrics.child(ENROLLMENT, event),
+        versions=lambda versions: metrics.versions(ENROLLMENT, versions),
+    )
     opened.append(children)
-    return children
+    return telemetry.observed(children)

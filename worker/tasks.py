@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import structlog
 from celery import Celery
 
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrollment_runs import JobPolicy, get_operation_or_none, run_enrollment
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
-from recon_service.domain.errors import ReconError
+from recon_service.domain.errors import ReconError, StorageFault
+from recon_service.telemetry.bundle import Telemetry
+from recon_service.telemetry.context import TraceContext, bound
 from worker.queue import ENROLL, WAKE
 
 
@@ -25,6 +28,7 @@ class WorkerContext:
     compute: Compute
     queue: JobQueue
     policy: JobPolicy
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 def add_tasks(app: Celery, make_context: Callable[[], WorkerContext]) -> None:
@@ -33,20 +37,60 @@ def add_tasks(app: Celery, make_context: Callable[[], WorkerContext]) -> None:
 
     @app.task(name=ENROLL)
     def enroll(operation_id: str) -> None:
-        log = structlog.get_logger().bind(operation_id=operation_id)
-        try:
-            part = context()
-            operation = run_enrollment(
-                operation_id, on=part.stores, compute=part.compute, queue=part.queue, policy=part.policy
-            )
-        except ReconError as fault:
-            log.error("enrollment attempt failed", code=fault.code, exc_info=fault)
-        except Exception as fault:
-            log.error("enrollment attempt failed", code="internal-fault", exc_info=fault)
-        else:
-            if operation is not None:
-                log.info("enrollment ended", state=operation.state.value, attempts=operation.attempts)
+        structlog.contextvars.clear_contextvars()
+        with bound(operation_id=operation_id):
+            try:
+                part = context()
+            except Exception as fault:
+                code = fault.code if isinstance(fault, ReconError) else "internal-fault"
+                structlog.get_logger().error("the worker cannot work", code=code, exc_info=fault)
+                return
+            attempt(operation_id, part)
 
     @app.task(name=WAKE)
     def wake() -> None:
         """Nothing: its message makes a waiting worker look up, and see that it is to stop."""
+
+
+def attempt(operation_id: str, part: WorkerContext) -> None:
+    """One attempt at an enrollment, within the trace of the request that asked for it; never raises."""
+    metrics, log = part.telemetry.metrics, structlog.get_logger()
+    with (
+        suppress(Exception),
+        part.telemetry.traces.span(
+            "enrollment", parent=_trace_of(operation_id, part), kind="consumer"
+        ) as span,
+    ):
+        try:
+            operation = run_enrollment(
+                operation_id, on=part.stores, compute=part.compute, queue=part.queue, policy=part.policy
+            )
+        except Exception as fault:
+            code = fault.code if isinstance(fault, ReconError) else "internal-fault"
+            log.error("enrollment attempt failed", code=code, exc_info=fault)
+            metrics.attempt(code)
+            _tell_end(operation_id, part)
+            raise
+        if operation is None:
+            metrics.attempt("nothing-to-do")
+            return
+        span.set(state=operation.state.value, attempts=operation.attempts, lane=operation.lane.value)
+        log.info("enrollment ended", state=operation.state.value, attempts=operation.attempts)
+        metrics.attempt("done")
+        metrics.enrollment_ended(operation)
+
+
+def _tell_end(operation_id: str, part: WorkerContext) -> None:
+    """A failed attempt may have been the last."""
+    with suppress(StorageFault):
+        operation = get_operation_or_none(operation_id, part.stores)
+        if operation is not None and operation.state.ended:
+            part.telemetry.metrics.enrollment_ended(operation)
+
+
+def _trace_of(operation_id: str, part: WorkerContext) -> TraceContext | None:
+    try:
+        operation = get_operation_or_none(operation_id, part.stores)
+    except StorageFault:
+        return None  # the attempt finds out by itself
+    return TraceContext.parse(operation.traceparent) if operation is not None else None

@@ -25,6 +25,7 @@ from recon_service.api.routers import (
     quality_checks,
     subjects,
     verifications,
+    webhooks,
 )
 from recon_service.api.schemas import ProblemBody
 from recon_service.api.security import CAPTURE_SCHEME, SCHEME, Needs
@@ -48,6 +49,7 @@ NOUNS = (
     verifications,
     lockouts,
     quality_checks,
+    webhooks,
     health,
 )
 

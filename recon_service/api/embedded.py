@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from fastapi import FastAPI
@@ -16,18 +17,34 @@ from recon_service.api.service import Service
 from recon_service.application.housekeeping import recover_alone
 from recon_service.application.keys import ensure_development_key, has_real_key
 from recon_service.application.ports.compute import Compute
-from recon_service.bootstrap import OpenStores, build_compute, job_policy, open_stores, retention
+from recon_service.bootstrap import (
+    OpenStores,
+    batch_policy,
+    build_compute,
+    job_policy,
+    open_stores,
+    retention,
+    webhook_policy,
+    webhook_sender,
+)
 from recon_service.domain.errors import InsecureConfiguration, ServiceFault
 from recon_service.settings import Settings
 from recon_service.storage.master_key import Origin
 from recon_service.storage.state_lock import StateLock
+from recon_service.telemetry.bundle import open_telemetry
+from recon_service.telemetry.exposition import open_metrics
+from recon_service.telemetry.observed import ENROLLMENT, VERIFICATION
+from recon_service.telemetry.standing import Standing
 from worker.app import make_app
+from worker.batch_compute import BatchChildCompute
+from worker.batches import BatchRunners
 from worker.children import ChildCompute
 from worker.embedded import EmbeddedWorkers
 from worker.housekeeper import Housekeeper
 from worker.network_process import NetworkProcess
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
+from worker.webhook_relay import WebhookRelay
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +86,7 @@ def prepare(settings: Settings) -> Prepared:
         queue=parts.queue,
         development_keys=local,
         checks=parts.checks(),
+        telemetry=parts.telemetry,
     )
     return Prepared(create_app(service, lifespan=parts.lifespan), new_key.token if new_key else None)
 
@@ -94,12 +112,15 @@ class _Parts:
 
     def __init__(self, settings: Settings, opened: OpenStores, lock: StateLock) -> None:
         self._settings, self._opened, self._lock = settings, opened, lock
+        self.telemetry = telemetry = open_telemetry(settings, role="api")
+        standing = Standing(opened.stores)
+        self._metrics = open_metrics(settings, lambda: telemetry.metrics.text([standing]))
         self._children: list[ChildCompute] = []
         self._networks: NetworkProcess | None = None
         if settings.embedded and settings.network_process:
             self._networks = NetworkProcess(settings)
             self._settings = settings = self._networks.settings
-        self.compute = self._compute(settings.compute_processes, settings.verification_seconds)
+        self.compute = self._compute(VERIFICATION, settings.compute_processes, settings.verification_seconds)
         self._celery = make_app(settings)
         self.queue = CeleryQueue(self._celery)
         self._housekeeper = Housekeeper(
@@ -108,20 +129,49 @@ class _Parts:
             job_policy(settings),
             sweep_s=settings.sweep_seconds,
             retention=retention(settings),
+            swept=telemetry.metrics.swept,
+        )
+        self._webhooks = WebhookRelay(
+            opened.stores,
+            webhook_sender(settings),
+            webhook_policy(settings),
+            sent=telemetry.metrics.delivered,
         )
         self._workers: EmbeddedWorkers | None = None
         if settings.embedded:
-            enrolling = self._compute(settings.enrollment_processes, settings.enrollment_seconds)
-            context = WorkerContext(opened.stores, enrolling, self.queue, job_policy(settings))
+            enrolling = self._compute(ENROLLMENT, settings.enrollment_processes, settings.enrollment_seconds)
+            context = WorkerContext(opened.stores, enrolling, self.queue, job_policy(settings), telemetry)
             add_tasks(self._celery, lambda: context)
             self._workers = EmbeddedWorkers(self._celery, count=max(1, settings.enrollment_processes))
+        self._batch_compute: BatchChildCompute | None = None
+        self._batches: BatchRunners | None = None
+        if settings.embedded and settings.batch_processes:
+            self._batch_compute = BatchChildCompute(
+                settings, processes=settings.batch_processes, limit_s=settings.enrollment_seconds
+            )
+            self._batches = BatchRunners(
+                opened.stores,
+                self._batch_compute,
+                batch_policy(settings),
+                count=settings.batch_processes,
+                keep_candidates=timedelta(days=settings.retired_days),
+            )
 
-    def _compute(self, processes: int, limit_s: float) -> Compute:
+    def _compute(self, work: str, processes: int, limit_s: float) -> Compute:
+        metrics = self.telemetry.metrics
         if processes == 0:
-            return build_compute(self._settings)
-        children = ChildCompute(self._settings, processes=processes, limit_s=limit_s)
+            local = build_compute(self._settings)
+            metrics.versions(work, local.versions)
+            return self.telemetry.observed(local)
+        children = ChildCompute(
+            self._settings,
+            processes=processes,
+            limit_s=limit_s,
+            happened=lambda event: metrics.child(work, event),
+            versions=lambda versions: metrics.versions(work, versions),
+        )
         self._children.append(children)
-        return children
+        return self.telemetry.observed(children)
 
     def checks(self) -> dict[str, Callable[[], None]]:
         """For ``/readyz``."""
@@ -164,6 +214,11 @@ class _Parts:
             taken_up, orphans = recover_alone(self.queue, on=self._opened.stores)
             self._workers.start()
         self._housekeeper.start()
+        self._webhooks.start()
+        if self._batches is not None:
+            self._batches.start()
+        if self._metrics is not None:
+            self._metrics.start()
         structlog.get_logger().info(
             "service started",
             taken_up=taken_up,
@@ -172,6 +227,11 @@ class _Parts:
         )
 
     def _stop(self) -> None:
+        if self._batches is not None:
+            self._batches.stop()
+        if self._batch_compute is not None:
+            self._batch_compute.close()
+        self._webhooks.stop()
         self._housekeeper.stop()
         if self._workers is not None and not self._workers.stop():
             structlog.get_logger().warning(
@@ -181,6 +241,9 @@ class _Parts:
             children.close()
         if self._networks is not None:
             self._networks.stop()
+        if self._metrics is not None:
+            self._metrics.stop()
+        self.telemetry.traces.close()
         self._opened.close()
         self._lock.release()
         structlog.get_logger().info("service stopped")

@@ -15,6 +15,7 @@ from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
 from recon_service.application.rates import RequestLimiter
 from recon_service.settings import Settings
+from recon_service.telemetry.bundle import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Service:
     queue: JobQueue
     development_keys: bool
     checks: dict[str, Callable[[], None]]
+    telemetry: Telemetry = field(default_factory=Telemetry)
     limiter: RequestLimiter = field(init=False)
     capture_limiter: RequestLimiter = field(init=False)
 

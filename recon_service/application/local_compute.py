@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from recon_service.application.enroll import Selfie, enroll, examine
+from recon_service.application.evidence_refits import refitted
+from recon_service.application.model_carrying import carried_over
+from recon_service.application.model_records import ModelsInForce
 from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import (
@@ -21,7 +24,7 @@ from recon_service.application.verify import verify
 from recon_service.application.visit_decoding import decode_visit
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.comparison.policy import Policy
-from recon_service.domain.errors import ModelMismatch
+from recon_service.domain.errors import ModelMismatch, WeightsUnavailable
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
@@ -31,13 +34,24 @@ from recon_service.domain.template import Template
 @dataclass(frozen=True, slots=True)
 class LocalCompute:
     """See ``ports.Compute``. mesh_bytes: writes a mesh as binary glTF. stopping: when the rest of a visit's
-    frames need not be looked at.
+    frames need not be looked at. in_force: says what the pipeline was loaded from.
     """
 
     pipeline: FacePipeline
     policy: Policy
     mesh_bytes: Callable[[Mesh], bytes]
     stopping: StoppingRule | None = field(default_factory=StoppingRule)
+    in_force: Callable[[FacePipeline], ModelsInForce] | None = None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What it computes with, by name and digest where there is one."""
+        return {
+            "model": self.pipeline.model.name,
+            "calibration": self.pipeline.calibration.identity,
+            "policy": self.policy.name,
+            "detector": self.pipeline.detector.name,
+        }
 
     def reconstruct(
         self, selfies: Sequence[bytes], progress: Progress, *, backend: str = LANDMARKS_ALONE
@@ -92,6 +106,24 @@ class LocalCompute:
         return VerificationOutcome(
             result, self.pipeline.calibration.identity, {k: round(v, 2) for k, v in spent.items()}
         )
+
+    def models(self) -> ModelsInForce:
+        """What templates are derived with. Raises WeightsUnavailable."""
+        if self.in_force is None:
+            raise WeightsUnavailable("nobody said what this pipeline was loaded from")
+        return self.in_force(self.pipeline)
+
+    def refit(self, content: bytes, *, backend: str = LANDMARKS_ALONE) -> EnrollmentOutcome:
+        """Kept evidence to posterior. Raises StorageFault, ModelMismatch."""
+        return refitted(content, self.pipeline, backend=backend)
+
+    def refit_with(self, backend: str, content: bytes) -> EnrollmentOutcome:
+        """``refit`` for a caller who can only give arguments by their place."""
+        return self.refit(content, backend=backend)
+
+    def carry_over(self, templates: Sequence[Template]) -> tuple[Template | str, ...]:
+        """Each as the models in force would hold it, or the code of why it cannot be."""
+        return tuple(carried_over(template, self.pipeline) for template in templates)
 
     def mesh(self, template: Template) -> bytes:
         """The neutral face. Raises ModelMismatch when the template's coefficients are not this model's."""

@@ -51,7 +51,8 @@ class WebhookPolicy:
 
     def wait_after(self, attempts: int) -> timedelta:
         """Until the next attempt, after so many."""
-        return min(self.longest, self.backoff * 4 ** min(attempts - 1, 12))
+        factor: int = 4 ** min(max(attempts, 1) - 1, 12)
+        return min(self.longest, self.backoff * factor)
 
 
 @dataclass(frozen=True, slots=True)

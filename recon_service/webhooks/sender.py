@@ -65,7 +65,7 @@ class HttpWebhookSender:
         # A socket's own limit is for each step; an endpoint that sends a byte a second keeps within it for
         # hours. When the whole took too long, the socket is shut, and whatever waits on it ends.
         late = threading.Event()
-        timer = threading.Timer(self._limit_s, lambda: (late.set(), connection.abort()))
+        timer = threading.Timer(self._limit_s, _give_up, (connection, late))
         timer.daemon = True
         timer.start()
         try:
@@ -103,6 +103,11 @@ class HttpWebhookSender:
         if 300 <= answer.status < 400:
             return Answer(answer.status, "redirect")
         return Answer(answer.status, "" if answer.status < 300 else "refused")
+
+
+def _give_up(connection: _Connection, late: threading.Event) -> None:
+    late.set()
+    connection.abort()
 
 
 class _Connection(http.client.HTTPConnection):

@@ -116,6 +116,7 @@ async def enroll(
         api_key_id=key.key_id,
         batch=_flag("batch", form.fields.get("batch", "false")),
         backend=form.fields.get("backend", LANDMARKS_ALONE),
+        traceparent=request.state.traceparent,
     )
     acknowledged = await run_in_threadpool(
         request_enrollment,
