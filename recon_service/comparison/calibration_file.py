@@ -31,7 +31,9 @@ from recon_service.domain.errors import InvalidValue
 
 FORMAT = "recon-calibration-1"
 RELEASED = Path(__file__).with_name("released") / "released-1.toml"
-"""The calibration that ships with the code."""
+"""The calibration that ships with the code, learned with the dense model."""
+BUILTIN = RELEASED.with_name("released-1-builtin.toml")
+"""The one for the built-in model, whose fits err in other ways."""
 
 
 def released_for(model: str, folder: Path = RELEASED.parent) -> Path:

@@ -29,8 +29,8 @@ SELFIES, DEPTH = "selfie/depth HTTP", "depth/depth local"
 NOTES = {
     SELFIES: (
         "selfie/depth: several selfies of one person, their skin matched between the views, against one visit"
-        " to the kiosk; the scores are cautious: calibrated with the dense model (docs/calibration.md), and"
-        " between 0 and 3 a decision is INCONCLUSIVE, which counts as not right"
+        " to the kiosk; the scores are cautious (docs/calibration.md): between 0 and 3 a decision is"
+        " INCONCLUSIVE, which counts as not right"
     ),
     DEPTH: "depth/depth: one visit to the kiosk against another, no selfie: what the 3D side does by itself",
 }

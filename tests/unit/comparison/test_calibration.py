@@ -8,12 +8,14 @@ import pytest
 
 from recon_service.comparison.calibration import Calibration, Measured, PairCalibration
 from recon_service.comparison.calibration_file import (
+    BUILTIN,
     RELEASED,
     load_calibration,
     released_for,
     save_calibration,
 )
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.policies import DEFAULT_POLICY, activated
 from recon_service.comparison.score_map import ScoreMap
 from recon_service.domain.errors import InvalidValue, ModelMismatch
 from tests.people import KIND, plain_calibration
@@ -111,6 +113,7 @@ def test_the_released_calibration_is_whole_small_and_holds_its_promise() -> None
 
 def test_a_model_gets_the_calibration_that_was_learned_with_it(tmp_path: Path) -> None:
     assert released_for("ict-facekit-light") == RELEASED
+    assert released_for("ict-facemesh468-builtin") == BUILTIN
     assert released_for("some-other-model") == RELEASED
     for name, model in (("released-1", "dense"), ("released-1-small", "small")):
         save_calibration(
@@ -135,3 +138,14 @@ def test_pairs_of_two_spaces_or_twice_are_refused() -> None:
 def test_a_kind_needs_a_family_an_origin_and_captures(wrong: tuple[str, str, int]) -> None:
     with pytest.raises(InvalidValue):
         EvidenceKind(*wrong)
+
+
+def test_every_model_has_a_calibration_of_its_own_that_supports_the_default_policy() -> None:
+    for path, model in ((RELEASED, "ict-facekit-light"), (BUILTIN, "ict-facemesh468-builtin")):
+        released = load_calibration(path)
+        assert released.provenance["model"] == model
+        assert activated(DEFAULT_POLICY, released).name == DEFAULT_POLICY
+        excess = {
+            str(k): p.measured.cllr - p.measured.min_cllr for k, p in released.pairs.items() if p.measured
+        }
+        assert max(excess.values()) <= 0.15, max(excess, key=lambda key: excess[key])
