@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from recon_service.application.records import WrappedKey
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.domain.posterior import IdentityPosterior
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,32 @@ class DuplicateFinding:
     template_id: str
     llr: float
     found_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProbe:
+    """Somebody who is to be found. kind: of the evidence that the posterior rests on."""
+
+    kind: EvidenceKind
+    posterior: IdentityPosterior
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An active template that the probe may be of. llr: natural log-likelihood ratio of the shapes."""
+
+    template_id: str
+    llr: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """hits: best first. searched: how many references were compared. not_comparable: how many were not,
+    because they are of another model, or the calibration does not know their kind. scored: how many were
+    looked at in the second step.
+    """
+
+    hits: tuple[Hit, ...]
+    searched: int
+    not_comparable: int = 0
+    scored: int = 0

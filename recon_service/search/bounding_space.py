@@ -13,8 +13,9 @@ t² = Σ_{k>r} (s_k q_k)², so that
     bound = [p_1 … p_r, τ, o(a)] · [s_1 q_1 … s_r q_r, t, 1] + o(b) + c  >=  s :
 
 an inner product of a vector that belongs to the reference alone with one that belongs to the probe alone, and
-never less than the score. With r = K it is the score itself. Vectors are kept in single precision; ``slack``
-bounds what that takes from the bound.
+never less than the score. With r = K it is the score itself. Both vectors may be turned by one orthogonal
+matrix, which changes no inner product. Vectors are kept in single precision; ``slack`` bounds what that takes
+from the bound.
 """
 
 from __future__ import annotations
@@ -47,14 +48,15 @@ class ProbeVector:
 class BoundingSpace:
     """The vectors of one pair of kinds: the reference's kind first.
 
-    rank: r, how many of the K directions are kept.
+    rank: r, how many of the K directions are kept. turn: (r + 2, r + 2) orthogonal, or None.
     """
 
     score: PairScore
     rank: int
+    turn: Array | None = None
     _reference: Array = field(init=False, repr=False, compare=False)
     _probe: Array = field(init=False, repr=False, compare=False)
-    _most_alone: float = field(init=False, repr=False, compare=False)
+    _unit: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         modes = self.score.modes
@@ -67,7 +69,10 @@ class BoundingSpace:
         set_ = object.__setattr__
         set_(self, "_reference", roots[0] @ left)
         set_(self, "_probe", roots[1] @ right.T * values)
-        set_(self, "_most_alone", 0.5 * modes * float(np.abs(np.linalg.eigvalsh((own + own.T) / 2)).max()))
+        # o(a) is half of a form of a vector of length √K: at most this times √K, so that no vector of a
+        # reference is longer than √(2 K).
+        most = 0.5 * np.sqrt(modes) * float(np.abs(np.linalg.eigvalsh((own + own.T) / 2)).max())
+        set_(self, "_unit", max(most, 1e-9))
 
     @property
     def dimension(self) -> int:
@@ -79,23 +84,26 @@ class BoundingSpace:
         normalized, alone = self.score.alone(means, 0)
         whitened = normalized @ self._reference
         rest = np.linalg.norm(whitened[:, self.rank :], axis=1)
-        return np.concatenate(
-            [whitened[:, : self.rank], rest[:, None], alone[:, None]], axis=1, dtype=np.float32
-        )
+        parts = [whitened[:, : self.rank], rest[:, None], alone[:, None] / self._unit]
+        return self._turned(np.concatenate(parts, axis=1)).astype(np.float32)
 
     def probe(self, mean: Array) -> ProbeVector:
         """The vector of a probe's posterior mean (K,)."""
         normalized, alone = self.score.alone(mean[None], 1)
         weights = (normalized @ self._probe)[0]
-        exact = np.append(weights[: self.rank], np.linalg.norm(weights[self.rank :]))
-        # Each of the products is rounded three times (reference, probe, product) and every sum once: the
-        # classical bound of the error of an inner product, with the largest vectors that there can be.
-        unit = float(np.finfo(np.float32).eps) / 2
-        largest = np.sqrt(self.score.modes) * float(np.linalg.norm(exact)) + self._most_alone
-        slack = 1.01 * (self.dimension + 4) * unit * largest
-        vector = np.append(exact, 1.0).astype(np.float32)
-        return ProbeVector(vector, float(alone[0]) + self.score.constant, slack, np.asarray(mean))
+        rest = float(np.linalg.norm(weights[self.rank :]))
+        vector = self._turned(np.concatenate([weights[: self.rank], [rest, self._unit]]))
+        # Each product is rounded three times (reference, probe, product) and every sum once: the classical
+        # bound of the error of an inner product, for the longest vectors that there can be.
+        rounding = float(np.finfo(np.float32).eps) / 2
+        longest = np.sqrt(2 * self.score.modes) * float(np.linalg.norm(vector))
+        slack = 1.01 * (self.dimension + 4) * rounding * longest
+        constant = float(alone[0]) + self.score.constant
+        return ProbeVector(vector.astype(np.float32), constant, slack, np.asarray(mean))
 
     def exact(self, means: Array, probe: ProbeVector) -> Array:
         """(n,) scores of posterior means (n, K) against the probe."""
         return self.score(means, np.broadcast_to(probe.mean, means.shape))
+
+    def _turned(self, vectors: Array) -> Array:
+        return vectors if self.turn is None else np.asarray(vectors @ self.turn)

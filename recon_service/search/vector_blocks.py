@@ -1,24 +1,28 @@
-"""Vectors of references in memory, in blocks of single precision: scanned one block after the other, grown
-without copying what is there, and without holes (the last row takes the place of one that goes).
+"""Vectors of references in memory, in blocks: scanned one block after the other, grown without copying what
+is there, and without holes (the last row takes the place of one that goes).
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from recon_service.domain.arrays import Array
-from recon_service.search.bounding_space import ProbeVector, Vectors
+from recon_service.domain.arrays import AnyArray, Array
+from recon_service.search.bounding_space import ProbeVector
 from recon_service.search.exact_search import Rows
 
 BLOCK_ROWS = 65_536
 
 
 class VectorBlocks:
-    """(n, D) float32 rows. Not for several threads at once."""
+    """(n, D) rows of one type of numbers. Not for several threads at once."""
 
-    def __init__(self, dimension: int, *, block_rows: int = BLOCK_ROWS) -> None:
-        self._dimension, self._block_rows = dimension, block_rows
-        self._blocks: list[Vectors] = []
+    def __init__(
+        self, dimension: int, *, block_rows: int = BLOCK_ROWS, dtype: type[np.floating[Any]] = np.float32
+    ) -> None:
+        self._dimension, self._block_rows, self._dtype = dimension, block_rows, dtype
+        self._blocks: list[AnyArray] = []
         self._size = 0
 
     def __len__(self) -> int:
@@ -29,13 +33,13 @@ class VectorBlocks:
         """Memory of all blocks."""
         return sum(block.nbytes for block in self._blocks)
 
-    def append(self, vectors: Vectors) -> None:
+    def append(self, vectors: AnyArray) -> None:
         """Add rows (n, D) at the end."""
         start = 0
         while start < len(vectors):
             number, offset = divmod(self._size, self._block_rows)
             if number == len(self._blocks):
-                self._blocks.append(np.empty((self._block_rows, self._dimension), dtype=np.float32))
+                self._blocks.append(np.empty((self._block_rows, self._dimension), dtype=self._dtype))
             taken = vectors[start : start + self._block_rows - offset]
             self._blocks[number][offset : offset + len(taken)] = taken
             self._size += len(taken)
@@ -51,21 +55,21 @@ class VectorBlocks:
         if offset == 0:
             del self._blocks[number]
 
-    def rows(self, rows: Rows) -> Vectors:
+    def rows(self, rows: Rows) -> AnyArray:
         """(m, D) copies of rows."""
-        out = np.empty((len(rows), self._dimension), dtype=np.float32)
+        out = np.empty((len(rows), self._dimension), dtype=self._dtype)
         numbers, offsets = np.divmod(rows, self._block_rows)
         for number in np.unique(numbers):
             chosen = numbers == number
             out[chosen] = self._blocks[number][offsets[chosen]]
         return out
 
-    def filled(self) -> list[Vectors]:
+    def filled(self) -> list[AnyArray]:
         """Views of the blocks without what is not used yet."""
         whole, rest = divmod(self._size, self._block_rows)
         return [*self._blocks[:whole], *([self._blocks[whole][:rest]] if rest else [])]
 
-    def _row(self, row: int) -> Vectors:
+    def _row(self, row: int) -> AnyArray:
         number, offset = divmod(row, self._block_rows)
         return self._blocks[number][offset]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -83,6 +84,6 @@ class SqlReferences:
         return [DuplicateFinding(**row._mapping) for row in rows]
 
 
-def _reference(row: sa.Row[tuple[object, ...]]) -> SealedReference:
+def _reference(row: Any) -> SealedReference:
     key = WrappedKey(row.key_id, row.subject_id, row.master_key_id, row.wrapped)
     return SealedReference(row.template_id, key, row.sealed)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import special_ortho_group
 
 from recon_service.comparison.pair_score import PairScore
 from recon_service.comparison.score_map import ScoreMap
@@ -28,13 +29,14 @@ def population(score: PairScore, rng: np.random.Generator, people: int) -> tuple
 
 
 @settings(max_examples=40)
-@given(seeds, ranks, st.floats(0.01, 300.0))
-def test_no_bound_is_below_the_score(seed: int, rank: int, spread: float) -> None:
+@given(seeds, ranks, st.floats(0.01, 300.0), st.booleans())
+def test_no_bound_is_below_the_score(seed: int, rank: int, spread: float, turned: bool) -> None:
     """In single precision, for scores of any size."""
     rng = np.random.default_rng(seed)
     plain = random_score(rng)
     score = PairScore(plain.centers, plain.gains, plain.within, spread * plain.between)
-    space = BoundingSpace(score, rank)
+    turn = np.asarray(special_ortho_group.rvs(rank + 2, random_state=rng)) if turned else None
+    space = BoundingSpace(score, rank, turn)
     references, mean = population(score, rng, 50)
     probe = space.probe(mean)
     bounds = space.references(references) @ probe.vector + probe.constant

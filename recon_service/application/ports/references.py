@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from recon_service.application.reference_records import DuplicateFinding, SealedReference
+from recon_service.application.reference_records import (
+    DuplicateFinding,
+    SealedReference,
+    SearchProbe,
+    SearchResult,
+)
 
 
 class References(Protocol):
@@ -46,3 +51,25 @@ class References(Protocol):
     ) -> list[DuplicateFinding]:
         """In the order of the operations' ids: of one, or of all after that one."""
         ...
+
+
+class ReferenceIndex(Protocol):
+    """Searches all active templates. For any number of threads."""
+
+    def start(self) -> None:
+        """Begin to load, without waiting for it."""
+        ...
+
+    def check(self) -> None:
+        """Raises ReferencesNotReady while it loads."""
+        ...
+
+    def search(self, probe: SearchProbe, *, count: int, least_llr: float) -> SearchResult:
+        """The ``count`` references with the highest log-likelihood ratios of shape, none below ``least_llr``:
+        exactly those that comparing with everybody gives. What was committed before the call is reflected.
+
+        Raises ReferencesNotReady while it loads, ModelMismatch for a probe of another model, StorageFault.
+        """
+        ...
+
+    def close(self) -> None: ...

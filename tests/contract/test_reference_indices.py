@@ -1,0 +1,181 @@
+"""What every index of references does. A new one joins the list and passes all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from recon_service.application.ports.references import ReferenceIndex
+from recon_service.application.ports.stores import Stores
+from recon_service.application.reference_feed import ReferenceFeed
+from recon_service.application.subjects import activate_template, delete_subject, list_templates
+from recon_service.bootstrap import OpenStores
+from recon_service.domain.errors import ModelMismatch
+from recon_service.search.memory_index import MemoryIndex
+from recon_service.search.pgvector_index import PgvectorIndex, PgvectorMissing, secret_turn
+from tests.references import (
+    DEPTH,
+    LANDMARKS,
+    MODES,
+    SELFIES,
+    by_comparing_with_all,
+    enroll,
+    probe,
+    small_calibration,
+)
+from tests.stacks import Embedded, make_stack
+from tests.unit.application.stores import open_in
+
+CALIBRATION = small_calibration()
+ANY = -np.inf
+
+
+@pytest.fixture(params=["memory on embedded", "memory on production", "pgvector on production"])
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[OpenStores, str]]:
+    name, stack_name = request.param.split(" on ")
+    with make_stack(stack_name, request) as stack:
+        opened = open_in(tmp_path, stack)
+        yield opened, name
+        opened.close()
+
+
+def new_index(made: tuple[OpenStores, str]) -> ReferenceIndex:
+    opened, name = made
+    if name == "pgvector":
+        return PgvectorIndex(opened.stores, opened.database.engine, CALIBRATION, rank=3)
+    return MemoryIndex(opened.stores, CALIBRATION, rank=3, block_rows=4)
+
+
+@pytest.fixture
+def index(made: tuple[OpenStores, str]) -> Iterator[ReferenceIndex]:
+    one = new_index(made)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def stores(made: tuple[OpenStores, str]) -> Stores:
+    return made[0].stores
+
+
+def names(index: ReferenceIndex, stores: Stores, mean: np.ndarray, **options: object) -> list[str]:  # type: ignore[type-arg]
+    asked = {"count": 50, "least_llr": ANY, **options}
+    found = index.search(probe(mean), **asked)  # type: ignore[arg-type]
+    with stores.database.snapshot() as tx:
+        of = {r.template_id: r.key.subject_id for r in tx.references.of([h.template_id for h in found.hits])}
+    return [of[hit.template_id] for hit in found.hits]
+
+
+def test_the_ranking_is_that_of_comparing_with_everybody(index: ReferenceIndex, stores: Stores) -> None:
+    rng = np.random.default_rng(3)
+    enrolled = [
+        (f"person-{n}", rng.standard_normal(MODES), SELFIES if n % 3 else LANDMARKS) for n in range(30)
+    ]
+    for name, mean, kind in enrolled:
+        enroll(name, mean, stores, kind=kind)
+    for _ in range(5):
+        mean = rng.standard_normal(MODES)
+        wanted = by_comparing_with_all(probe(mean), enrolled, CALIBRATION)
+        assert names(index, stores, mean, count=7) == [name for name, _ in wanted[:7]]
+        result = index.search(probe(mean), count=7, least_llr=ANY)
+        np.testing.assert_allclose(
+            [hit.llr for hit in result.hits], [llr for _, llr in wanted[:7]], atol=1e-9
+        )
+        assert (result.searched, result.not_comparable) == (30, 0)
+        floor = wanted[3][1] - 1e-9
+        assert names(index, stores, mean, least_llr=floor) == [name for name, _ in wanted[:4]]
+
+
+def test_what_is_committed_is_found_and_what_goes_is_not(
+    index: ReferenceIndex, stores: Stores, made: tuple[OpenStores, str]
+) -> None:
+    """Enrollment, another version, its activation taken back, deletion; also by an index that was open all
+    the time, and by one made afterward.
+    """
+    rng = np.random.default_rng(5)
+    first, second, other = rng.standard_normal((3, MODES))
+    assert names(index, stores, first) == []
+    enroll("ada", first, stores)
+    assert names(index, stores, first) == ["ada"]
+    enroll("bob", other, stores)
+    enroll("ada", second, stores)
+    another = new_index(made)
+    for one in (index, another):
+        assert sorted(names(one, stores, first)) == ["ada", "bob"], "one active template each"
+        found = one.search(probe(second), count=9, least_llr=ANY)
+        in_force = [("ada", second, SELFIES), ("bob", other, SELFIES)]
+        wanted = by_comparing_with_all(probe(second), in_force, CALIBRATION)
+        np.testing.assert_allclose([hit.llr for hit in found.hits], [llr for _, llr in wanted], atol=1e-9)
+    old = next(t for t in list_templates("ada", on=stores) if t.state.value == "retired")
+    activate_template("ada", old.template_id, on=stores)
+    for one in (index, another):
+        assert old.template_id in {
+            h.template_id for h in one.search(probe(first), count=9, least_llr=ANY).hits
+        }
+    delete_subject("ada", on=stores)
+    for one in (index, another, new_index(made)):
+        assert names(one, stores, first) == ["bob"]
+        assert one.search(probe(first), count=9, least_llr=ANY).searched == 1
+
+
+def test_nothing_of_a_deleted_subject_is_left_in_the_database(
+    index: ReferenceIndex, stores: Stores, made: tuple[OpenStores, str]
+) -> None:
+    """Before any search comes: its vectors go in the transaction of the deletion."""
+    enroll("somebody", np.ones(MODES), stores)
+    names(index, stores, np.ones(MODES))
+    delete_subject("somebody", on=stores)
+    with made[0].database.engine.connect() as connection:
+        for table in sa.inspect(connection).get_table_names():
+            text = str(connection.execute(sa.text(f'SELECT * FROM "{table}"')).all())
+            assert "somebody" not in text
+            if table.startswith("search_vectors"):
+                assert text == "[]"
+
+
+def test_what_cannot_be_compared_is_counted_and_not_found(index: ReferenceIndex, stores: Stores) -> None:
+    enroll("ada", np.ones(MODES), stores)
+    enroll("bob", np.ones(MODES), stores, space="another")
+    result = index.search(probe(np.ones(MODES)), count=9, least_llr=ANY)
+    assert (len(result.hits), result.searched, result.not_comparable) == (1, 1, 1)
+    with pytest.raises(ModelMismatch):
+        index.search(probe(np.ones(MODES + 1)), count=1, least_llr=ANY)
+
+
+def test_any_kind_of_probe_may_come(index: ReferenceIndex, stores: Stores) -> None:
+    rng = np.random.default_rng(8)
+    for n in range(6):
+        enroll(f"person-{n}", rng.standard_normal(MODES), stores)
+    for kind in (DEPTH, SELFIES, DEPTH):
+        assert len(index.search(probe(rng.standard_normal(MODES), kind), count=9, least_llr=ANY).hits) == 6
+
+
+def test_a_log_that_was_shortened_is_read_from_the_beginning(index: ReferenceIndex, stores: Stores) -> None:
+    enroll("ada", np.ones(MODES), stores)
+    names(index, stores, np.ones(MODES))
+    enroll("bob", np.zeros(MODES), stores)
+    delete_subject("ada", on=stores)
+    enroll("eve", -np.ones(MODES), stores)
+    with stores.database.transaction() as tx:
+        assert tx.references.forget_changes(before=tx.references.head()) > 0
+    assert sorted(names(index, stores, np.ones(MODES))) == ["bob", "eve"]
+    assert list(ReferenceFeed(stores).since(None))[-1].complete
+
+
+def test_pgvector_is_asked_of_a_postgresql(tmp_path: Path) -> None:
+    opened = open_in(tmp_path, Embedded())
+    with pytest.raises(PgvectorMissing, match="PostgreSQL") as caught:
+        PgvectorIndex(opened.stores, opened.database.engine, CALIBRATION)
+    assert "RECON_IDENTIFICATION" in caught.value.next_step
+    opened.close()
+
+
+def test_the_turn_is_orthogonal_and_the_secret_is_all_of_it() -> None:
+    turn = secret_turn("a secret", 7)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(7), atol=1e-12)
+    np.testing.assert_array_equal(turn, secret_turn("a secret", 7))
+    assert np.abs(turn - secret_turn("another", 7)).max() > 0.1

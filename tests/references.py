@@ -1,0 +1,82 @@
+"""Subjects with templates of chosen posteriors, in real stores, and a small calibration that can compare
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records import EnrollmentOutcome, Operation
+from recon_service.application.reference_records import SearchProbe
+from recon_service.comparison.calibration import Calibration, PairCalibration
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.score_map import ScoreMap
+from recon_service.domain.arrays import Array
+from recon_service.domain.posterior import IdentityPosterior
+from tests.property.test_pair_score import random_score
+from tests.unit.application.stores import GOOD, ListQueue, ScriptedCompute
+
+SPACE = "space"
+MODES = 5
+SELFIES = EvidenceKind("selfies-photometric", "visible", 1)
+LANDMARKS = EvidenceKind("facemesh468", "visible", 1)
+DEPTH = EvidenceKind("depth", "kinect2", 1)
+
+
+def small_calibration(seed: int = 0) -> Calibration:
+    """Two kinds of enrollment against depth, and selfies against selfies."""
+    rng = np.random.default_rng(seed)
+    pairs = {(SELFIES, DEPTH): 0.9, (LANDMARKS, DEPTH): 0.5, (SELFIES, SELFIES): 0.8}
+    return Calibration(
+        "small",
+        SPACE,
+        {pair: PairCalibration(random_score(rng), ScoreMap(s, 0.1)) for pair, s in pairs.items()},
+    )
+
+
+def outcome(mean: Array, *, kind: EvidenceKind = SELFIES, space: str = SPACE) -> EnrollmentOutcome:
+    posterior = IdentityPosterior(space, np.asarray(mean, dtype=np.float64), 0.1 * np.eye(len(mean)))
+    return EnrollmentOutcome(
+        (GOOD,), posterior, source=kind.source, backend="facemesh", model="model", calibration="small"
+    )
+
+
+def enroll(subject_id: str, mean: Array, stores: Stores, **options: object) -> Operation:
+    """The whole way of an enrollment but for the pixels."""
+    queue = ListQueue()
+    asked = request_enrollment(EnrollmentRequest(subject_id, (b"x",), "c"), on=stores, queue=queue)
+    ready = outcome(mean, **options)  # type: ignore[arg-type]
+    ended = run_enrollment(
+        asked.operation.operation_id,
+        on=stores,
+        compute=ScriptedCompute(lambda _: ready),
+        queue=queue,
+        policy=JobPolicy(),
+    )
+    assert ended is not None
+    return ended
+
+
+def probe(mean: Array, kind: EvidenceKind = DEPTH) -> SearchProbe:
+    return SearchProbe(kind, IdentityPosterior(SPACE, np.asarray(mean), 0.1 * np.eye(len(mean))))
+
+
+def by_comparing_with_all(
+    one: SearchProbe, enrolled: Sequence[tuple[str, Array, EvidenceKind]], calibration: Calibration
+) -> list[tuple[str, float]]:
+    """Names and ratios, best first."""
+    found = [
+        (name, float(calibration.llr(kind, one.kind, mean[None], one.posterior.mean[None])[0][0]))
+        for name, mean, kind in enrolled
+    ]
+    return sorted(found, key=lambda entry: -entry[1])
+
+
+def without_pixels(probe: SearchProbe, mean: Array) -> SearchProbe:
+    return replace(probe, posterior=replace(probe.posterior, mean=mean))
