@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from recon_service.application.batch_items import ItemPolicy
 from recon_service.application.batch_runs import RunnerPolicy
+from recon_service.application.consents import ConsentPolicy
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.housekeeping import Retention
@@ -175,12 +176,19 @@ def batch_policy(settings: Settings) -> RunnerPolicy:
     )
 
 
+def consent_policy(settings: Settings) -> ConsentPolicy:
+    """How long a consent lasts at most, and when a clock is believed."""
+    longest = timedelta(days=settings.consent_max_days) if settings.consent_max_days else None
+    return ConsentPolicy(longest=longest, hold=timedelta(minutes=settings.consent_hold_minutes))
+
+
 def retention(settings: Settings) -> Retention:
     """How long what nobody uses is kept."""
     return Retention(
         dead=timedelta(hours=settings.dead_hours),
         retired=timedelta(days=settings.retired_days),
         replay=timedelta(hours=settings.replay_hours),
+        consent=consent_policy(settings),
     )
 
 

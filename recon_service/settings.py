@@ -99,6 +99,15 @@ class Settings(BaseSettings):
     )
     lockout_window_seconds: float = Field(900.0, gt=0, description="Within which those are counted.")
     lockout_seconds: float = Field(900.0, gt=0, description="How long a lock-out lasts.")
+    consent_max_days: float = Field(
+        0.0, ge=0, description="How long a consent lasts at most, whatever it says; 0: as it says."
+    )
+    consent_hold_minutes: float = Field(
+        60.0,
+        ge=0,
+        description="How long a process's clock must have run evenly before it destroys what has no consent any "
+        "more.",
+    )
     kiosk_sessions: Literal["auto", "required", "optional"] = Field(
         "auto",
         description="Whether a verification needs a kiosk session with its nonce; auto: with a broker of its "

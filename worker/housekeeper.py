@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from recon_service.application.audit import SERVICE
+from recon_service.application.consents import sweep_consents
 from recon_service.application.enrollment_runs import JobPolicy
 from recon_service.application.housekeeping import Retention, outbox_waits, relay_outbox, sweep
 from recon_service.application.ports.stores import Stores
 from recon_service.application.restores import reapply_deletions, stored_receipts
+from recon_service.application.steady_clock import ClockWatch
 from recon_service.domain.errors import ReconError
 from worker.queue import CeleryQueue
 
@@ -41,6 +44,8 @@ class Housekeeper:
         self._sweep_s, self._retention = sweep_s, retention
         self._stopping = threading.Event()
         self._reapplied = False
+        self._clock_watch = ClockWatch(retention.consent.hold, 24 * retention.consent.hold)
+        self._clock_doubted = False
         self._threads = [
             threading.Thread(target=self._relay, name="recon-relay", daemon=True),
             threading.Thread(target=self._sweep, name="recon-sweeper", daemon=True),
@@ -107,6 +112,23 @@ class Housekeeper:
                 stale_uploads=swept.stale,
                 retired_templates=swept.retired,
             )
+        self._sweep_consents()
+
+    def _sweep_consents(self) -> None:
+        done = sweep_consents(
+            policy=self._retention.consent,
+            watch=self._clock_watch,
+            monotonic_s=time.monotonic(),
+            on=self._stores,
+        )
+        if done.subjects or done.consents:
+            structlog.get_logger().info("consents ended", subjects=done.subjects, consents=done.consents)
+        doubted = bool(done.held)
+        if doubted and not self._clock_doubted:
+            structlog.get_logger().warning(
+                "consents ended, and the clock is not believed yet", held=done.held, why=done.doubt
+            )
+        self._clock_doubted = doubted
 
     def _attempt(self, name: str, work: Callable[[], None], failing: bool) -> bool:
         """Never let a thread die; say once that it cannot work and once that it can again."""

@@ -12,9 +12,10 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from recon_service.application.audit import SERVICE, operation_digest, record
+from recon_service.application.consent_records import Consent
 from recon_service.application.errors import (
     IdempotencyKeyReused,
     PayloadTooLarge,
@@ -51,7 +52,8 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
 @dataclass(frozen=True, slots=True)
 class EnrollmentRequest:
     """What the mobile app sends. api_key_id: whose Idempotency-Keys are meant. batch: nobody waits for it.
-    backend: whose mesh adds to the evidence. traceparent: of the request; no part of its content. Raises
+    backend: whose mesh adds to the evidence. traceparent: of the request; no part of its content.
+    consent_expires_at: when what the enrollment gives has to go; None: the consent names no end. Raises
     UnknownBackend, InvalidValue.
     """
 
@@ -64,6 +66,7 @@ class EnrollmentRequest:
     batch: bool = False
     backend: str = LANDMARKS_ALONE
     traceparent: str = ""
+    consent_expires_at: datetime | None = None
 
     def __post_init__(self) -> None:
         check_subject_id(self.subject_id)
@@ -79,10 +82,10 @@ class EnrollmentRequest:
             )
         if not all(self.selfies):
             raise InvalidValue("a selfie is empty", next_step="Send the bytes of the picture file.")
-        if not _PRINTABLE.fullmatch(self.consent_id):
+        check_consent_id(self.consent_id)
+        if self.consent_expires_at is not None and self.consent_expires_at.tzinfo is None:
             raise InvalidValue(
-                "consent_id must be 1 to 200 printable characters without spaces",
-                next_step="Send the id under which the consent is recorded.",
+                "consent_expires_at needs a time zone", next_step="For example: 2027-03-01T00:00:00Z"
             )
         if self.idempotency_key is not None and not _PRINTABLE.fullmatch(self.idempotency_key):
             raise InvalidValue("an Idempotency-Key must be 1 to 200 printable characters without spaces")
@@ -110,6 +113,15 @@ def check_subject_id(subject_id: str) -> None:
         )
 
 
+def check_consent_id(consent_id: str) -> None:
+    """Raises InvalidValue unless it is 1 to 200 printable characters without spaces."""
+    if not _PRINTABLE.fullmatch(consent_id):
+        raise InvalidValue(
+            "consent_id must be 1 to 200 printable characters without spaces",
+            next_step="Send the id under which the consent is recorded.",
+        )
+
+
 def check_sizes(selfies: Sequence[bytes], *, max_bytes: int) -> None:
     """Raises PayloadTooLarge when a selfie is larger than ``max_bytes``."""
     if any(len(s) > max_bytes for s in selfies):
@@ -124,6 +136,8 @@ def request_enrollment(
     Raises IdempotencyKeyReused, RequestInFlight, Conflict (the subject is being deleted at this moment),
     QueueFull, StorageFault.
     """
+    if request.consent_expires_at is not None and request.consent_expires_at <= on.clock():
+        raise InvalidValue("the consent has ended already", next_step="Ask the person for a new one.")
     operation_id = new_id("op")
     stored = [
         StoredSelfie(operation_id, n, f"{SELFIE_PLACE}/{operation_id}/{n}-{secrets.token_hex(8)}")
@@ -206,6 +220,8 @@ def _digest(request: EnrollmentRequest, on: Stores) -> str:
     words = [request.subject_id, request.consent_id, str(request.keep_selfies), request.lane.value]
     if request.backend != LANDMARKS_ALONE:  # a digest of before there were others stays what it was
         words.append(request.backend)
+    if request.consent_expires_at is not None:
+        words.append(f"until {request.consent_expires_at.isoformat()}")
     return on.vault.digest("idempotency", *(w.encode() for w in words), *request.selfies)
 
 
@@ -242,6 +258,16 @@ def _record(
         if not tx.loose_objects.adopt([s.object_key for s in stored]):
             raise Conflict("the request took too long", next_step="Send the request again.")
         tx.operations.add(operation, stored)
+        tx.consents.add(
+            Consent(
+                new_id("cns"),
+                request.subject_id,
+                operation_id,
+                request.consent_id,
+                now,
+                request.consent_expires_at,
+            )
+        )
         if request.idempotency_key is not None:
             tx.idempotency.complete(
                 api_key_id=request.api_key_id, key=request.idempotency_key, operation_id=operation_id

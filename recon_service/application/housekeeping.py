@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.audit import SERVICE, record
+from recon_service.application.consents import ConsentPolicy
 from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.enrollments import SELFIE_PLACE
 from recon_service.application.kiosk_sessions import SESSION_REMEMBERED
@@ -32,12 +33,14 @@ BUSY_BROKER_PATIENCE: Final = timedelta(minutes=10)
 @dataclass(frozen=True, slots=True)
 class Retention:
     """How long what nobody uses is kept. dead: selfies of a given-up enrollment, for another try. retired:
-    former versions of templates, to be activated again. replay: digests of captures.
+    former versions of templates, to be activated again. replay: digests of captures. consent: what ends
+    with the consent to it.
     """
 
     dead: timedelta = timedelta(hours=72)
     retired: timedelta = timedelta(days=30)
     replay: timedelta = timedelta(hours=24)
+    consent: ConsentPolicy = ConsentPolicy()
 
 
 @dataclass(frozen=True, slots=True)

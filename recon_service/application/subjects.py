@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -104,33 +105,47 @@ def delete_subject(
     with on.database.transaction() as tx:
         if if_version is not None:
             _lock_at(subject_id, if_version, tx, on)
-        erasure = tx.subjects.erase(subject_id)
-        if erasure is None:
-            raise no_such_subject()
-        receipt = DeletionReceipt(
-            receipt_id=new_id("rcpt"),
-            subject_digest=on.vault.digest("subject", subject_id.encode()),
-            deleted_at=on.clock(),
-            templates=erasure.templates,
-            operations=erasure.operations,
-            objects=len(erasure.object_keys),
-            keys=1,
-        )
-        receipt = replace(receipt, authentication=on.vault.digest("receipt", *receipt.statement()))
-        tx.receipts.add(receipt)
-        tx.loose_objects.doom(erasure.object_keys, now=on.clock())
-        record(
-            tx,
-            on=on,
-            action="subject.deleted",
-            actor=actor,
-            subject_id=subject_id,
-            object_id=receipt.receipt_id,
-        )
-    delete_doomed(erasure.object_keys, on=on)
-    with suppress(StorageFault):  # the sweeper does it later
-        export_tombstones(on=on)
+        receipt, objects = erase_subject(tx, subject_id, actor=actor, on=on)
+    after_erasure(objects, on=on)
     return receipt
+
+
+def erase_subject(
+    tx: Transaction, subject_id: str, *, actor: str, on: Stores, reason: str = ""
+) -> tuple[DeletionReceipt, tuple[str, ...]]:
+    """Destroy within a transaction; the receipt, and the objects for ``after_erasure``. Raises NotFound."""
+    erasure = tx.subjects.erase(subject_id)
+    if erasure is None:
+        raise no_such_subject()
+    receipt = DeletionReceipt(
+        receipt_id=new_id("rcpt"),
+        subject_digest=on.vault.digest("subject", subject_id.encode()),
+        deleted_at=on.clock(),
+        templates=erasure.templates,
+        operations=erasure.operations,
+        objects=len(erasure.object_keys),
+        keys=1,
+    )
+    receipt = replace(receipt, authentication=on.vault.digest("receipt", *receipt.statement()))
+    tx.receipts.add(receipt)
+    tx.loose_objects.doom(erasure.object_keys, now=on.clock())
+    record(
+        tx,
+        on=on,
+        action="subject.deleted",
+        actor=actor,
+        subject_id=subject_id,
+        object_id=receipt.receipt_id,
+        outcome=(reason,) if reason else (),
+    )
+    return receipt, erasure.object_keys
+
+
+def after_erasure(objects: Sequence[str], *, on: Stores) -> None:
+    """Once the transaction is committed: what fails here, the sweeper does later."""
+    delete_doomed(objects, on=on)
+    with suppress(StorageFault):
+        export_tombstones(on=on)
 
 
 def _lock_at(subject_id: str, version: str | None, tx: Transaction, on: Stores) -> None:

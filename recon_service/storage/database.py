@@ -19,6 +19,7 @@ from recon_service.storage.audit import SqlAuditLog
 from recon_service.storage.batch_items import SqlBatchItems
 from recon_service.storage.batches import SqlBatches
 from recon_service.storage.captures import SqlCaptureSessions
+from recon_service.storage.consents import SqlConsents
 from recon_service.storage.identities import SqlSelfies, SqlSubjects
 from recon_service.storage.jobs import SqlOperations
 from recon_service.storage.kiosks import SqlKioskSessions
@@ -118,6 +119,11 @@ class SqlTransaction:
     def captures(self) -> SqlCaptureSessions:
         """Capture sessions and their frames."""
         return SqlCaptureSessions(self._connection)
+
+    @cached_property
+    def consents(self) -> SqlConsents:
+        """Until when what is stored may be."""
+        return SqlConsents(self._connection)
 
     @cached_property
     def wrapped_keys(self) -> SqlWrappedKeys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
@@ -44,6 +44,13 @@ _BODY: dict[str, Any] = {
                         "type": "string",
                         "description": "Under which the person's consent is recorded.",
                         "example": "consent-2031",
+                    },
+                    "consent_expires_at": {
+                        "type": "string",
+                        "format": "date-time",
+                        "description": "When the consent ends, with its time zone: then everything of the "
+                        "subject is destroyed, unless a newer consent came.",
+                        "example": "2027-03-01T00:00:00Z",
                     },
                     "keep_selfies": {
                         "type": "boolean",
@@ -111,6 +118,7 @@ async def enroll(
         subject_id=subject_id,
         selfies=tuple(form.files.get("selfies", ())),
         consent_id=form.require("consent_id"),
+        consent_expires_at=_moment("consent_expires_at", form.fields.get("consent_expires_at")),
         keep_selfies=_flag("keep_selfies", form.fields.get("keep_selfies", "false")),
         idempotency_key=idempotency_key,
         api_key_id=key.key_id,
@@ -135,7 +143,7 @@ def _limits(service: Service) -> FormLimits:
     settings = service.settings
     return FormLimits(
         files={"selfies": settings.max_selfie_bytes},
-        fields=frozenset({"consent_id", "keep_selfies", "batch", "backend"}),
+        fields=frozenset({"consent_id", "consent_expires_at", "keep_selfies", "batch", "backend"}),
         total_bytes=settings.max_request_bytes,
         seconds=settings.upload_seconds,
     )
@@ -146,3 +154,14 @@ def _flag(name: str, text: str) -> bool:
         return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
     except KeyError:
         raise InvalidValue(f"{name} must be true or false", next_step="Leave it out for false.") from None
+
+
+def _moment(name: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidValue(
+            f"{name} must be a date and time", next_step="For example: 2027-03-01T00:00:00Z"
+        ) from None

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from recon_service.application.ports.batches import Batches, BatchItems, KeptEvidence, Workers
 from recon_service.application.ports.captures import CaptureSessions
+from recon_service.application.ports.consents import Consents
 from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
 from recon_service.application.ports.kiosks import KioskSessions
 from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
@@ -42,6 +43,8 @@ class Transaction(Protocol):
     def limits(self) -> Limits: ...
     @property
     def kiosk_sessions(self) -> KioskSessions: ...
+    @property
+    def consents(self) -> Consents: ...
     @property
     def captures(self) -> CaptureSessions: ...
     @property
