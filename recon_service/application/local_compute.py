@@ -20,7 +20,8 @@ from recon_service.application.records import (
     SelfieReport,
 )
 from recon_service.application.streaming import StoppingRule
-from recon_service.application.verify import verify
+from recon_service.application.strengthening import proposed
+from recon_service.application.verify import verified_probe
 from recon_service.application.visit_decoding import decode_visit
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.comparison.policy import Policy
@@ -100,11 +101,22 @@ class LocalCompute:
                 detector=_TimedDetector(self.pipeline.detector, watch),
                 landmarker=_TimedLandmarker(self.pipeline.landmarker, watch),
             )
-            result = verify(frames, reference, timed, self.policy, stopping=self.stopping)
+            may_strengthen = visit.may_strengthen and self.policy.strengthening is not None
+            # What is kept rests on all that was seen.
+            stopping = None if may_strengthen else self.stopping
+            probe, result = verified_probe(frames, reference, timed, self.policy, stopping=stopping)
+            proposal = (
+                proposed(probe, result, reference, self.pipeline, self.policy, confirmed=visit.confirmed)
+                if may_strengthen
+                else None
+            )
         spent = watch.milliseconds
         spent["fit_and_compare"] = spent["total"] - sum(ms for stage, ms in spent.items() if stage != "total")
         return VerificationOutcome(
-            result, self.pipeline.calibration.identity, {k: round(v, 2) for k, v in spent.items()}
+            result,
+            self.pipeline.calibration.identity,
+            {k: round(v, 2) for k, v in spent.items()},
+            proposal,
         )
 
     def models(self) -> ModelsInForce:

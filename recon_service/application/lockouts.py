@@ -29,6 +29,12 @@ from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import FailureCounter, FailureKind
+from recon_service.application.strengthening_keeping import (
+    NEVER,
+    StrengtheningLimits,
+    keep_visit,
+    may_strengthen,
+)
 from recon_service.application.subjects import load_template
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import NotFound, ReconError, StorageFault
@@ -57,14 +63,18 @@ def verify_guarded(
     on: Stores,
     compute: Compute,
     presented: PresentedProof | None = None,
+    strengthening: StrengtheningLimits | None = None,
 ) -> VerificationOutcome:
     """Is the person before the kiosk the subject? The decision is in the audit log before it is told.
 
-    presented: the nonce of a kiosk session, which is used up before anything is compared. Raises LockedOut,
+    presented: the nonce of a kiosk session, which is used up before anything is compared. strengthening: how
+    often the visits may change the template, None: never. Raises LockedOut,
     NotFound, DepthRejected, ImageRejected, TimeLimitReached, StorageFault, and what ``spend_nonce`` and
     ``refuse_replay`` raise: a replay stays counted as a failure.
     """
     reference = load_template(subject_id, None, on=on)
+    limits = strengthening or NEVER
+    visit = replace(visit, may_strengthen=may_strengthen(reference, limits, now=on.clock()))
     names = _names(subject_id, api_key_id, policy, on)
     try:
         with on.database.transaction() as tx:
@@ -90,7 +100,8 @@ def verify_guarded(
                 _give_back(tx, kind, name, limit, on.clock(), all_of_them=False)
         raise
     _settle(subject_id, api_key_id, outcome, names, spent, on)
-    return outcome
+    made = keep_visit(outcome.proposal, reference, api_key_id=api_key_id, limits=limits, on=on)
+    return replace(outcome, proposal=None, strengthened=made)
 
 
 def locked_out(*, on: Stores) -> list[FailureCounter]:

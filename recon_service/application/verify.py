@@ -13,6 +13,7 @@ from recon_service.comparison.appearance import compare_appearance, lacking_appe
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.policy import Policy, decide
+from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import ComparisonScore, Decision, Template, VerificationResult
@@ -32,6 +33,18 @@ def verify(
 
     stopping: when frames that are left need not be looked at; None: all are.
     """
+    return verified_probe(frames, reference, pipeline, policy, stopping=stopping)[1]
+
+
+def verified_probe(
+    frames: Sequence[DepthFrame],
+    reference: Template,
+    pipeline: FacePipeline,
+    policy: Policy,
+    *,
+    stopping: StoppingRule | None = None,
+) -> tuple[Probe, VerificationResult]:
+    """``verify``, with what the frames gave."""
     visit = Visit(pipeline)
     for number, frame in enumerate(frames, start=1):
         visit.add(frame)
@@ -45,22 +58,24 @@ def verify(
             continue
         # What looks like an artefact so far is looked at to the end.
         if not (probe := visit.probe()).presentation.attack:
-            return decided(probe, score, policy)
+            return probe, decided(probe, score, policy)
     probe = visit.probe()
-    return decided(probe, compared(probe, reference, pipeline), policy)
+    return probe, decided(probe, compared(probe, reference, pipeline), policy)
 
 
 def compared(probe: Probe, reference: Template, pipeline: FacePipeline) -> ComparisonScore | None:
     """The calibrated score of a probe, or None where it has no usable frame."""
     if probe.posterior is None:
         return None
+    kind = EvidenceKind.depth(probe.source, len(probe.fits))
+    part = chosen_part(reference, kind, pipeline.calibration)
     score = compare(
-        reference.posterior,
+        part.posterior,
         probe.posterior,
-        reference_kind=EvidenceKind.of(reference.source, max(1, len(reference.provenance))),
-        probe_kind=EvidenceKind.depth(probe.source, len(probe.fits)),
+        reference_kind=part.kind,
+        probe_kind=kind,
         calibration=pipeline.calibration,
-        template_calibration=reference.calibration,
+        template_calibration=part.calibration,
     )
     seen = compare_appearance(reference.appearance, probe.appearance, pipeline.appearance_maps)
     return with_appearance(score, seen, lacking=lacking_appearance(reference.appearance, probe.appearance))

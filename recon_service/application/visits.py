@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from recon_service.application.strengthening_records import Proposal
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.template import VerificationResult
@@ -20,7 +21,8 @@ class KioskVisit:
 
     depth: PNG (16-bit gray) or NPY files. images: JPEG or PNG files, color, or gray of 8 or 16 bits
     (infrared). camera: intrinsics of the depth maps. millimetres_per_unit: depth scale. camera_name: by
-    which the calibration knows it.
+    which the calibration knows it. confirmed: by card and PIN, as somebody says who is trusted with that.
+    may_strengthen: whether the template may take up the visit, so that all frames are looked at.
     """
 
     depth: tuple[bytes, ...] = field(repr=False)
@@ -28,6 +30,8 @@ class KioskVisit:
     images: tuple[bytes, ...] = field(default=(), repr=False)
     millimetres_per_unit: float = 1.0
     camera_name: str = "generic"
+    confirmed: bool = False
+    may_strengthen: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.depth) <= MAX_FRAMES:
@@ -46,8 +50,13 @@ class KioskVisit:
 
 @dataclass(frozen=True, slots=True)
 class VerificationOutcome:
-    """The result, what it was computed with, and milliseconds per stage."""
+    """The result, what it was computed with, and milliseconds per stage. proposal: what the visit would add
+    to the template, where its policy strengthens. strengthened: id of the version of the template that the
+    visit made.
+    """
 
     result: VerificationResult
     calibration: str
     milliseconds: dict[str, float]
+    proposal: Proposal | None = None
+    strengthened: str | None = None
