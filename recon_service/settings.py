@@ -195,6 +195,13 @@ class Settings(BaseSettings):
         72.0, ge=0, description="How long the selfies of a given-up enrollment are kept for another try."
     )
 
+    batch_processes: int = Field(
+        1, ge=0, le=64, description="Processes of one worker for batches of re-enrollment; 0: it takes none."
+    )
+    batch_group: int = Field(64, ge=1, le=1000, description="Items of a batch under one claim.")
+    batch_yield_seconds: float = Field(
+        0.3, gt=0, description="While an enrollment has waited so long, batches begin nothing."
+    )
     retired_days: float = Field(
         30.0, ge=0, description="How long the former version of a template can be activated again."
     )

@@ -1,4 +1,6 @@
-"""Batches of re-enrollment as they are kept: what was asked for, where it stands, and one item per subject."""
+"""Batches of re-enrollment as they are kept: what was asked for, where it stands, and one item per
+subject.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ MAX_PRIORITY: Final = 9
 
 
 class BatchState(StrEnum):
-    """RUNNING: items are made and worked on. PAUSED: not for now. READY: every item has its end, nothing is in
-    force yet. ACTIVATING, ACTIVE: candidates take, or have taken, the place of the active templates.
+    """RUNNING: items are made and worked on. PAUSED: not for now. READY: every item has its end, nothing is
+    in force yet. ACTIVATING, ACTIVE: candidates take, or have taken, the place of the active templates.
     ROLLING_BACK, ROLLED_BACK: the former ones take it again. CANCELLED: no more items are worked on.
     """
 
@@ -52,7 +54,9 @@ class ItemState(StrEnum):
 
 
 class Standing(StrEnum):
-    """Of an item's candidate. SUPERSEDED: the subject got another template meanwhile, which was left in force."""
+    """Of an item's candidate. SUPERSEDED: the subject got another template meanwhile, which was left in
+    force.
+    """
 
     CANDIDATE = "candidate"
     ACTIVATED = "activated"
@@ -61,8 +65,8 @@ class Standing(StrEnum):
 
 
 class Material(StrEnum):
-    """What a template is derived from anew, best first. POSTERIOR: the stored template itself, carried over to
-    the target's model and calibration.
+    """What a template is derived from anew, best first. POSTERIOR: the stored template itself, carried over
+    to the target's model and calibration.
     """
 
     SELFIES = "selfies"
@@ -78,8 +82,8 @@ class Selection:
     """Whose templates are derived anew: conditions on the active one, all of which must hold.
 
     subjects: these alone. model, calibration: that it was made with. made_before: when. quality_below: 0 to
-    100. everybody: said outright where there is no condition. listed: instead of ``subjects``, of a batch that
-    was read: how many it named. Raises InvalidValue.
+    100. everybody: said outright where there is no condition. listed: instead of ``subjects``, of a batch
+    that was read: how many it named. Raises InvalidValue.
     """
 
     subjects: tuple[str, ...] | None = None
@@ -196,8 +200,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ItemEnd:
-    """How one attempt at an item ended. candidate: with SUCCEEDED. state WAITING: to be tried again, not before
-    ``due``; refund: the attempt does not count. key_id: of the key that the candidate is sealed with.
+    """How one attempt at an item ended. candidate: with SUCCEEDED. state WAITING: to be tried again, not
+    before ``due``; refund: the attempt does not count. key_id: of the key that the candidate is sealed
+    with.
     """
 
     subject_id: str
@@ -237,9 +242,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a batch would find. selfies, evidence: subjects with such material kept. nothing: with none that the
-    target may use. unknown: listed subjects that there are not, or that have no template in force. models:
-    subjects by model and calibration of the active template.
+    """What a batch would find. selfies, evidence: subjects with such material kept. nothing: with none that
+    the target may use. unknown: listed subjects that there are not, or that have no template in force.
+    models: subjects by model and calibration of the active template.
     """
 
     selected: int

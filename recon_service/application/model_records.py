@@ -1,4 +1,6 @@
-"""Models and calibrations as the service speaks of them: what a worker runs, and what made which templates."""
+"""Models and calibrations as the service speaks of them: what a worker runs, and what made which
+templates.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class ModelsInForce:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """A sign of life. role: "batches". problem: code of why it cannot work, empty if it can; models None then."""
+    """A sign of life. role: "batches". problem: code of why it cannot work, empty if it can; models None
+    then.
+    """
 
     worker_id: str
     role: str

@@ -171,8 +171,14 @@ class SqlBatchItems:
             (_i.state == ItemState.SUCCEEDED.value) & (_i.standing == Standing.SUPERSEDED.value)
         )
         fresh = {
-            **{"state": ItemState.WAITING.value, "attempts": 0, "at": now, "reason": "", "ended_at": None},
-            **{"standing": None, "template_id": None, "material": None},
+            "state": ItemState.WAITING.value,
+            "attempts": 0,
+            "at": now,
+            "reason": "",
+            "material": None,
+            "template_id": None,
+            "standing": None,
+            "ended_at": None,
         }
         return self._connection.execute(
             sa.update(batch_items).where(_i.batch_id == batch_id, again).values(**fresh)

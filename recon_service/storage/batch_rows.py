@@ -34,8 +34,8 @@ class Selected:
         active = (m.c.subject_id == s.c.subject_id) & (m.c.state == TemplateState.ACTIVE.value)
         self.source = s.join(m, active)
         self.columns = (m.c.model, m.c.calibration)
-        # Who comes later is not part of it, nor who was enrolled anew: that template is newer than this wish.
-        conditions = [s.c.created_at <= moment, m.c.created_at <= moment]
+        # Who comes later is no part of it. Who is enrolled anew is, and is left out when the turn comes.
+        conditions = [s.c.created_at <= moment]
         if selection.subjects is not None:
             conditions.append(s.c.subject_id.in_(selection.subjects))
         if selection.model is not None:
@@ -49,12 +49,14 @@ class Selected:
         self.conditions = conditions
 
 
-def selected_by(batch: Batch) -> sa.Select[tuple[str]]:
+def selected_by(batch: Batch) -> sa.Select[str]:
+    """Ids of a batch's subjects."""
     of = Selected(batch.selection, batch.moment)
     return sa.select(t.subjects.c.subject_id).select_from(of.source).where(*of.conditions)
 
 
 def keeps_selfies(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether selfies of a subject were kept."""
     o = t.operations.c
     return (
         sa.exists()
@@ -64,19 +66,23 @@ def keeps_selfies(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
 
 
 def keeps_evidence(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether evidence of a subject was kept."""
     return sa.exists().where(kept_evidence.c.subject_id == subject)
 
 
 def is_open() -> sa.ColumnElement[bool]:
+    """Without an end."""
     return _i.state.in_((ItemState.WAITING.value, ItemState.RUNNING.value))
 
 
 def is_held(batch_id: str, token: str) -> sa.ColumnElement[bool]:
+    """By this claim."""
     running = _i.state == ItemState.RUNNING.value
     return (_i.batch_id == batch_id) & running & (_i.claim_token == token)
 
 
 def batch_row(batch: Batch) -> dict[str, Any]:
+    """As it is stored."""
     row = {name: getattr(batch, name) for name in Batch.__slots__}
     chosen = asdict(batch.selection)
     if batch.selection.made_before is not None:
@@ -88,6 +94,7 @@ def batch_row(batch: Batch) -> dict[str, Any]:
 
 
 def batch_of(row: sa.Row[Any]) -> Batch:
+    """From a row."""
     values = dict(row._mapping)
     chosen = dict(values["selection"])
     if chosen["made_before"] is not None:
@@ -99,6 +106,7 @@ def batch_of(row: sa.Row[Any]) -> Batch:
 
 
 def item_of(row: sa.Row[Any]) -> BatchItem:
+    """From a row."""
     values = {k: v for k, v in row._mapping.items() if k not in ("claim_token", "at")}
     return replace(
         BatchItem(**values),

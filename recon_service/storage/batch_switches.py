@@ -39,7 +39,9 @@ class _Item(NamedTuple):
 def begin(connection: sa.Connection, batch_id: str, into: Standing) -> None:
     """What an earlier attempt had to leave is looked at again."""
     if into is Standing.ACTIVATED:
-        left = _i.standing.in_((Standing.SUPERSEDED.value, Standing.ROLLED_BACK.value))
+        left: sa.ColumnElement[bool] = _i.standing.in_(
+            (Standing.SUPERSEDED.value, Standing.ROLLED_BACK.value)
+        )
         again = Standing.CANDIDATE
     else:
         left = (_i.standing == Standing.SUPERSEDED.value) & _i.former_id.is_not(None)

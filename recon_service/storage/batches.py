@@ -34,7 +34,8 @@ class SqlBatches:
         """Insert, with the items of a list of subjects."""
         self._connection.execute(sa.insert(batches).values(**batch_row(batch)))
         if subjects is not None:
-            chosen = self._connection.scalars(selected_by(batch).order_by(t.subjects.c.subject_id)).all()
+            query = selected_by(batch).order_by(t.subjects.c.subject_id)
+            chosen: Sequence[str] = list(self._connection.scalars(query))
             self._insert_items(batch.batch_id, chosen, batch.moment)
 
     def get(self, batch_id: str, *, lock: bool = False) -> Batch | None:
@@ -99,7 +100,7 @@ class SqlBatches:
                 count.label("selected"),
                 count.filter(c.pictures).label("pictures"),
                 count.filter(c.evidence).label("evidence"),
-                count.filter(~c.pictures & ~c.evidence).label("nothing"),
+                count.filter(~c.pictures & ~c.evidence).label("neither"),
             ).select_from(found)
         ).one()
         kinds = self._connection.execute(
@@ -112,7 +113,7 @@ class SqlBatches:
             selected=row.selected,
             selfies=row.pictures,
             evidence=row.evidence,
-            nothing=row.nothing,
+            nothing=row.neither,
             unknown=unknown,
             models={(k.model, k.calibration): k.subjects for k in kinds},
         )
@@ -127,7 +128,7 @@ class SqlBatches:
         if batch.state is not BatchState.RUNNING or batch.listed_at is not None:
             return None
         query = selected_by(batch).where(t.subjects.c.subject_id > batch.cursor)
-        page = self._connection.scalars(query.order_by(t.subjects.c.subject_id).limit(limit)).all()
+        page = list(self._connection.scalars(query.order_by(t.subjects.c.subject_id).limit(limit)))
         self._insert_items(batch_id, page, now)
         values: dict[str, Any] = {"cursor": page[-1]} if page else {}
         if len(page) < limit:

@@ -14,6 +14,7 @@ from recon_service.application.model_records import (
     TemplateCount,
     WorkerReport,
 )
+from recon_service.application.records import OperationState, StoredSelfie
 from recon_service.application.template_records import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_tables import kept_evidence, workers
@@ -38,6 +39,20 @@ class SqlKeptEvidence:
             sa.select(kept_evidence).where(_e.subject_id == subject_id)
         ).one_or_none()
         return SealedEvidence(**row._mapping) if row else None
+
+    def selfies_of(self, subject_id: str) -> list[StoredSelfie]:
+        """In the order of the request."""
+        o, s = t.operations.c, t.selfies.c
+        kept = sa.exists().where(s.operation_id == o.operation_id)
+        newest = (
+            sa.select(o.operation_id)
+            .where(o.subject_id == subject_id, o.state == OperationState.SUCCEEDED.value, kept)
+            .order_by(o.ended_at.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        query = sa.select(t.selfies).where(s.operation_id == newest).order_by(s.ordinal)
+        return [StoredSelfie(**row._mapping) for row in self._connection.execute(query)]
 
 
 class SqlWorkers:

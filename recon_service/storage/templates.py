@@ -49,7 +49,7 @@ class SqlTemplates:
         """The one that verifications use."""
         query = sa.select(t.templates).where(_c.subject_id == subject_id, _c.state == TemplateState.ACTIVE)
         row = self._connection.execute(query).one_or_none()
-        return template_of(row._mapping) if row else None
+        return template_of(row._asdict()) if row else None
 
     def of_subject(self, subject_id: str) -> list[SealedTemplate]:
         """Newest first."""
@@ -58,13 +58,13 @@ class SqlTemplates:
             .where(_c.subject_id == subject_id)
             .order_by(_c.created_at.desc(), _c.template_id)
         )
-        return [template_of(row._mapping) for row in self._connection.execute(query)]
+        return [template_of(row._asdict()) for row in self._connection.execute(query)]
 
     def get(self, subject_id: str, template_id: str) -> SealedTemplate | None:
         """Only if it is this subject's."""
         query = sa.select(t.templates).where(_c.template_id == template_id, _c.subject_id == subject_id)
         row = self._connection.execute(query).one_or_none()
-        return template_of(row._mapping) if row else None
+        return template_of(row._asdict()) if row else None
 
     def destroy_retired(self, *, retired_before: datetime, limit: int) -> list[tuple[str, str]]:
         """Remove what retired before that moment."""

@@ -22,7 +22,7 @@ from recon_service.application.batch_records import (
 from recon_service.application.evidence_records import SealedEvidence
 from recon_service.application.model_records import ModelsInForce, TemplateCount, WorkerReport
 from recon_service.application.ports.compute import Progress
-from recon_service.application.records import EnrollmentOutcome
+from recon_service.application.records import EnrollmentOutcome, StoredSelfie
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
     from recon_service.domain.template import Template
@@ -58,7 +58,7 @@ class Batches(Protocol):
         ...
 
     def preview(self, selection: Selection, *, moment: datetime) -> Preview:
-        """nothing counts subjects with neither selfies nor evidence."""
+        """Its ``nothing`` counts subjects with neither selfies nor evidence."""
         ...
 
     def list_page(self, batch_id: str, *, limit: int, now: datetime) -> int | None:
@@ -137,6 +137,10 @@ class KeptEvidence(Protocol):
 
     def of(self, subject_id: str) -> SealedEvidence | None: ...
 
+    def selfies_of(self, subject_id: str) -> list[StoredSelfie]:
+        """Those that were kept of the newest enrollment that has any."""
+        ...
+
 
 class Workers(Protocol):
     """Workers that gave a sign of life, and what they run."""
@@ -164,11 +168,13 @@ class Rederiving(Protocol):
     ) -> EnrollmentOutcome: ...
 
     def refit(self, content: bytes, *, backend: str) -> EnrollmentOutcome:
-        """From kept evidence. Raises StorageFault for bytes that are none, ModelMismatch for evidence that the
-        model in force cannot use.
+        """From kept evidence. Raises StorageFault for bytes that are none, ModelMismatch for evidence that
+        the model in force cannot use.
         """
         ...
 
     def carry_over(self, templates: Sequence[Template]) -> tuple[Template | str, ...]:
-        """Each template as the model and calibration in force would hold it, or the code of why it cannot be."""
+        """Each template as the model and calibration in force would hold it, or the code of why it cannot
+        be.
+        """
         ...

@@ -1,0 +1,41 @@
+"""Models and calibrations: what workers run, and which templates were made by which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from recon_service.application.model_records import ModelsInForce, TemplateCount, WorkerReport
+from recon_service.application.ports.stores import Stores
+
+ALIVE_FOR: Final = timedelta(seconds=45)
+"""A worker that has not reported for so long is not counted on."""
+FORGOTTEN_AFTER: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsOverview:
+    """workers: those that gave a sign of life. templates: counts by what made them."""
+
+    workers: tuple[WorkerReport, ...]
+    templates: tuple[TemplateCount, ...]
+
+    @property
+    def in_force(self) -> tuple[ModelsInForce, ...]:
+        """What workers run, each once."""
+        return tuple(dict.fromkeys(w.models for w in self.workers if w.models is not None))
+
+
+def report_worker(report: WorkerReport, *, on: Stores) -> None:
+    """A sign of life. Raises StorageFault."""
+    with on.database.transaction() as tx:
+        tx.workers.report(report)
+        tx.workers.forget(before=report.reported_at - FORGOTTEN_AFTER)
+
+
+def overview_of_models(*, on: Stores) -> ModelsOverview:
+    """Everything that is known of models at this moment."""
+    with on.database.snapshot() as tx:
+        workers = tx.workers.alive(since=on.clock() - ALIVE_FOR)
+        return ModelsOverview(tuple(workers), tuple(tx.workers.template_counts()))
