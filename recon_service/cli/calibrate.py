@@ -13,10 +13,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from recon_service.assembly import ModelChoice, use_one_thread
+from recon_service.assembly import APPEARANCE_AUTO, APPEARANCE_OFF, ModelChoice, use_one_thread
 from recon_service.cli.evaluate import INTERRUPTED, Cache, Jobs, Model, pipeline_of, progress_bar
 from recon_service.comparison.calibration import Calibration
-from recon_service.comparison.calibration_file import RELEASED, load_calibration, save_calibration
+from recon_service.comparison.calibration_file import (
+    RELEASED,
+    load_calibration,
+    released_for,
+    save_calibration,
+)
+from recon_service.comparison.measured import Measured
 from recon_service.domain.errors import InvalidValue
 from recon_service.evaluation.cache import ObservationCache, default_cache_folder
 from recon_service.evaluation.calibrating import learned_calibration
@@ -24,7 +30,14 @@ from recon_service.evaluation.dataset import Dataset
 from recon_service.evaluation.datasets.folder import folder
 from recon_service.evaluation.datasets.kinect2 import kinect2
 from recon_service.evaluation.datasets.synthetic import Sensor, synthetic
-from recon_service.evaluation.gathering import DEPTH_ROWS, ROWS, gathered, title
+from recon_service.evaluation.gathering import (
+    APPEARANCE_ROWS,
+    DEPTH_ROWS,
+    ROWS,
+    gathered,
+    title,
+)
+from recon_service.evaluation.material import Material
 from recon_service.simulation.population import PopulationSpec
 
 RECORDED_DRAWS, SYNTHETIC_DRAWS = 18, 4
@@ -53,6 +66,14 @@ def command(
             help="Calibrations whose templates stay comparable: those made by the same fit (repeatable).",
         ),
     ] = None,
+    appearance: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--appearance",
+            help="Network whose appearances are calibrated too, of recorded people; the first with every row "
+            "(repeatable). Default: what `recon serve` would use.",
+        ),
+    ] = None,
     keep: Annotated[
         bool,
         typer.Option("--keep-score-maps/--drop-score-maps", help="Of other evidence, as now released."),
@@ -68,16 +89,13 @@ def command(
     console = Console(stderr=True)
     use_one_thread()
     store = ObservationCache.opened(cache or default_cache_folder())
-    datasets: list[tuple[Dataset, int]] = []
+    recorded: list[Dataset] = []
     if kinect2_root is not None:
-        datasets.append((kinect2(kinect2_root), RECORDED_DRAWS))
-    datasets += [(folder(root), RECORDED_DRAWS) for root in folders or ()]
+        recorded.append(kinect2(kinect2_root))
+    recorded += [folder(root) for root in folders or ()]
     spec = PopulationSpec(seed=population, subjects=subjects)
-    datasets += [
-        (synthetic(spec, sensor=sensor, cache=store.folder / "population"), SYNTHETIC_DRAWS)
-        for sensor in sensors or ()
-    ]
-    if not datasets:
+    rendered = [synthetic(spec, sensor=sensor, cache=store.folder / "population") for sensor in sensors or ()]
+    if not recorded and not rendered:
         raise InvalidValue(
             "there is nothing to learn from", next_step="Name --kinect2, --folder or --synthetic."
         )
@@ -85,31 +103,42 @@ def command(
         with progress_bar(console) as progress:
             progress("loading models", 0, 1)
             parts = pipeline_of(model).model
-            materials = []
-            for number, (dataset, draws) in enumerate(datasets):
-                again = number > len(datasets) - len(sensors or ())
-                materials += gathered(
-                    dataset,
-                    partial(pipeline_of, model),
-                    model_name=parts.name,
-                    cache=store,
-                    draws=draws,
-                    jobs=jobs,
-                    rows=DEPTH_ROWS if again else ROWS,
-                    report=progress,
-                )
+            networks = appearance or [APPEARANCE_AUTO]
+            observe = partial(gathered, model_name=parts.name, cache=store, jobs=jobs, report=progress)
+            materials: list[Material] = []
+            further: list[Material] = []
+            for dataset in recorded:
+                for number, network in enumerate(networks):
+                    build = partial(pipeline_of, model, appearance=network)
+                    one = build().embedder
+                    found = observe(
+                        dataset,
+                        build,
+                        embedder=f"{one.name}@{one.version}" if one else "",
+                        draws=RECORDED_DRAWS,
+                        rows=APPEARANCE_ROWS if number else ROWS,
+                    )
+                    (further if number else materials).extend(found)
+            for number, dataset in enumerate(rendered):
+                # All of them wear the same two faces: nothing is to be learned of how they look.
+                build = partial(pipeline_of, model, appearance=APPEARANCE_OFF)
+                rows = DEPTH_ROWS if number else ROWS
+                materials += observe(dataset, build, draws=SYNTHETIC_DRAWS, rows=rows)
+            released = load_calibration(released_for(parts.name)) if keep and RELEASED.exists() else None
             learned = learned_calibration(
                 materials,
                 name=name,
                 space=parts.space,
                 accepts=accepts or (),
                 provenance={
-                    "learned_from": [title(dataset) for dataset, _ in datasets],
+                    "learned_from": [title(dataset) for dataset in (*recorded, *rendered)],
                     "model": parts.name,
                     # Without the folders of whoever ran it.
                     "command": "recon " + " ".join(_without_paths(sys.argv[1:])),
                 },
-                score_maps=load_calibration().score_maps if keep and RELEASED.exists() else {},
+                score_maps=released.score_maps if released else {},
+                further=further,
+                appearance=released.appearance if released else None,
                 report=progress,
             )
     except KeyboardInterrupt:
@@ -128,16 +157,23 @@ def table(calibration: Calibration) -> Table:
     for column in ("people", "EER %", "Cllr", "min", "at most ±"):
         printed.add_column(column, justify="right", no_wrap=True)
     for (first, second), pair in sorted(calibration.pairs.items()):
-        m = pair.measured
-        figures = (
-            (str(m.people), f"{100 * m.eer:.1f}", f"{m.cllr:.2f}", f"{m.min_cllr:.2f}")
-            if m is not None
-            else ("", "", "", "")
-        )
-        printed.add_row(str(first), str(second), *figures, f"{pair.score_map.limit:.1f}")
+        printed.add_row(str(first), str(second), *_figures(pair.measured), f"{pair.score_map.limit:.1f}")
+    for key, known in calibration.appearance.maps.items():
+        if known.measured is not None:
+            lights = " and ".join(sorted(light.value for light in key[2]))
+            printed.add_row(key[0], lights, *_figures(known.measured), f"{known.score_map.limit:.1f}")
+    for one in calibration.fused:
+        kinds = [f"{kind} + {one.embedder}" for kind in one.kinds]
+        printed.add_row(*kinds, *_figures(one.measured), "")
     printed.caption = "Cross-validated: nothing was learned from the people who are compared."
     printed.caption_justify = "left"
     return printed
+
+
+def _figures(m: Measured | None) -> tuple[str, str, str, str]:
+    if m is None:
+        return "", "", "", ""
+    return str(m.people), f"{100 * m.eer:.1f}", f"{m.cllr:.2f}", f"{m.min_cllr:.2f}"
 
 
 def _without_paths(arguments: list[str]) -> list[str]:

@@ -18,7 +18,9 @@ Part = tuple[str, tuple[str, bytes]]
 
 
 class ServiceClient:
-    """Sends requests with the API key; an answer that is a problem ends the command."""
+    """Sends requests with the API key; an answer that is a problem ends the command. http: for commands that
+    can go on after a problem.
+    """
 
     def __init__(self, url: str, api_key: str | None) -> None:
         key = api_key or os.environ.get("RECON_API_KEY")
@@ -29,7 +31,7 @@ class ServiceClient:
                 "Set RECON_API_KEY, or use --api-key; `recon serve` prints one at its first start.",
             )
         self._url = url
-        self._http = httpx.Client(
+        self.http = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx.Timeout(60.0, connect=5.0),
@@ -40,28 +42,34 @@ class ServiceClient:
     ) -> httpx.Response:
         """Send a form."""
         try:
-            answer = self._http.post(path, files=list(parts), data=fields, headers=headers)
+            answer = self.http.post(path, files=list(parts), data=fields, headers=headers)
         except httpx.HTTPError as fault:
             self._unreachable(fault)
-        self._check(answer)
+        self.check(answer)
         return answer
 
     def kiosk_session(self, subject: str) -> dict[str, str]:
         """Begin a visit: the session's id and its first nonce."""
         try:
-            answer = self._http.post("/v1/kiosk-sessions", json={"subject_id": subject})
+            answer = self.http.post("/v1/kiosk-sessions", json={"subject_id": subject})
         except httpx.HTTPError as fault:
             self._unreachable(fault)
-        self._check(answer)
+        self.check(answer)
         return {name: str(answer.json()[name]) for name in ("session_id", "nonce")}
 
     def get(self, path: str) -> httpx.Response:
         """Fetch an address."""
+        return self.send("GET", path)
+
+    def send(
+        self, method: str, path: str, *, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Ask with a JSON body, or none."""
         try:
-            answer = self._http.get(path)
+            answer = self.http.request(method, path, json=body, headers=headers)
         except httpx.HTTPError as fault:
             self._unreachable(fault)
-        self._check(answer)
+        self.check(answer)
         return answer
 
     def follow(self, path: str) -> Iterator[dict[str, Any]]:
@@ -70,10 +78,10 @@ class ServiceClient:
         while failures < 10:
             headers = {"Accept": "text/event-stream", "Last-Event-ID": last_id}
             try:
-                with self._http.stream("GET", path, headers=headers) as answer:
+                with self.http.stream("GET", path, headers=headers) as answer:
                     if answer.status_code != 200:
                         answer.read()
-                        self._check(answer)
+                        self.check(answer)
                     for name, event_id, content in _events(answer.iter_lines()):
                         last_id, failures = event_id, 0
                         yield content
@@ -91,7 +99,8 @@ class ServiceClient:
             "Is it running? Start it with: recon serve",
         )
 
-    def _check(self, answer: httpx.Response) -> None:
+    def check(self, answer: httpx.Response) -> None:
+        """End the command unless the answer is a success."""
         if answer.is_success:
             return
         try:

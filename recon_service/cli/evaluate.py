@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from recon_service.application.pipeline import FacePipeline
-from recon_service.assembly import ModelChoice, build_pipeline, use_one_thread
+from recon_service.assembly import APPEARANCE_AUTO, ModelChoice, build_pipeline, use_one_thread
 from recon_service.backends import Backends, files_of
 from recon_service.cli.evaluate_attacks import attacks_command
 from recon_service.evaluation.cache import ObservationCache, default_cache_folder
@@ -138,10 +138,10 @@ def synthetic_command(
     _run(dataset, None, plan, model, cache, as_json_text, report)
 
 
-def pipeline_of(choice: ModelChoice) -> FacePipeline:
+def pipeline_of(choice: ModelChoice, *, appearance: str = APPEARANCE_AUTO) -> FacePipeline:
     """A pipeline in a process that computes with one thread."""
     use_one_thread()
-    return replace(build_pipeline(choice), reconstructors=Backends())
+    return replace(build_pipeline(choice, appearance=appearance), reconstructors=Backends())
 
 
 def backend_files(plan: Plan) -> dict[str, str]:

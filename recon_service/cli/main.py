@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ COMMANDS = (
     Command("limits", "recon_service.cli.limits", "List lock-outs, and lift them."),
     Command("audit", "recon_service.cli.audit", "Read the audit log, and check its chain."),
     Command("subjects", "recon_service.cli.subjects", "After a restore: delete again who was deleted."),
+    Command("templates", "recon_service.cli.templates", "Versions of templates; export and import them."),
+    Command("bulk", "recon_service.cli.bulk_enroll", "Enroll many people from an index."),
     Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
     Command("operations", "recon_service.cli.operations", "Look at the queue; retry enrollments given up."),
     Command("doctor", "recon_service.cli.doctor", "Check settings, keys, database, objects and broker."),
@@ -55,7 +58,6 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     """
     app = typer.Typer(
         name="recon",
-        add_completion=False,
         pretty_exceptions_show_locals=False,  # locals may hold images or keys
         rich_markup_mode="rich",
     )
@@ -80,7 +82,7 @@ def main() -> None:
     """Run the command line; an error of ours ends it with its title, its detail and what to do next."""
     arguments = sys.argv[1:]
     try:
-        build_app(arguments)(arguments)
+        build_app(_words(arguments))(arguments, prog_name="recon")
     except ReconError as error:
         typer.secho(f"{error.title} [{error.code}]", fg="red", err=True)
         typer.echo(error.detail, err=True)
@@ -89,6 +91,15 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _words(arguments: Sequence[str]) -> Sequence[str]:
+    """The words of the command line; while a shell completes it (`recon --install-completion`), those that
+    stand there so far.
+    """
+    if "_RECON_COMPLETE" not in os.environ:
+        return arguments
+    return os.environ.get("_TYPER_COMPLETE_ARGS", os.environ.get("COMP_WORDS", "")).split()[1:]
 
 
 def _placeholder() -> None:

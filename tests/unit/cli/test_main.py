@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -28,3 +29,15 @@ def test_an_error_of_ours_is_three_lines_and_no_traceback() -> None:
     assert "[weights-unknown]" in done.stderr
     assert "recon weights list" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_shell_completes_commands_and_what_is_below_them() -> None:
+    def completed(line: str) -> list[str]:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        environment = {**os.environ, "_RECON_COMPLETE": "complete_bash", **words}
+        command = [sys.executable, "-c", "from recon_service.cli.main import main; main()"]
+        return subprocess.run(command, capture_output=True, text=True, env=environment).stdout.split()
+
+    assert completed("recon te") == ["templates"]
+    assert completed("recon templates ex") == ["export"]
+    assert "--consent" in completed("recon enroll --co")
