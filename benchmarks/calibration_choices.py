@@ -24,11 +24,11 @@ from recon_service.cli.evaluate import pipeline_of
 from recon_service.comparison.calibration import PairCalibration
 from recon_service.domain.arrays import Array
 from recon_service.evaluation.cache import ObservationCache, default_cache_folder
-from recon_service.evaluation.calibrating import Material
 from recon_service.evaluation.calibration import min_cllr
 from recon_service.evaluation.comparisons import Comparisons, Observed
 from recon_service.evaluation.datasets.kinect2 import kinect2
 from recon_service.evaluation.gathering import gathered
+from recon_service.evaluation.material import Material
 from recon_service.evaluation.metrics import cllr, equal_error_rate
 from recon_service.evaluation.pair_learning import (
     DEFAULT,

@@ -85,7 +85,7 @@ def _learned(sides: Sides) -> Array | str:
             sides.probes,
             sides.pairs,
             learn=learned_appearance_map,
-            score=lambda known, a, b, pairs: _mapped(known, cosines(a, b, pairs)),
+            score=mapped_cosines,
         )
     except InvalidValue as few:
         return few.detail
@@ -104,6 +104,11 @@ def learned_appearance_map(first: Observed, second: Observed) -> ScoreMap:
         raise InvalidValue("too few people with an appearance to learn from")
     people = len(set(first.person) & set(second.person))
     return learned_map(values[genuine], values[~genuine], people=people)
+
+
+def mapped_cosines(known: ScoreMap, first: Observed, second: Observed, pairs: Comparisons) -> Array:
+    """(m,) log-likelihood ratios of the pairs, zero where a side has no appearance."""
+    return _mapped(known, cosines(first, second, pairs))
 
 
 def _mapped(known: ScoreMap, cosine: Array | None) -> Array:

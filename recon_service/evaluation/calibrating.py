@@ -6,19 +6,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from recon_service.comparison.calibration import Calibration, Measured, PairCalibration, PairKey
-from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.appearance import AppearanceMaps
+from recon_service.comparison.calibration import Calibration, PairCalibration, PairKey
+from recon_service.comparison.measured import Measured
 from recon_service.comparison.pair_score import PairScore
 from recon_service.comparison.score_map import ScoreMap
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
-from recon_service.evaluation.calibration import learned_map, min_cllr
+from recon_service.evaluation.appearance_learning import learned_appearance
+from recon_service.evaluation.calibration import learned_map
 from recon_service.evaluation.comparisons import Comparisons, Observed
-from recon_service.evaluation.metrics import cllr, equal_error_rate
+from recon_service.evaluation.material import Material, parts_of
+from recon_service.evaluation.measuring import measured_of
 from recon_service.evaluation.pair_learning import (
     DEFAULT,
     Shrinkage,
@@ -27,47 +29,9 @@ from recon_service.evaluation.pair_learning import (
     learning_pairs,
     some_of_each,
 )
-from recon_service.evaluation.rates import people_pairs
 from recon_service.evaluation.split import MAX_FOLDS, SubjectSplit
 
-THRESHOLDS = tuple(np.arange(-2.0, 10.25, 0.5).tolist())
-"""Log-likelihood ratios at which the error rates of every pair are kept."""
-
-PARTS_OF_MANY = 6
 Report = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What one row of one dataset gave: both sides of a pair of kinds."""
-
-    dataset: str
-    kinds: PairKey
-    first: Observed
-    second: Observed
-
-    @property
-    def one_kind(self) -> bool:
-        return self.kinds[0] == self.kinds[1]
-
-    @property
-    def general(self) -> PairKey:
-        """The same pair of unknown origins."""
-        return self.kinds[0].general, self.kinds[1].general
-
-
-def material(dataset: str, first: Observed, second: Observed, counts: tuple[int, int]) -> Material:
-    """One row's observations, without those that were not observed as most of their side were (a set of
-    pictures whose skin could not be matched). counts: captures of each side.
-    """
-    sides, kinds = [], []
-    for side, count in zip((first, second), counts, strict=True):
-        sources = np.array([EvidenceKind.parse(str(kind)).source for kind in side.kind])
-        names, numbers = np.unique(sources, return_counts=True)
-        chosen = str(names[np.argmax(numbers)])
-        sides.append(side.take(sources == chosen))
-        kinds.append(EvidenceKind.of(chosen, count))
-    return Material(dataset, (kinds[0], kinds[1]), sides[0], sides[1])
 
 
 def learned_calibration(
@@ -78,9 +42,16 @@ def learned_calibration(
     accepts: Sequence[str] = (),
     provenance: Mapping[str, object] | None = None,
     score_maps: Mapping[str, ScoreMap] | None = None,
+    further: Sequence[Material] = (),
+    appearance: AppearanceMaps | None = None,
     report: Report = lambda what, done, total: None,
 ) -> Calibration:
-    """Learn every pair of the materials, and general pairs from all that agree up to their origins."""
+    """Learn every pair of the materials, general pairs from all that agree up to their origins, and maps of
+    the appearances that the materials have.
+
+    further: of the same people with the appearances of another network, for its map alone. appearance: maps
+    that stay where none is learned.
+    """
     pairs: dict[PairKey, PairCalibration] = {}
     by_general: dict[PairKey, list[Material]] = defaultdict(list)
     total = len(materials)
@@ -99,12 +70,22 @@ def learned_calibration(
         report("learning for unknown cameras", number, len(by_general))
         if kinds not in pairs:
             pairs[kinds] = learned_general(parts)
-    return Calibration(name, space, pairs, tuple(accepts), dict(score_maps or {}), dict(provenance or {}))
-
-
-def parts_of(one: Material) -> int:
-    """Few people are left out one by one, many in a few parts: with each part out, enough are left."""
-    return MAX_FOLDS if len(np.unique(one.first.person)) <= MAX_FOLDS else PARTS_OF_MANY
+    report("learning the appearance", 0, 1)
+    maps, fused = learned_appearance(
+        [*materials, *further],
+        lambda one, first, second, here: cross_validated(one, first, second, here, folds=parts_of(one)),
+        name=name,
+    )
+    return Calibration(
+        name,
+        space,
+        pairs,
+        tuple(accepts),
+        dict(score_maps or {}),
+        maps.over(appearance or AppearanceMaps.none()),
+        fused,
+        dict(provenance or {}),
+    )
 
 
 def measured(one: Material, *, shrinkage: Shrinkage = DEFAULT) -> Measured:
@@ -112,28 +93,7 @@ def measured(one: Material, *, shrinkage: Shrinkage = DEFAULT) -> Measured:
     first, second = some_of_each(one.first), some_of_each(one.second)
     pairs = learning_pairs(first, second)
     values = cross_validated(one, first, second, pairs, folds=parts_of(one), shrinkage=shrinkage)
-    names = sorted({*first.person.tolist(), *second.person.tolist()})
-    number = {name: place for place, name in enumerate(names)}
-    owners = [np.array([number[str(name)] for name in side.person]) for side in (first, second)]
-    a, b = owners[0][pairs.reference], owners[1][pairs.probe]
-    same = a == b
-    genuine, impostor = values[same], values[~same]
-    ends = np.minimum(a, b)[~same] * len(names) + np.maximum(a, b)[~same]
-    _, pair_of, sizes = np.unique(ends, return_inverse=True, return_counts=True)
-    false = [float((np.bincount(pair_of, impostor >= t) / sizes).sum()) for t in THRESHOLDS]
-    return Measured(
-        dataset=one.dataset,
-        people=len(names),
-        pairs=people_pairs(a, b),
-        genuine=len(genuine),
-        impostor=len(impostor),
-        eer=equal_error_rate(genuine, impostor),
-        cllr=cllr(genuine, impostor),
-        min_cllr=min_cllr(genuine, impostor),
-        thresholds=THRESHOLDS,
-        false_matches=tuple(false),
-        false_non_matches=tuple(float((genuine < t).mean()) for t in THRESHOLDS),
-    )
+    return measured_of(one.dataset, first, second, pairs, values)
 
 
 def cross_validated(

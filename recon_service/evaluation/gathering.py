@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from recon_service.domain.errors import InvalidValue
 from recon_service.evaluation.cache import ObservationCache
-from recon_service.evaluation.calibrating import Material, Report, material
+from recon_service.evaluation.calibrating import Report
 from recon_service.evaluation.dataset import Dataset, Medium
 from recon_service.evaluation.draws import Sample, drawn
 from recon_service.evaluation.harness import observed_side
+from recon_service.evaluation.material import Material, material
 from recon_service.evaluation.rows import Row
 from recon_service.evaluation.running import PipelineFactory, observe_all
 
@@ -30,6 +31,8 @@ ROWS = (
 """What is learned of a dataset, where it has enough of it."""
 DEPTH_ROWS = tuple(name for name in ROWS if Row.parse(name).probe.medium is Medium.DEPTH)
 """What is learned of a further camera before the same people, whose pictures have been learned from."""
+APPEARANCE_ROWS = ("image1-image1", "image5-image1", "image5-depth1")
+"""What is learned of a further network for appearance."""
 LEAST_PEOPLE = 7
 """Two are left out for the figures, two more for the score map, three are left to learn from."""
 
@@ -39,6 +42,7 @@ def gathered(
     build: PipelineFactory,
     *,
     model_name: str,
+    embedder: str = "",
     cache: ObservationCache,
     draws: int,
     jobs: int,
@@ -46,7 +50,7 @@ def gathered(
     report: Report = lambda what, done, total: None,
 ) -> list[Material]:
     """The materials of every row for which enough people gave something. The same draws as `recon evaluate`
-    with its first seed.
+    with its first seed. embedder: name and version of the pipeline's network for appearance.
     """
     everything = [drawn(Row.parse(name), dataset.subjects, draws=draws, seed=0) for name in rows]
     samples: list[Sample] = [s for one in everything for s in (*one.references, *one.probes)]
@@ -55,6 +59,7 @@ def gathered(
         dataset,
         build,
         model_name=model_name,
+        embedder=embedder,
         cache=cache,
         jobs=jobs,
         progress=lambda done, total: report(f"observing {title(dataset)}", done, total),

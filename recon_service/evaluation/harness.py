@@ -127,7 +127,8 @@ def measured(
     probes = references if usable.same else observed_side(usable.probes, observations)
     sides = Sides(references, probes, pairs, calibration, one.row.reference == one.row.probe)
     found = list(scores(sides, cross_validate=cross_validate))
-    found += appearance_scores(sides, tuple(found), load_appearance_maps(), cross_validate=cross_validate)
+    maps = calibration.appearance.over(load_appearance_maps())
+    found += appearance_scores(sides, tuple(found), maps, cross_validate=cross_validate)
     if one.row.leads_with_appearance:
         found = led_by_appearance(found, cross_validate=cross_validate)
     return replace(

@@ -29,6 +29,7 @@ comparison counts, because a visit leaves out frames that its calibration finds 
 simulated people carry the version of their generator in their fingerprints.
 """
 STATISTICS = (
+    "appearance_learning",
     "appearance_scores",
     "bootstrap",
     "calibrating",
@@ -38,6 +39,8 @@ STATISTICS = (
     "gathering",
     "harness",
     "innovation",
+    "material",
+    "measuring",
     "metrics",
     "pair_learning",
     "rates",

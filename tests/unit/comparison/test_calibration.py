@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon_service.comparison.calibration import Calibration, Measured, PairCalibration
+from recon_service.comparison.calibration import Calibration, PairCalibration
 from recon_service.comparison.calibration_file import (
     BUILTIN,
     RELEASED,
@@ -15,6 +15,7 @@ from recon_service.comparison.calibration_file import (
     save_calibration,
 )
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.measured import Measured
 from recon_service.comparison.policies import DEFAULT_POLICY, activated
 from recon_service.comparison.score_map import ScoreMap
 from recon_service.domain.errors import InvalidValue, ModelMismatch

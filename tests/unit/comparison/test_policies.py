@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from recon_service.comparison.calibration import Calibration, Measured
+from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import load_calibration
 from recon_service.comparison.claims import people_needed, upper_bound
+from recon_service.comparison.measured import Measured
 from recon_service.comparison.policies import (
     DEFAULT_POLICY,
     PolicyUnsupported,

@@ -10,14 +10,9 @@ from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.posterior import IdentityPosterior
-from recon_service.evaluation.calibrating import (
-    Material,
-    learned_calibration,
-    learned_general,
-    material,
-    measured,
-)
+from recon_service.evaluation.calibrating import learned_calibration, learned_general, measured
 from recon_service.evaluation.comparisons import Observed
+from recon_service.evaluation.material import Material, material
 from recon_service.evaluation.metrics import cllr
 from recon_service.evaluation.pair_learning import (
     cross_fitted_map,
