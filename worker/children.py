@@ -27,6 +27,7 @@ from typing import Any
 import structlog
 
 from recon_service.application.errors import ComputeFault, Overloaded, TimeLimitReached
+from recon_service.application.identification_records import ObservedVisit
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
 from recon_service.application.visits import KioskVisit, VerificationOutcome
@@ -223,6 +224,11 @@ class ChildCompute:
         """See ``LocalCompute.verify``."""
         outcome: VerificationOutcome = self._call("verify", (reference, visit))
         return outcome
+
+    def observe(self, visit: KioskVisit) -> ObservedVisit:
+        """See ``LocalCompute.observe``."""
+        observed: ObservedVisit = self._call("observe", (visit,))
+        return observed
 
     def mesh(self, template: Template) -> bytes:
         """See ``LocalCompute.mesh``."""

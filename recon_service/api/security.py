@@ -13,7 +13,8 @@ SCHEME = {
     "ApiKey": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key: `recon keys create NAME --scope enroll`. Scopes: enroll, verify, ops.",
+        "description": "An API key: `recon keys create NAME --scope enroll`. Scopes: enroll, verify, "
+        "ops, identify (a search among all who are enrolled).",
     }
 }
 

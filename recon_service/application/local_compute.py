@@ -12,6 +12,8 @@ from recon_service.application.evidence_refits import refitted
 from recon_service.application.model_carrying import carried_over
 from recon_service.application.model_records import ModelsInForce
 from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
+from recon_service.application.identification_records import ObservedVisit
+from recon_service.application.observation import observed_visit
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import (
     LANDMARKS_ALONE,
@@ -136,6 +138,10 @@ class LocalCompute:
     def carry_over(self, templates: Sequence[Template]) -> tuple[Template | str, ...]:
         """Each as the models in force would hold it, or the code of why it cannot be."""
         return tuple(carried_over(template, self.pipeline) for template in templates)
+
+    def observe(self, visit: KioskVisit) -> ObservedVisit:
+        """Decode and fit the visit. Raises DepthRejected, ImageRejected."""
+        return observed_visit(visit, self.pipeline)
 
     def mesh(self, template: Template) -> bytes:
         """The neutral face. Raises ModelMismatch when the template's coefficients are not this model's."""

@@ -54,6 +54,9 @@ class Scope(StrEnum):
     ENROLL = "enroll"
     VERIFY = "verify"
     OPS = "ops"
+    CONFIRM = "confirm"
+    """Beside ``verify``: may say that card and PIN have confirmed who stands before the kiosk."""
+    IDENTIFY = "identify"
 
 
 LANDMARKS_ALONE = "facemesh"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from recon_service.application.records import EnrollmentOutcome, SelfieReport
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
+    from recon_service.application.identification_records import ObservedVisit
     from recon_service.application.visits import KioskVisit, VerificationOutcome
     from recon_service.domain.errors import ReconError
     from recon_service.domain.evidence import SurfacePoints
@@ -59,6 +60,10 @@ class Compute(Protocol):
     def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]: ...
 
     def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome: ...
+
+    def observe(self, visit: KioskVisit) -> ObservedVisit:
+        """What the visit says of the person before it, compared with nobody."""
+        ...
 
     def mesh(self, template: Template) -> bytes:
         """The neutral face as binary glTF."""

@@ -1,0 +1,94 @@
+"""The question at the end of an enrollment: is this person enrolled already, under another subject?
+
+An answer is a finding that operations see, never a refusal: two people may look alike, and one person may
+have two subjects for a reason. By a setting the new template waits for their decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recon_service.application.identification import SHORTLIST, Identifier, likenesses
+from recon_service.application.ports.database import Transaction
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records import EnrollmentOutcome, Operation, Problem
+from recon_service.application.reference_records import DuplicateFinding, SearchProbe
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.domain.errors import NotFound
+
+MOST = 5
+"""Findings of one enrollment."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateCheck:
+    """least_llr: natural log-likelihood ratio from which somebody is a finding. hold: the new template of
+    such an enrollment is not activated until operations do it.
+    """
+
+    by: Identifier
+    least_llr: float
+    hold: bool = False
+
+    def findings(
+        self, operation: Operation, outcome: EnrollmentOutcome, *, on: Stores
+    ) -> tuple[DuplicateFinding, ...]:
+        """Other subjects that the enrolled person looks like, the likeliest first. Raises ReferencesNotReady,
+        ModelMismatch, StorageFault.
+        """
+        if outcome.posterior is None:
+            return ()
+        used = sum(1 for selfie in outcome.selfies if selfie.accepted)
+        probe = SearchProbe(EvidenceKind.of(outcome.source, max(1, used)), outcome.posterior)
+        result = self.by.index.search(probe, count=SHORTLIST, least_llr=-float("inf"))
+        alike = likenesses(result.hits, probe, outcome.appearance, on=on, by=self.by)
+        return tuple(
+            DuplicateFinding(
+                operation.operation_id,
+                operation.subject_id,
+                one.template.subject_id,
+                one.template.template_id,
+                one.score.llr,
+                on.clock(),
+            )
+            for one in alike
+            if one.template.subject_id != operation.subject_id and one.score.llr >= self.least_llr
+        )[:MOST]
+
+    @property
+    def problem(self) -> Problem:
+        """What an operation with findings says."""
+        if self.hold:
+            return Problem(
+                "duplicate-held",
+                "The person looks like somebody who is enrolled already; the template waits.",
+                "Have operations look at the finding, and activate the template or delete the subject.",
+            )
+        return Problem(
+            "possible-duplicate",
+            "The person looks like somebody who is enrolled already.",
+            "Have operations look at the finding.",
+        )
+
+
+def keep_findings(findings: tuple[DuplicateFinding, ...], tx: Transaction) -> None:
+    """In the transaction that ends the enrollment; without those about somebody who was deleted meanwhile."""
+    for finding in findings:
+        if tx.subjects.key(finding.other_subject_id) is not None:
+            tx.references.add_finding(finding)
+
+
+def findings_of(operation_id: str, *, on: Stores) -> list[DuplicateFinding]:
+    """Of one enrollment, the likeliest first. Raises NotFound for an operation that does not exist."""
+    with on.database.snapshot() as tx:
+        if tx.operations.get(operation_id) is None:
+            raise NotFound(
+                "there is no such operation", next_step="It may have been deleted with its subject."
+            )
+        return tx.references.findings(operation_id=operation_id, limit=MOST)
+
+
+def all_findings(*, after: str = "", limit: int = 100, on: Stores) -> list[DuplicateFinding]:
+    """A page of what was found, by the ids of the operations."""
+    with on.database.snapshot() as tx:
+        return tx.references.findings(after=after, limit=limit)

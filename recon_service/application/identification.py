@@ -1,0 +1,171 @@
+"""Identify: visit -> identity posterior -> the best by shape of all references -> the whole comparison with
+each -> candidates. And the same question at an enrollment: is this person enrolled already, as somebody else?
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from recon_service.application.audit import record_alone
+from recon_service.application.identification_records import (
+    Candidate,
+    Identification,
+    IdentificationDecision,
+    ObservedVisit,
+)
+from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.references import ReferenceIndex
+from recon_service.application.ports.stores import Stores
+from recon_service.application.reference_feed import IdentificationOff, open_reference
+from recon_service.application.reference_records import Hit, SearchProbe
+from recon_service.application.visits import KioskVisit
+from recon_service.comparison.appearance import (
+    AppearanceMaps,
+    compare_appearance,
+    load_appearance_maps,
+    with_appearance,
+)
+from recon_service.comparison.calibration import Calibration, PairKey
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.identification_policy import PILOT, IdentificationPolicy
+from recon_service.comparison.likelihood_ratio import compare
+from recon_service.domain.appearance import Appearance
+from recon_service.domain.errors import InvalidValue, StorageFault
+from recon_service.domain.template import ComparisonScore, Template
+
+MAX_CANDIDATES: Final = 20
+SHORTLIST: Final = 40
+"""The best by shape that are compared in full: appearance may change the order among them, and brings in
+nobody else.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """Searches the references of one service. Thread-safe."""
+
+    index: ReferenceIndex
+    calibration: Calibration
+    policy: IdentificationPolicy = PILOT
+    maps: AppearanceMaps = field(default_factory=load_appearance_maps)
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """A reference, opened, and how much it is like the probe."""
+
+    template: Template
+    score: ComparisonScore
+    kinds: PairKey
+
+
+def identify(
+    visit: KioskVisit, *, limit: int, actor: str, on: Stores, compute: Compute, by: Identifier | None
+) -> Identification:
+    """Who of those that are enrolled may the person before the kiosk be? The audit log has it before anybody
+    hears of it.
+
+    Raises IdentificationOff, InvalidValue, ReferencesNotReady, ModelMismatch, DepthRejected, ImageRejected,
+    TimeLimitReached, StorageFault.
+    """
+    if by is None:
+        raise IdentificationOff(
+            "this service compares with one subject at a time",
+            next_step="Set RECON_IDENTIFICATION to memory or pgvector if you may search among all.",
+        )
+    if not 1 <= limit <= MAX_CANDIDATES:
+        raise InvalidValue(f"an identification gives 1 to {MAX_CANDIDATES} candidates, not {limit}")
+    by.index.check()
+    found = searched(compute.observe(visit), limit=limit, on=on, by=by)
+    record_alone(
+        on=on,
+        action="identification",
+        actor=actor,
+        outcome=" ".join(
+            [found.decision.value, f"{len(found.candidates)} of {found.searched}"]
+            + [code for code, _ in found.reasons]
+        ),
+    )
+    return found
+
+
+def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) -> Identification:
+    """The candidates for what a visit showed."""
+    if visit.posterior is None or visit.presentation.attack:
+        attack = visit.presentation.attack
+        decision = (
+            IdentificationDecision.PRESENTATION_ATTACK if attack else IdentificationDecision.INCONCLUSIVE
+        )
+        reasons = visit.presentation.reasons if attack else visit.faults
+        return Identification(
+            decision, (), 0, 0, by.policy.threshold(0), by.policy.name, False, reasons, visit
+        )
+    start = time.perf_counter()
+    probe = SearchProbe(EvidenceKind.depth(visit.source, visit.frames_used), visit.posterior)
+    result = by.index.search(probe, count=SHORTLIST, least_llr=-float("inf"))
+    alike = likenesses(result.hits, probe, visit.appearance, on=on, by=by)
+    listed = [one for one in alike if one.score.llr >= by.policy.list_above][:limit]
+    threshold = by.policy.threshold(result.searched)
+    supported = bool(listed) and by.policy.supported(
+        result.searched, by.calibration, {one.kinds for one in listed}
+    )
+    meets = supported and visit.frames_used >= by.policy.least_frames
+    candidates = tuple(
+        Candidate(
+            one.template.subject_id,
+            one.template.template_id,
+            one.score,
+            meets and one.score.llr >= threshold and not one.score.general,
+        )
+        for one in listed
+    )
+    reasons = list(visit.faults)
+    if listed and not supported:
+        reasons.append(
+            (
+                "claim-not-measured",
+                "Too few people were measured for a search among so many: have a person check them.",
+            )
+        )
+    return Identification(
+        IdentificationDecision.CANDIDATES if candidates else IdentificationDecision.NO_CANDIDATE,
+        candidates,
+        result.searched,
+        result.not_comparable,
+        threshold,
+        by.policy.name,
+        supported,
+        tuple(reasons),
+        visit,
+        search_ms=1000 * (time.perf_counter() - start),
+    )
+
+
+def likenesses(
+    hits: Sequence[Hit], probe: SearchProbe, appearance: Appearance | None, *, on: Stores, by: Identifier
+) -> list[Likeness]:
+    """The whole comparison with each that is still active, best first: the same one as in a verification."""
+    with on.database.snapshot() as tx:
+        references = tx.references.of([hit.template_id for hit in hits])
+    found = []
+    for reference in references:
+        try:
+            template = open_reference(reference, on=on)
+        except StorageFault:
+            continue  # damaged: it must not end the search among all others
+        kind = EvidenceKind.of(template.source, max(1, len(template.provenance)))
+        score = compare(
+            template.posterior,
+            probe.posterior,
+            reference_kind=kind,
+            probe_kind=probe.kind,
+            calibration=by.calibration,
+            template_calibration=template.calibration,
+        )
+        seen = compare_appearance(template.appearance, appearance, by.maps)
+        key = by.calibration.of(kind, probe.kind).key
+        found.append(Likeness(template, with_appearance(score, seen), key))
+    return sorted(found, key=lambda one: (-one.score.llr, one.template.template_id))
