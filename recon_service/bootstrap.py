@@ -21,7 +21,7 @@ from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.application.records import WrappedKey
 from recon_service.application.webhooks import WebhookPolicy
 from recon_service.domain.errors import Conflict, StorageFault
-from recon_service.settings import Settings
+from recon_service.settings import Settings, SettingsInvalid
 from recon_service.storage.connections import (
     check_broker_url,
     check_database_url,
@@ -37,6 +37,8 @@ from recon_service.storage.template_format import BinaryTemplateFormat
 from recon_service.storage.vault import SubjectVault
 
 if TYPE_CHECKING:
+    from recon_service.application.duplicates import DuplicateCheck
+    from recon_service.application.identification import Identifier
     from recon_service.application.local_compute import LocalCompute
     from recon_service.application.pipeline import FacePipeline
 
@@ -228,6 +230,41 @@ def build_pipeline(settings: Settings) -> FacePipeline:
         reconstructors=backends_of(settings),
         picture_networks=assembly.load_picture_networks() if settings.picture_check else (),
     )
+
+
+def open_identifier(settings: Settings, opened: OpenStores) -> Identifier | None:
+    """The search among all references; None where it is switched off. Raises SettingsInvalid, WeightsUnavailable,
+    PgvectorMissing.
+    """
+    if settings.identification == "off":
+        if settings.duplicate_check != "off":
+            raise SettingsInvalid(
+                "RECON_DUPLICATE_CHECK searches among all who are enrolled, which is switched off",
+                next_step="Set RECON_IDENTIFICATION to memory or pgvector.",
+            )
+        return None
+    from recon_service import assembly
+    from recon_service.application.identification import Identifier
+    from recon_service.comparison.calibration_file import load_calibration, released_for
+
+    model = assembly.load_model(assembly.ModelChoice(settings.model))
+    calibration = load_calibration(released_for(model.name))
+    if settings.identification == "pgvector":
+        from recon_service.search.pgvector_index import PgvectorIndex
+
+        return Identifier(PgvectorIndex(opened.stores, opened.database.engine, calibration), calibration)
+    from recon_service.search.memory_index import MemoryIndex
+
+    return Identifier(MemoryIndex(opened.stores, calibration), calibration)
+
+
+def open_duplicate_check(settings: Settings, identifier: Identifier | None) -> DuplicateCheck | None:
+    """What enrollments ask before they end; None where that is switched off."""
+    if identifier is None or settings.duplicate_check == "off":
+        return None
+    from recon_service.application.duplicates import DuplicateCheck
+
+    return DuplicateCheck(identifier, settings.duplicate_llr, hold=settings.duplicate_check == "hold")
 
 
 def build_compute(settings: Settings) -> LocalCompute:

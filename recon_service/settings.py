@@ -134,6 +134,19 @@ class Settings(BaseSettings):
         "mediapipe",
         description="Detector that finds the faces (recon bench detectors --list); FaceMesh is laid on them.",
     )
+    identification: Literal["off", "memory", "pgvector"] = Field(
+        "off",
+        description="Whether people may be searched for among all who are enrolled, and where the index is: "
+        "in the memory of each process, or in PostgreSQL with pgvector, where its vectors are not encrypted.",
+    )
+    duplicate_check: Literal["off", "report", "hold"] = Field(
+        "off",
+        description="Whether an enrollment looks for the person among all others: report tells operations, "
+        "hold also keeps the template out of force until they activate it.",
+    )
+    duplicate_llr: float = Field(
+        1.0, ge=-20, le=100, description="Log-likelihood ratio from which another subject is such a finding."
+    )
     policy: str = Field(
         "pilot-1", description="How scores become decisions (recon_service/comparison/policies.toml)."
     )

@@ -11,7 +11,13 @@ import structlog
 from celery import Celery
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutdown
 
-from recon_service.bootstrap import build_compute, job_policy, open_stores
+from recon_service.bootstrap import (
+    build_compute,
+    job_policy,
+    open_duplicate_check,
+    open_identifier,
+    open_stores,
+)
 from recon_service.domain.errors import InsecureConfiguration
 from recon_service.settings import Settings
 from recon_service.storage.master_key import Origin
@@ -59,7 +65,8 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
         telemetry = open_telemetry(settings, role="worker", folder=numbers)
         opened_telemetry.append(telemetry)
         compute = make_enrollment_compute(settings, opened, telemetry)
-        return WorkerContext(stores.stores, compute, queue, job_policy(settings), telemetry)
+        duplicates = open_duplicate_check(settings, open_identifier(settings, stores))
+        return WorkerContext(stores.stores, compute, queue, job_policy(settings), telemetry, duplicates)
 
     add_tasks(app, make_context)
 

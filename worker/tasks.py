@@ -10,6 +10,7 @@ from functools import lru_cache
 import structlog
 from celery import Celery
 
+from recon_service.application.duplicates import DuplicateCheck
 from recon_service.application.enrollment_runs import JobPolicy, get_operation_or_none, run_enrollment
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
@@ -29,6 +30,7 @@ class WorkerContext:
     queue: JobQueue
     policy: JobPolicy
     telemetry: Telemetry = field(default_factory=Telemetry)
+    duplicates: DuplicateCheck | None = None
 
 
 def add_tasks(app: Celery, make_context: Callable[[], WorkerContext]) -> None:
@@ -63,7 +65,12 @@ def attempt(operation_id: str, part: WorkerContext) -> None:
     ):
         try:
             operation = run_enrollment(
-                operation_id, on=part.stores, compute=part.compute, queue=part.queue, policy=part.policy
+                operation_id,
+                on=part.stores,
+                compute=part.compute,
+                queue=part.queue,
+                policy=part.policy,
+                duplicates=part.duplicates,
             )
         except Exception as fault:
             code = fault.code if isinstance(fault, ReconError) else "internal-fault"

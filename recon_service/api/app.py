@@ -19,6 +19,7 @@ from recon_service.api.routers import (
     enrollments,
     exchange,
     health,
+    identifications,
     kiosk_sessions,
     lockouts,
     operations,
@@ -47,6 +48,7 @@ NOUNS = (
     exchange,
     kiosk_sessions,
     verifications,
+    identifications,
     lockouts,
     quality_checks,
     webhooks,
@@ -60,6 +62,7 @@ TAGS = [
         "description": "For the page on which people take their own pictures: a token of one session.",
     },
     {"name": "verify", "description": "For the kiosk: a depth capture against the identity."},
+    {"name": "identify", "description": "A search among all who are enrolled, where it is switched on."},
     {"name": "ops", "description": "For operations: what is stored, and its deletion."},
     {"name": "health", "description": "For the platform; no API key."},
 ]

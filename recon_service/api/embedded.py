@@ -22,6 +22,8 @@ from recon_service.bootstrap import (
     batch_policy,
     build_compute,
     job_policy,
+    open_duplicate_check,
+    open_identifier,
     open_stores,
     retention,
     webhook_policy,
@@ -87,6 +89,7 @@ def prepare(settings: Settings) -> Prepared:
         development_keys=local,
         checks=parts.checks(),
         telemetry=parts.telemetry,
+        identifier=parts.identifier,
     )
     return Prepared(create_app(service, lifespan=parts.lifespan), new_key.token if new_key else None)
 
@@ -137,10 +140,14 @@ class _Parts:
             webhook_policy(settings),
             sent=telemetry.metrics.delivered,
         )
+        self.identifier = open_identifier(settings, opened)
         self._workers: EmbeddedWorkers | None = None
         if settings.embedded:
+            duplicates = open_duplicate_check(settings, self.identifier)
             enrolling = self._compute(ENROLLMENT, settings.enrollment_processes, settings.enrollment_seconds)
-            context = WorkerContext(opened.stores, enrolling, self.queue, job_policy(settings), telemetry)
+            context = WorkerContext(
+                opened.stores, enrolling, self.queue, job_policy(settings), telemetry, duplicates
+            )
             add_tasks(self._celery, lambda: context)
             self._workers = EmbeddedWorkers(self._celery, count=max(1, settings.enrollment_processes))
         self._batch_compute: BatchChildCompute | None = None
@@ -182,6 +189,8 @@ class _Parts:
         checks["compute"] = self._check_compute
         if self._workers is not None:
             checks["worker"] = self._check_worker
+        if self.identifier is not None:
+            checks["references"] = self.identifier.index.check
         if self._networks is not None:
             checks["recon_models_loaded"] = self._networks.check
         # Not the broker: without it enrollments are taken all the same, and published later.
@@ -213,6 +222,8 @@ class _Parts:
         if self._workers is not None:
             taken_up, orphans = recover_alone(self.queue, on=self._opened.stores)
             self._workers.start()
+        if self.identifier is not None:
+            self.identifier.index.start()
         self._housekeeper.start()
         self._webhooks.start()
         if self._batches is not None:
@@ -241,6 +252,8 @@ class _Parts:
             children.close()
         if self._networks is not None:
             self._networks.stop()
+        if self.identifier is not None:
+            self.identifier.index.close()
         if self._metrics is not None:
             self._metrics.stop()
         self.telemetry.traces.close()

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from fastapi import Request
 
+from recon_service.application.identification import Identifier
 from recon_service.application.kiosk_sessions import KioskPolicy
 from recon_service.application.lockouts import LockoutPolicy
 from recon_service.application.ports.compute import Compute
@@ -23,7 +24,8 @@ class Service:
     """The parts that a request may need.
 
     development_keys: whether keys that the service made itself are honored (on the loopback interface only).
-    checks: name -> a function that raises what is wrong with that part; for ``/readyz``.
+    checks: name -> a function that raises what is wrong with that part; for ``/readyz``. identifier: searches
+    among all; None: that is switched off.
     """
 
     settings: Settings
@@ -33,6 +35,7 @@ class Service:
     development_keys: bool
     checks: dict[str, Callable[[], None]]
     telemetry: Telemetry = field(default_factory=Telemetry)
+    identifier: Identifier | None = None
     limiter: RequestLimiter = field(init=False)
     capture_limiter: RequestLimiter = field(init=False)
 

@@ -8,10 +8,11 @@ only the holder of the newest claim gets it through. Rows are locked in the orde
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from recon_service.application.audit import SERVICE, operation_digest, record
+from recon_service.application.duplicates import DuplicateCheck, keep_findings
 from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.objects import delete_doomed
@@ -28,6 +29,7 @@ from recon_service.application.records import (
     Problem,
     new_id,
 )
+from recon_service.application.reference_records import DuplicateFinding
 from recon_service.application.template_records import SealedTemplate
 from recon_service.application.webhooks import emit, operation_ended
 from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault
@@ -55,10 +57,16 @@ class JobPolicy:
 
 
 def run_enrollment(
-    operation_id: str, *, on: Stores, compute: Compute, queue: JobQueue, policy: JobPolicy
+    operation_id: str,
+    *,
+    on: Stores,
+    compute: Compute,
+    queue: JobQueue,
+    policy: JobPolicy,
+    duplicates: DuplicateCheck | None = None,
 ) -> Operation | None:
     """Do the work of one operation; None when there is nothing to do (ended, deleted, or another worker has
-    it).
+    it). duplicates: looks whether the person is enrolled as somebody else; None: nobody asks.
 
     A fault gives the operation back for another attempt after a while, or ends it as failed after the last,
     with its selfies kept for a while so that it can be revived; a mistake of the caller ends it at once. The
@@ -73,7 +81,8 @@ def run_enrollment(
             outcome = compute.reconstruct(
                 selfies, progress_to_database(claim, on=on), backend=claim.operation.backend
             )
-            _keep(claim, outcome, on)
+            findings = duplicates.findings(claim.operation, outcome, on=on) if duplicates else ()
+            _keep(claim, outcome, on, duplicates, findings)
     except Exception as fault:
         # When the database itself is gone, the operation stays claimed until its silence is noticed.
         with contextlib.suppress(StorageFault):
@@ -115,11 +124,19 @@ def _load_selfies(claim: Claim, on: Stores) -> list[bytes]:
     return [cipher.open(on.objects.get(s.object_key), place=SELFIE_PLACE, row=s.object_key) for s in stored]
 
 
-def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
+def _keep(
+    claim: Claim,
+    outcome: EnrollmentOutcome,
+    on: Stores,
+    duplicates: DuplicateCheck | None,
+    findings: tuple[DuplicateFinding, ...],
+) -> None:
     """The template and the end of the operation, in one transaction; then the selfies go, unless consent
-    keeps them.
+    keeps them. findings: other subjects that the person looks like.
     """
     operation = claim.operation
+    if duplicates is not None and findings:
+        outcome = replace(outcome, problem=duplicates.problem)
     template = _template(operation, outcome, on)
     content = on.template_format.write(template) if template else b""
     with on.database.transaction() as tx:
@@ -129,7 +146,9 @@ def _keep(claim: Claim, outcome: EnrollmentOutcome, on: Stores) -> None:
         if template is not None:
             sealed = on.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=template.template_id)
             tx.templates.add(_sealed_template(template, operation, sealed))
-            tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
+            if not (findings and duplicates is not None and duplicates.hold):
+                tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
+            keep_findings(findings, tx)
         objects = forget_selfies(operation, tx, on)
         state = OperationState.SUCCEEDED if template else OperationState.REJECTED
         template_id = template.template_id if template else None

@@ -1,0 +1,115 @@
+"""Identifications: who of all that are enrolled may this be? And whom an enrollment looked like."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+
+from recon_service.api.problems import documented
+from recon_service.api.routers.verifications import _BODY, _intrinsics, _limits
+from recon_service.api.schemas import example, examples
+from recon_service.api.schemas_identification import (
+    DUPLICATES,
+    IDENTIFICATION,
+    NOBODY,
+    DuplicatesBody,
+    IdentificationBody,
+    duplicate_body,
+    identification_body,
+)
+from recon_service.api.security import Needs
+from recon_service.api.service import service_of
+from recon_service.api.uploads import read_form
+from recon_service.application.duplicates import all_findings, findings_of
+from recon_service.application.identification import MAX_CANDIDATES, identify
+from recon_service.application.records import ApiKey, Scope
+from recon_service.application.visits import KioskVisit
+
+router = APIRouter()
+
+
+@router.post(
+    "/v1/identifications",
+    tags=["identify"],
+    summary="Search all who are enrolled for the person in a depth capture",
+    openapi_extra={"requestBody": _BODY},
+    responses={
+        200: examples(candidates=IDENTIFICATION, nobody=NOBODY),
+        **documented(400, 401, 403, 408, 409, 413, 415, 422, 500, 503),
+    },
+)
+async def identify_person(
+    request: Request,
+    key: Annotated[ApiKey, Depends(Needs(Scope.IDENTIFY))],
+    limit: Annotated[int, Query(ge=1, le=MAX_CANDIDATES, description="Candidates at most.")] = 5,
+) -> IdentificationBody:
+    """Compares the capture with every reference, and keeps nothing of it. The threshold grows with the number
+    of references; candidates below it, or beyond what the calibration was measured for, are leads. Switched
+    off (409) unless the operator has switched it on.
+    """
+    service = service_of(request)
+    form = await read_form(request, _limits(service))
+    intrinsics = _intrinsics(form.require("intrinsics"))
+    visit = KioskVisit(
+        depth=tuple(form.files.get("depth", ())),
+        images=tuple(form.files.get("image", ())),
+        camera=intrinsics.pinhole(),
+        millimetres_per_unit=intrinsics.millimetres_per_unit,
+        camera_name=intrinsics.camera,
+    )
+    found = await run_in_threadpool(
+        identify,
+        visit,
+        limit=limit,
+        actor=key.key_id,
+        on=service.stores,
+        compute=service.compute,
+        by=service.identifier,
+    )
+    return identification_body(found)
+
+
+@router.get(
+    "/v1/operations/{operation_id}/duplicates",
+    tags=["ops"],
+    summary="Whom the person of an enrollment looks like",
+    responses={200: example(DUPLICATES), **documented(401, 403, 404, 422, 500, 503)},
+)
+def operation_duplicates(
+    request: Request,
+    operation_id: str,
+    key: Annotated[ApiKey, Depends(Needs(Scope.ENROLL, Scope.OPS))],
+) -> DuplicatesBody:
+    """Findings of the check that the operator may have switched on. A key of scope `enroll` learns that there
+    are some, and not who.
+    """
+    names = Scope.OPS in key.scopes
+    found = findings_of(operation_id[:64], on=service_of(request).stores)
+    return DuplicatesBody(duplicates=[duplicate_body(one, names=names) for one in found], next_after=None)
+
+
+@router.get(
+    "/v1/duplicates",
+    tags=["ops"],
+    summary="All findings of duplicates",
+    responses={200: example(DUPLICATES), **documented(401, 403, 422, 500, 503)},
+)
+def duplicates(
+    request: Request,
+    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    after: Annotated[str, Query(max_length=64, description="`next_after` of the page before.")] = "",
+    limit: Annotated[int, Query(ge=5, le=1000)] = 100,
+) -> DuplicatesBody:
+    """In the order of the operations' ids. They go with either of the two subjects."""
+    found: list[Any] = all_findings(after=after, limit=limit + 1, on=service_of(request).stores)
+    more = len(found) > limit
+    if more:
+        # Findings of one enrollment stay on one page.
+        last = found[limit].operation_id
+        found = [one for one in found if one.operation_id != last]
+    return DuplicatesBody(
+        duplicates=[duplicate_body(one, names=True) for one in found],
+        next_after=found[-1].operation_id if more else None,
+    )
