@@ -46,6 +46,7 @@ COMMANDS = (
     Command("evaluate", "recon_service.cli.evaluate", "Measure error rates on recorded or simulated people."),
     Command("bench", "recon_service.cli.bench", "Measure face detectors side by side."),
     Command("calibrate", "recon_service.cli.calibrate", "Learn how evidence errs, from people of a dataset."),
+    Command("policies", "recon_service.cli.policies", "List the policies and check what they claim."),
     Command("demo", "recon_service.cli.demo", "Show the whole path: enroll, fit, verify, with pictures."),
 )
 
