@@ -99,6 +99,12 @@ class Settings(BaseSettings):
     )
     lockout_window_seconds: float = Field(900.0, gt=0, description="Within which those are counted.")
     lockout_seconds: float = Field(900.0, gt=0, description="How long a lock-out lasts.")
+    strengthenings_per_day: int = Field(
+        1,
+        ge=0,
+        le=24,
+        description="How often visits may strengthen a template, where the policy does; 0: never.",
+    )
     consent_max_days: float = Field(
         0.0, ge=0, description="How long a consent lasts at most, whatever it says; 0: as it says."
     )

@@ -25,6 +25,7 @@ from recon_service.api.routers import (
     operations,
     quality_checks,
     subjects,
+    templates_visits,
     verifications,
     webhooks,
 )
@@ -45,6 +46,7 @@ NOUNS = (
     captures,
     operations,
     subjects,
+    templates_visits,
     exchange,
     kiosk_sessions,
     verifications,

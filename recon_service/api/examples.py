@@ -129,6 +129,7 @@ VERIFICATION: Final[dict[str, Any]] = {
     "probe_source": "realsense-d435",
     "calibration": "released-1@0123456789ab",
     "policy": "pilot-1",
+    "strengthened": False,
     "milliseconds": {"decode": 4.1, "detect": 2.4, "landmarks": 2.6, "fit_and_compare": 38.0, "total": 47.1},
 }
 

@@ -188,6 +188,9 @@ class VerificationBody(Body):
     probe_source: str | None
     calibration: str
     policy: str
+    strengthened: bool = Field(
+        False, description="Whether the template now rests on this visit too, in a new version."
+    )
     milliseconds: dict[str, float]
 
 
@@ -339,6 +342,7 @@ def verification_body(outcome: VerificationOutcome) -> VerificationBody:
         probe_source=score.probe_source if score else None,
         calibration=outcome.calibration,
         policy=result.policy,
+        strengthened=outcome.strengthened is not None,
         milliseconds=outcome.milliseconds,
     )
 

@@ -15,6 +15,7 @@ from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
 from recon_service.application.rates import RequestLimiter
+from recon_service.application.strengthening_keeping import StrengtheningLimits
 from recon_service.settings import Settings
 from recon_service.telemetry.bundle import Telemetry
 
@@ -54,6 +55,11 @@ class Service:
             window=timedelta(seconds=settings.lockout_window_seconds),
             duration=timedelta(seconds=settings.lockout_seconds),
         )
+
+    @property
+    def strengthening(self) -> StrengtheningLimits:
+        """How often visits may change a subject's template."""
+        return StrengtheningLimits(per_day=self.settings.strengthenings_per_day)
 
     @property
     def kiosk_policy(self) -> KioskPolicy:

@@ -22,9 +22,10 @@ from recon_service.application.lockouts import verify_guarded
 from recon_service.application.records import ApiKey, Scope
 from recon_service.application.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
-from recon_service.domain.errors import InvalidValue
+from recon_service.domain.errors import Forbidden, InvalidValue
 
 router = APIRouter(tags=["verify"])
+CARD_AND_PIN = "card-and-pin"
 
 
 class Intrinsics(BaseModel):
@@ -79,6 +80,12 @@ _BODY: dict[str, Any] = {
                         "millimetres_per_unit, camera.",
                         "example": INTRINSICS,
                     },
+                    "confirmed": {
+                        "type": "string",
+                        "enum": [CARD_AND_PIN],
+                        "description": "Card and PIN have confirmed who it is. For keys with the scope "
+                        "`confirm`. Changes no decision; see docs/strengthening.md.",
+                    },
                     "image": {
                         **_FILES,
                         "description": "One aligned picture per depth map: color, or gray PNG (infrared).",
@@ -107,9 +114,9 @@ async def verify(
     kiosk_session: SessionHeader = None,
     kiosk_proof: ProofHeader = None,
 ) -> VerificationBody:
-    """Answers with a decision and keeps nothing of the visit. `NO_MATCH`, `INCONCLUSIVE` and
-    `PRESENTATION_ATTACK` are results, not errors. Where kiosk sessions are required, a request without one
-    is answered with 428.
+    """Answers with a decision and keeps nothing of the visit, unless it strengthens the template.
+    `NO_MATCH`, `INCONCLUSIVE` and `PRESENTATION_ATTACK` are results, not errors. Where kiosk sessions are
+    required, a request without one is answered with 428.
     """
     service = service_of(request)
     check_subject_id(subject_id)
@@ -122,6 +129,7 @@ async def verify(
         camera=intrinsics.pinhole(),
         millimetres_per_unit=intrinsics.millimetres_per_unit,
         camera_name=intrinsics.camera,
+        confirmed=_confirmed(form.fields.get("confirmed"), key),
     )
     presented = presented_proof(
         request, kiosk_session, kiosk_proof, subject_id=subject_id, visit=visit, intrinsics=text
@@ -136,8 +144,23 @@ async def verify(
         on=service.stores,
         compute=service.compute,
         presented=presented,
+        strengthening=service.strengthening,
     )
     return verification_body(outcome)
+
+
+def _confirmed(value: str | None, key: ApiKey) -> bool:
+    """Raises InvalidValue for another value, Forbidden for a key that nobody trusts with that."""
+    if value is None:
+        return False
+    if value != CARD_AND_PIN:
+        raise InvalidValue("confirmed has one value", next_step=f"Send {CARD_AND_PIN}, or leave it out.")
+    if Scope.CONFIRM not in key.scopes:
+        raise Forbidden(
+            "this key may not say that somebody was confirmed",
+            next_step="Use a key made with --scope verify --scope confirm.",
+        )
+    return True
 
 
 def _intrinsics(text: str) -> Intrinsics:
@@ -153,7 +176,7 @@ def _limits(service: Service) -> FormLimits:
     settings = service.settings
     return FormLimits(
         files={"depth": settings.max_depth_bytes, "image": settings.max_depth_bytes},
-        fields=frozenset({"intrinsics"}),
+        fields=frozenset({"intrinsics", "confirmed"}),
         total_bytes=settings.max_request_bytes,
         seconds=settings.upload_seconds,
     )

@@ -28,6 +28,8 @@ NEEDED = {
     ("GET", "/v1/operations/{operation_id}/duplicates"): {"enroll", "ops"},
     ("GET", "/v1/duplicates"): {"ops"},
     ("POST", "/v1/subjects/{subject_id}/templates/{template_id}:activate"): {"ops"},
+    ("GET", "/v1/subjects/{subject_id}/visits"): {"ops"},
+    ("DELETE", "/v1/subjects/{subject_id}/visits/{visit_id}"): {"ops"},
     ("POST", "/v1/kiosk-sessions"): {"verify"},
     ("POST", "/v1/kiosk-sessions/{session_id}/nonces"): {"verify"},
     ("GET", "/v1/exchange-identity"): {"ops"},
@@ -70,7 +72,8 @@ def test_every_endpoint_refuses_every_key_without_its_scope(
     for method, path, needed in endpoints(app):
         if not needed:
             continue
-        address = path.format(subject_id="s", operation_id="op", template_id="t", key_id="k", session_id="ks")
+        ids = {"subject_id": "s", "operation_id": "op", "template_id": "t", "key_id": "k", "session_id": "ks"}
+        address = path.format(**ids, visit_id="v")
         assert client.request(method, address).status_code == 401
         for scopes, headers in keys.items():
             status = client.request(method, address, headers=headers).status_code
