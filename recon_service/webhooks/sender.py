@@ -69,7 +69,9 @@ class HttpWebhookSender:
         timer.daemon = True
         timer.start()
         try:
-            return self._post(connection, target, headers, body)
+            answer = self._post(connection, target, headers, body)
+            # Cut off in the middle of its head, an answer may look like a whole one.
+            return Answer(fault="timeout") if late.is_set() else answer
         except TimeoutError:
             return Answer(fault="timeout")
         except ssl.SSLError:
