@@ -128,7 +128,10 @@ class BatchTarget:
                 next_step=f"There are: {', '.join(BACKENDS)}.",
             )
         if not self.materials or len(set(self.materials)) != len(self.materials):
-            raise InvalidValue("a batch names each kind of material that it may use once, and at least one")
+            raise InvalidValue(
+                "a batch names each kind of material that it may use once, and at least one",
+                next_step=f"There are: {', '.join(Material)}.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

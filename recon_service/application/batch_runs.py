@@ -28,9 +28,10 @@ from recon_service.application.batch_records import (
     Tally,
 )
 from recon_service.application.model_records import ModelsInForce
+from recon_service.application.models import serves
 from recon_service.application.ports.batches import Rederiving
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import LANDMARKS_ALONE, Lane, new_id
+from recon_service.application.records import Lane, new_id
 from recon_service.application.webhook_records import Event, EventKind
 from recon_service.application.webhooks import emit
 from recon_service.domain.errors import StorageFault
@@ -84,17 +85,6 @@ def work_on_batches(
         if worked:
             return True
     return False
-
-
-def serves(batch: Batch, models: ModelsInForce) -> bool:
-    """Whether a worker that runs these models may take the batch's items."""
-    target = batch.target
-    backends = {b.name for b in models.backends if not b.problem}
-    return (
-        target.model in ("", models.model)
-        and target.calibration in ("", models.calibration, models.calibration.partition("@")[0])
-        and (target.backend == LANDMARKS_ALONE or target.backend in backends)
-    )
 
 
 def people_wait(*, on: Stores, longer_than: timedelta) -> bool:

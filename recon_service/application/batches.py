@@ -27,6 +27,7 @@ from recon_service.application.batch_records import (
     Tally,
 )
 from recon_service.application.enrollments import check_subject_id
+from recon_service.application.models import ALIVE_FOR, serves
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import new_id
@@ -60,13 +61,15 @@ _RETRIED_FROM: Final = (
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
     """A batch with its counts. per_second: items ended within the last minute; None: it does not run.
-    seconds_left: at that rate; None: cannot be told.
+    seconds_left: at that rate; None: cannot be told. blocked: it runs, and no worker that is alive can
+    serve it.
     """
 
     batch: Batch
     tally: Tally
     per_second: float | None = None
     seconds_left: float | None = None
+    blocked: bool = False
 
 
 def preview_batch(selection: Selection, target: BatchTarget, *, on: Stores) -> Preview:
@@ -245,4 +248,12 @@ def _progress(batch: Batch, tx: Transaction, now: datetime) -> BatchProgress:
     rate = ended / window.total_seconds()
     total = tally.listed if batch.listed_at is not None else max(batch.expected, tally.listed)
     left = (total - tally.done) / rate if rate > 0 else None
-    return BatchProgress(batch, tally, round(rate, 3), None if left is None else round(left, 1))
+    workers = tx.workers.alive(since=now - ALIVE_FOR)
+    return BatchProgress(
+        batch,
+        tally,
+        per_second=round(rate, 3),
+        seconds_left=None if left is None else round(left, 1),
+        # A worker that has not yet said what it runs may well be able to.
+        blocked=not any(w.models is None or serves(batch, w.models) for w in workers if not w.problem),
+    )

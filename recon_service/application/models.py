@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from recon_service.application.batch_records import Batch
 from recon_service.application.model_records import ModelsInForce, TemplateCount, WorkerReport
 from recon_service.application.ports.stores import Stores
+from recon_service.application.records import LANDMARKS_ALONE
 
 ALIVE_FOR: Final = timedelta(seconds=45)
 """A worker that has not reported for so long is not counted on."""
@@ -39,3 +41,14 @@ def overview_of_models(*, on: Stores) -> ModelsOverview:
     with on.database.snapshot() as tx:
         workers = tx.workers.alive(since=on.clock() - ALIVE_FOR)
         return ModelsOverview(tuple(workers), tuple(tx.workers.template_counts()))
+
+
+def serves(batch: Batch, models: ModelsInForce) -> bool:
+    """Whether a worker that runs these models may take the batch's items."""
+    target = batch.target
+    backends = {b.name for b in models.backends if not b.problem}
+    return (
+        target.model in ("", models.model)
+        and target.calibration in ("", models.calibration, models.calibration.partition("@")[0])
+        and (target.backend == LANDMARKS_ALONE or target.backend in backends)
+    )

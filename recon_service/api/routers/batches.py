@@ -1,0 +1,198 @@
+"""Batches of re-enrollment: asked for, watched, steered, activated, rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from pydantic import AwareDatetime
+
+from recon_service.api.problems import documented
+from recon_service.api.schemas import example
+from recon_service.api.schemas_batches import (
+    BATCH,
+    BATCHES,
+    ITEMS,
+    REQUEST,
+    RETRIED,
+    SUBMITTED,
+    BatchBody,
+    BatchesBody,
+    BatchRequest,
+    ItemBody,
+    ItemsBody,
+    PreviewBody,
+    RetriedBody,
+    SubmittedBody,
+    batch_path,
+)
+from recon_service.api.security import Needs
+from recon_service.api.service import service_of
+from recon_service.application.batch_records import ItemState, Standing
+from recon_service.application.batches import (
+    MAX_PAGE,
+    activate_batch,
+    cancel_batch,
+    list_batches,
+    list_items,
+    look_at_batch,
+    pause_batch,
+    preview_batch,
+    resume_batch,
+    retry_failed_items,
+    roll_back_batch,
+    submit_batch,
+)
+from recon_service.application.records import ApiKey, Scope
+
+router = APIRouter(tags=["ops"])
+Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
+_LOOK = documented(401, 403, 404, 422, 503)
+_CHANGE = {200: example(BATCH), **documented(401, 403, 404, 409, 422, 503)}
+
+
+@router.post(
+    "/v1/batches",
+    status_code=202,
+    summary="Derive the templates of many subjects anew",
+    responses={
+        200: {"model": SubmittedBody, "description": "A dry run: nothing was kept."},
+        202: {
+            "description": "On record: workers begin by themselves, and nothing is in force before "
+            "`:activate`.",
+            "headers": {"Location": {"description": "The batch.", "schema": {"type": "string"}}},
+            **example(SUBMITTED),
+        },
+        **documented(401, 403, 422, 503),
+    },
+)
+def batch_submit(
+    request: Request,
+    response: Response,
+    wanted: Annotated[BatchRequest, Body(openapi_examples={"calibration": {"value": REQUEST}})],
+    key: Ops,
+) -> SubmittedBody:
+    """Subjects are selected by what their template in force is; who enrolls later is no part of it."""
+    stores = service_of(request).stores
+    selection, target = wanted.selection.selection(), wanted.target.target()
+    if wanted.dry_run:
+        response.status_code = 200
+        return SubmittedBody(preview=PreviewBody.of(preview_batch(selection, target, on=stores)), batch=None)
+    batch, found = submit_batch(selection, target, priority=wanted.priority, actor=key.key_id, on=stores)
+    response.headers["Location"] = batch_path(batch.batch_id)
+    looked = look_at_batch(batch.batch_id, on=stores)
+    return SubmittedBody(preview=PreviewBody.of(found), batch=BatchBody.of(looked))
+
+
+@router.get(
+    "/v1/batches",
+    summary="List batches",
+    dependencies=[Depends(Needs(Scope.OPS))],
+    responses={200: example(BATCHES), **documented(401, 403, 422, 503)},
+)
+def batches(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    before: Annotated[AwareDatetime | None, Query(description="Only those created before.")] = None,
+) -> BatchesBody:
+    """Newest first, with their counts."""
+    found = list_batches(on=service_of(request).stores, limit=limit, before=before)
+    return BatchesBody(batches=[BatchBody.of(progress) for progress in found])
+
+
+@router.get(
+    "/v1/batches/{batch_id}",
+    summary="How far a batch is",
+    dependencies=[Depends(Needs(Scope.OPS))],
+    responses={200: example(BATCH), **_LOOK},
+)
+def batch(request: Request, batch_id: str) -> BatchBody:
+    """Counts, rate, time left, and why items did not succeed."""
+    return BatchBody.of(look_at_batch(batch_id, on=service_of(request).stores))
+
+
+@router.get(
+    "/v1/batches/{batch_id}/items",
+    summary="List the items of a batch",
+    dependencies=[Depends(Needs(Scope.OPS))],
+    responses={200: example(ITEMS), **_LOOK},
+)
+def batch_items(
+    request: Request,
+    batch_id: str,
+    state: Annotated[ItemState | None, Query(description="`needs-new-selfie`: whom to ask for one.")] = None,
+    standing: Annotated[Standing | None, Query(description="Of the candidate.")] = None,
+    after: Annotated[str, Query(max_length=64, description="As `next` has it.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+) -> ItemsBody:
+    """In the order of their subjects."""
+    found = list_items(
+        batch_id,
+        on=service_of(request).stores,
+        state=state,
+        standing=standing,
+        after=after,
+        limit=limit,
+    )
+    following = None
+    if len(found) == limit:
+        wish = {"state": state and state.value, "standing": standing and standing.value, "limit": limit}
+        query = urlencode({k: v for k, v in wish.items() if v} | {"after": found[-1].subject_id})
+        following = f"{batch_path(batch_id)}/items?{query}"
+    return ItemsBody(batch_id=batch_id, items=[ItemBody.of(item) for item in found], next=following)
+
+
+@router.post("/v1/batches/{batch_id}:pause", summary="Begin nothing more for now", responses=_CHANGE)
+def batch_pause(request: Request, batch_id: str, key: Ops) -> BatchBody:
+    """What is under way ends; what was taken and not begun waits again."""
+    return _changed(request, batch_id, key, pause_batch)
+
+
+@router.post("/v1/batches/{batch_id}:resume", summary="Go on with a paused batch", responses=_CHANGE)
+def batch_resume(request: Request, batch_id: str, key: Ops) -> BatchBody:
+    """Where it was."""
+    return _changed(request, batch_id, key, resume_batch)
+
+
+@router.post("/v1/batches/{batch_id}:cancel", summary="Begin nothing more, for good", responses=_CHANGE)
+def batch_cancel(request: Request, batch_id: str, key: Ops) -> BatchBody:
+    """Candidates that were made may still be activated; otherwise retention destroys them."""
+    return _changed(request, batch_id, key, cancel_batch)
+
+
+@router.post(
+    "/v1/batches/{batch_id}:activate", summary="Put the candidates of a batch in force", responses=_CHANGE
+)
+def batch_activate(request: Request, batch_id: str, key: Ops) -> BatchBody:
+    """Subject by subject, each in one step. Who got another template meanwhile keeps that one
+    (`superseded`).
+    """
+    return _changed(request, batch_id, key, activate_batch)
+
+
+@router.post(
+    "/v1/batches/{batch_id}:rollback", summary="Put the former templates in force again", responses=_CHANGE
+)
+def batch_rollback(request: Request, batch_id: str, key: Ops) -> BatchBody:
+    """As they were, to the byte, for as long as retention keeps them (`RECON_RETIRED_DAYS`)."""
+    return _changed(request, batch_id, key, roll_back_batch)
+
+
+@router.post(
+    "/v1/batches/{batch_id}:retry-failed",
+    summary="Try the items of a batch again that failed",
+    responses={200: example(RETRIED), **documented(401, 403, 404, 409, 422, 503)},
+)
+def batch_retry_failed(request: Request, batch_id: str, key: Ops) -> RetriedBody:
+    """And those whose candidate was `superseded`: it is derived from the template in force now."""
+    stores = service_of(request).stores
+    _, count = retry_failed_items(batch_id, actor=key.key_id, on=stores)
+    return RetriedBody(items=count, batch=BatchBody.of(look_at_batch(batch_id, on=stores)))
+
+
+def _changed(request: Request, batch_id: str, key: ApiKey, change: Callable[..., object]) -> BatchBody:
+    stores = service_of(request).stores
+    change(batch_id, actor=key.key_id, on=stores)
+    return BatchBody.of(look_at_batch(batch_id, on=stores))

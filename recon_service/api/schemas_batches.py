@@ -1,0 +1,339 @@
+"""Bodies of batches, as they are on the wire, with their examples."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from recon_service.api.schemas import Body
+from recon_service.application.batch_records import (
+    FROM_CAPTURES,
+    MAX_LISTED_SUBJECTS,
+    MAX_PRIORITY,
+    BatchItem,
+    BatchState,
+    BatchTarget,
+    ItemState,
+    Material,
+    Preview,
+    Selection,
+    Standing,
+)
+from recon_service.application.batches import BatchProgress
+from recon_service.application.records import LANDMARKS_ALONE
+
+
+class Asked(BaseModel):
+    """Base of what callers send."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SelectionBody(Asked):
+    """Conditions on the template in force of a subject, all of which must hold; or ``all``."""
+
+    all: bool = Field(False, description="Everybody. Said outright, where there is no condition.")
+    subjects: list[str] | None = Field(None, max_length=MAX_LISTED_SUBJECTS, min_length=1)
+    model: str | None = Field(None, max_length=100, description="Name of the model that made it.")
+    calibration: str | None = Field(None, max_length=100, description="As templates have it.")
+    made_before: AwareDatetime | None = None
+    quality_below: float | None = Field(None, ge=0, le=100)
+
+    def selection(self) -> Selection:
+        """Raises InvalidValue."""
+        return Selection(
+            subjects=tuple(dict.fromkeys(self.subjects)) if self.subjects is not None else None,
+            model=self.model,
+            calibration=self.calibration,
+            made_before=self.made_before,
+            quality_below=self.quality_below,
+            everybody=self.all,
+        )
+
+
+class TargetBody(Asked):
+    """What templates are to become."""
+
+    backend: str = Field(LANDMARKS_ALONE, description="Reconstruction model whose meshes take part.")
+    model: str = Field("", max_length=100, description="A worker must run this model; empty: any.")
+    calibration: str = Field("", max_length=100, description="Likewise; its name, or name and digest.")
+    materials: list[Material] = Field(
+        list(FROM_CAPTURES), description="What may be used, of what was kept; the best there is is taken."
+    )
+
+    def target(self) -> BatchTarget:
+        """Raises UnknownBackend, InvalidValue."""
+        return BatchTarget(self.backend, self.model, self.calibration, tuple(self.materials))
+
+
+class BatchRequest(Asked):
+    """A batch, or with ``dry_run`` a look at what it would find."""
+
+    selection: SelectionBody
+    target: TargetBody = TargetBody()
+    priority: int = Field(5, ge=0, le=MAX_PRIORITY, description="Of two batches the higher one first.")
+    dry_run: bool = False
+
+
+class MadeWithBody(Body):
+    """Subjects whose template in force one model and calibration made."""
+
+    model: str
+    calibration: str
+    subjects: int
+
+
+class PreviewBody(Body):
+    """What a batch finds."""
+
+    selected: int
+    with_selfies: int = Field(description="Kept by consent.")
+    with_evidence: int = Field(description="Kept by consent.")
+    needs_new_selfie: int = Field(description="Nothing was kept that the target may use.")
+    unknown: int = Field(description="Listed, but without a template in force.")
+    made_with: list[MadeWithBody]
+
+    @classmethod
+    def of(cls, found: Preview) -> Self:
+        """On the wire."""
+        return cls(
+            selected=found.selected,
+            with_selfies=found.selfies,
+            with_evidence=found.evidence,
+            needs_new_selfie=found.nothing,
+            unknown=found.unknown,
+            made_with=[
+                MadeWithBody(model=model, calibration=calibration, subjects=n)
+                for (model, calibration), n in sorted(found.models.items())
+            ],
+        )
+
+
+class ChosenBody(Body):
+    """A selection as it was asked for; listed: how many subjects it named."""
+
+    all: bool
+    listed: int
+    model: str | None
+    calibration: str | None
+    made_before: datetime | None
+    quality_below: float | None
+
+
+class AimBody(Body):
+    """A target as it was asked for."""
+
+    backend: str
+    model: str
+    calibration: str
+    materials: list[Material]
+
+
+class BatchBody(Body):
+    """A batch with its counts."""
+
+    batch_id: str
+    state: BatchState
+    selection: ChosenBody
+    target: AimBody
+    priority: int
+    created_by: str = Field(description="Id of the API key.")
+    created_at: datetime = Field(description="Who enrolls later is no part of it.")
+    updated_at: datetime
+    begun_at: datetime | None
+    ended_at: datetime | None
+    expected: int = Field(description="Subjects that were selected at that moment.")
+    listed: int = Field(description="Items that were made so far; they are made in pages.")
+    all_listed: bool
+    done: int = Field(description="Items that have their end.")
+    items: dict[ItemState, int]
+    standings: dict[Standing, int] = Field(description="Of the candidates.")
+    reasons: dict[str, int] = Field(description="Why items did not succeed, by code.")
+    materials: dict[str, int] = Field(description="What templates were derived from.")
+    per_second: float | None = Field(description="Items ended, over the last minute; null: it does not run.")
+    seconds_left: float | None = Field(description="At that rate; null: cannot be told.")
+    blocked: bool = Field(description="No worker that gives a sign of life runs what the target asks for.")
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, progress: BatchProgress) -> Self:
+        """On the wire."""
+        batch, tally = progress.batch, progress.tally
+        chosen, path = batch.selection, batch_path(batch.batch_id)
+        return cls(
+            batch_id=batch.batch_id,
+            state=batch.state,
+            selection=ChosenBody(
+                all=chosen.everybody,
+                listed=chosen.listed or len(chosen.subjects or ()),
+                model=chosen.model,
+                calibration=chosen.calibration,
+                made_before=chosen.made_before,
+                quality_below=chosen.quality_below,
+            ),
+            target=AimBody(
+                backend=batch.target.backend,
+                model=batch.target.model,
+                calibration=batch.target.calibration,
+                materials=list(batch.target.materials),
+            ),
+            priority=batch.priority,
+            created_by=batch.created_by,
+            created_at=batch.moment,
+            updated_at=batch.updated_at,
+            begun_at=batch.begun_at,
+            ended_at=batch.ended_at,
+            expected=batch.expected,
+            listed=tally.listed,
+            all_listed=batch.listed_at is not None,
+            done=tally.done,
+            items={state: tally.states.get(state, 0) for state in ItemState},
+            standings={standing: tally.standings.get(standing, 0) for standing in Standing},
+            reasons=dict(sorted(tally.reasons.items())),
+            materials=dict(sorted(tally.materials.items())),
+            per_second=progress.per_second,
+            seconds_left=progress.seconds_left,
+            blocked=progress.blocked,
+            links={"self": path, "items": f"{path}/items"},
+        )
+
+
+class SubmittedBody(Body):
+    """batch: null for a dry run."""
+
+    preview: PreviewBody
+    batch: BatchBody | None
+
+
+class BatchesBody(Body):
+    """A page of batches, newest first."""
+
+    batches: list[BatchBody]
+
+
+class RetriedBody(Body):
+    """What a retry began."""
+
+    items: int = Field(description="That wait again.")
+    batch: BatchBody
+
+
+class ItemBody(Body):
+    """One subject's part of a batch."""
+
+    subject_id: str
+    state: ItemState
+    attempts: int
+    reason: str = Field(description="Code of why it did not succeed, or empty.")
+    material: Material | None
+    template_id: str | None = Field(description="The candidate.")
+    former_id: str | None = Field(description="The template that was in force before it.")
+    standing: Standing | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, item: BatchItem) -> Self:
+        """On the wire."""
+        return cls(**{name: getattr(item, name) for name in cls.model_fields})
+
+
+class ItemsBody(Body):
+    """A page of items."""
+
+    batch_id: str
+    items: list[ItemBody]
+    next: str | None = Field(description="Where the next page is; null: there is none.")
+
+
+def batch_path(batch_id: str) -> str:
+    """Address of a batch."""
+    return f"/v1/batches/{batch_id}"
+
+
+_ID: Final = "batch_3c1e8b1f4c0f9d9a4f5b7a6e1d2c5f0c"
+
+REQUEST: Final[dict[str, Any]] = {
+    "selection": {"calibration": "released-1@0b9f2d4c6e8a"},
+    "target": {"calibration": "released-2", "materials": ["selfies", "evidence"]},
+    "priority": 5,
+    "dry_run": False,
+}
+
+BATCH: Final[dict[str, Any]] = {
+    "batch_id": _ID,
+    "state": "running",
+    "selection": {
+        "all": False,
+        "listed": 0,
+        "model": None,
+        "calibration": "released-1@0b9f2d4c6e8a",
+        "made_before": None,
+        "quality_below": None,
+    },
+    "target": {
+        "backend": "facemesh",
+        "model": "",
+        "calibration": "released-2",
+        "materials": ["selfies", "evidence"],
+    },
+    "priority": 5,
+    "created_by": "1f2e3d4c5b6a",
+    "created_at": "2026-03-04T10:00:00.120000Z",
+    "updated_at": "2026-03-04T10:00:00.120000Z",
+    "begun_at": "2026-03-04T10:00:00.120000Z",
+    "ended_at": None,
+    "expected": 20000,
+    "listed": 5120,
+    "all_listed": False,
+    "done": 4711,
+    "items": {
+        "waiting": 345,
+        "running": 64,
+        "succeeded": 4680,
+        "rejected": 3,
+        "needs-new-selfie": 27,
+        "failed": 1,
+        "cancelled": 0,
+    },
+    "standings": {"candidate": 4680, "activated": 0, "superseded": 0, "rolled-back": 0},
+    "reasons": {"fit-failed": 1, "nothing-kept": 27, "no-selfie-accepted": 3},
+    "materials": {"evidence": 1200, "selfies": 3483},
+    "per_second": 38.4,
+    "seconds_left": 398.2,
+    "blocked": False,
+    "links": {"self": f"/v1/batches/{_ID}", "items": f"/v1/batches/{_ID}/items"},
+}
+
+PREVIEW: Final[dict[str, Any]] = {
+    "selected": 20000,
+    "with_selfies": 15200,
+    "with_evidence": 4100,
+    "needs_new_selfie": 700,
+    "unknown": 0,
+    "made_with": [
+        {"model": "ict-facekit-light", "calibration": "released-1@0b9f2d4c6e8a", "subjects": 20000}
+    ],
+}
+
+SUBMITTED: Final[dict[str, Any]] = {"preview": PREVIEW, "batch": BATCH}
+BATCHES: Final[dict[str, Any]] = {"batches": [BATCH]}
+RETRIED: Final[dict[str, Any]] = {"items": 1, "batch": BATCH}
+ITEMS: Final[dict[str, Any]] = {
+    "batch_id": _ID,
+    "items": [
+        {
+            "subject_id": "user-8c41",
+            "state": "succeeded",
+            "attempts": 1,
+            "reason": "",
+            "material": "selfies",
+            "template_id": "tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e",
+            "former_id": None,
+            "standing": "candidate",
+            "ended_at": "2026-03-04T10:01:07.480000Z",
+        }
+    ],
+    "next": f"/v1/batches/{_ID}/items?state=succeeded&limit=1&after=user-8c41",
+}

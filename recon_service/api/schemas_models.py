@@ -1,0 +1,147 @@
+"""Bodies of models and calibrations, as they are on the wire, with their example."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, Self
+
+from recon_service.api.schemas import Body
+from recon_service.application.model_records import ModelsInForce
+from recon_service.application.models import ModelsOverview
+from recon_service.application.template_records import TemplateState
+
+
+class BackendBody(Body):
+    """A reconstruction model on a worker. problem: code of why it cannot run there, empty if it can."""
+
+    name: str
+    problem: str
+    next_step: str
+
+
+class InForceBody(Body):
+    """What a worker derives templates with. digest: SHA-256 of the model's file. appearance: empty for
+    none.
+    """
+
+    model: str
+    digest: str
+    space: str
+    modes: int
+    calibration: str
+    landmarks: str
+    appearance: str
+    backends: list[BackendBody]
+
+    @classmethod
+    def of(cls, models: ModelsInForce) -> Self:
+        """On the wire."""
+        backends = [
+            BackendBody(name=b.name, problem=b.problem, next_step=b.next_step) for b in models.backends
+        ]
+        others = {name: getattr(models, name) for name in cls.model_fields if name != "backends"}
+        return cls(**others, backends=backends)
+
+
+class WorkerBody(Body):
+    """A worker that gave a sign of life. ready: its models are loaded and can be used."""
+
+    worker_id: str
+    role: str
+    reported_at: datetime
+    ready: bool
+    problem: str
+    next_step: str
+    resident_megabytes: float
+    models: InForceBody | None
+
+
+class MadeByBody(Body):
+    """Templates of one state that one model and calibration made from one kind of source."""
+
+    model: str
+    calibration: str
+    source: str
+    state: TemplateState
+    templates: int
+
+
+class ModelsBody(Body):
+    """Models and calibrations in force, the workers that run them, and which templates were made by which."""
+
+    in_force: list[InForceBody]
+    workers: list[WorkerBody]
+    templates: list[MadeByBody]
+
+    @classmethod
+    def of(cls, found: ModelsOverview) -> Self:
+        """On the wire."""
+        return cls(
+            in_force=[InForceBody.of(models) for models in found.in_force],
+            workers=[
+                WorkerBody(
+                    worker_id=worker.worker_id,
+                    role=worker.role,
+                    reported_at=worker.reported_at,
+                    ready=worker.models is not None and not worker.problem,
+                    problem=worker.problem,
+                    next_step=worker.next_step,
+                    resident_megabytes=round(worker.resident_bytes / 1e6, 1),
+                    models=InForceBody.of(worker.models) if worker.models else None,
+                )
+                for worker in found.workers
+            ],
+            templates=[
+                MadeByBody(
+                    model=c.model,
+                    calibration=c.calibration,
+                    source=c.source,
+                    state=c.state,
+                    templates=c.count,
+                )
+                for c in found.templates
+            ],
+        )
+
+
+_MODELS: Final[dict[str, Any]] = {
+    "model": "ict-facekit-light",
+    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "space": "ict-facekit-light/60",
+    "modes": 60,
+    "calibration": "released-1@0b9f2d4c6e8a",
+    "landmarks": "facemesh468",
+    "appearance": "",
+    "backends": [
+        {
+            "name": "deca",
+            "problem": "weights-unavailable",
+            "next_step": "Run: recon weights pull --set deca",
+        }
+    ],
+}
+
+MODELS: Final[dict[str, Any]] = {
+    "in_force": [_MODELS],
+    "workers": [
+        {
+            "worker_id": "worker-1-4711-0b9f2d4c",
+            "role": "batches",
+            "reported_at": "2026-03-04T10:00:00.120000Z",
+            "ready": True,
+            "problem": "",
+            "next_step": "",
+            "resident_megabytes": 92.4,
+            "models": _MODELS,
+        }
+    ],
+    "templates": [
+        {
+            "model": "ict-facekit-light",
+            "calibration": "released-1@0b9f2d4c6e8a",
+            "source": "selfies-photometric/visible",
+            "state": "active",
+            "templates": 20000,
+        }
+    ],
+}
