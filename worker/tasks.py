@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import structlog
 from celery import Celery
 
-from recon_service.application.duplicates import DuplicateCheck
 from recon_service.application.enrollment_runs import JobPolicy, get_operation_or_none, run_enrollment
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
@@ -19,6 +19,9 @@ from recon_service.domain.errors import ReconError, StorageFault
 from recon_service.telemetry.bundle import Telemetry
 from recon_service.telemetry.context import TraceContext, bound
 from worker.queue import ENROLL, WAKE
+
+if TYPE_CHECKING:
+    from recon_service.application.duplicates import DuplicateCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from recon_service.application.identification import Identifier
 from recon_service.application.kiosk_sessions import KioskPolicy
 from recon_service.application.lockouts import LockoutPolicy
 from recon_service.application.ports.compute import Compute
@@ -18,6 +18,9 @@ from recon_service.application.rates import RequestLimiter
 from recon_service.application.strengthening_keeping import StrengtheningLimits
 from recon_service.settings import Settings
 from recon_service.telemetry.bundle import Telemetry
+
+if TYPE_CHECKING:  # the API process loads it only where it searches
+    from recon_service.application.identification import Identifier
 
 
 @dataclass(frozen=True, slots=True)

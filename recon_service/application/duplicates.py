@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recon_service.application.duplicate_findings import MOST_FINDINGS
 from recon_service.application.identification import SHORTLIST, Identifier, likenesses
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import EnrollmentOutcome, Operation, Problem
 from recon_service.application.reference_records import DuplicateFinding, SearchProbe
 from recon_service.comparison.evidence_kind import EvidenceKind
-from recon_service.domain.errors import NotFound
-
-MOST = 5
-"""Findings of one enrollment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +50,7 @@ class DuplicateCheck:
             )
             for one in alike
             if one.template.subject_id != operation.subject_id and one.score.llr >= self.least_llr
-        )[:MOST]
+        )[:MOST_FINDINGS]
 
     @property
     def problem(self) -> Problem:
@@ -70,25 +67,11 @@ class DuplicateCheck:
             "Have operations look at the finding.",
         )
 
-
-def keep_findings(findings: tuple[DuplicateFinding, ...], tx: Transaction) -> None:
-    """In the transaction that ends the enrollment; without those about somebody who was deleted meanwhile."""
-    for finding in findings:
-        if tx.subjects.key(finding.other_subject_id) is not None:
-            tx.references.add_finding(finding)
-
-
-def findings_of(operation_id: str, *, on: Stores) -> list[DuplicateFinding]:
-    """Of one enrollment, the likeliest first. Raises NotFound for an operation that does not exist."""
-    with on.database.snapshot() as tx:
-        if tx.operations.get(operation_id) is None:
-            raise NotFound(
-                "there is no such operation", next_step="It may have been deleted with its subject."
-            )
-        return tx.references.findings(operation_id=operation_id, limit=MOST)
-
-
-def all_findings(*, after: str = "", limit: int = 100, on: Stores) -> list[DuplicateFinding]:
-    """A page of what was found, by the ids of the operations."""
-    with on.database.snapshot() as tx:
-        return tx.references.findings(after=after, limit=limit)
+    @staticmethod
+    def keep(findings: tuple[DuplicateFinding, ...], tx: Transaction) -> None:
+        """In the transaction that ends the enrollment; without those about somebody who was deleted
+        meanwhile.
+        """
+        for finding in findings:
+            if tx.subjects.key(finding.other_subject_id) is not None:
+                tx.references.add_finding(finding)

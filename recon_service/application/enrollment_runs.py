@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from recon_service.application.audit import SERVICE, operation_digest, record
-from recon_service.application.duplicates import DuplicateCheck, keep_findings
 from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.objects import delete_doomed
@@ -34,6 +34,9 @@ from recon_service.application.template_records import SealedTemplate
 from recon_service.application.webhooks import emit, operation_ended
 from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault
 from recon_service.domain.template import Provenance, Template
+
+if TYPE_CHECKING:  # loaded only where somebody asks for it
+    from recon_service.application.duplicates import DuplicateCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,8 @@ def _keep(
             tx.templates.add(_sealed_template(template, operation, sealed))
             if not (findings and duplicates is not None and duplicates.hold):
                 tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
-            keep_findings(findings, tx)
+            if duplicates is not None:
+                duplicates.keep(findings, tx)
         objects = forget_selfies(operation, tx, on)
         state = OperationState.SUCCEEDED if template else OperationState.REJECTED
         template_id = template.template_id if template else None

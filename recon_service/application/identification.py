@@ -11,6 +11,7 @@ from typing import Final
 
 from recon_service.application.audit import record_alone
 from recon_service.application.identification_records import (
+    MAX_CANDIDATES,
     Candidate,
     Identification,
     IdentificationDecision,
@@ -36,7 +37,6 @@ from recon_service.domain.appearance import Appearance
 from recon_service.domain.errors import InvalidValue, StorageFault
 from recon_service.domain.template import ComparisonScore, Template
 
-MAX_CANDIDATES: Final = 20
 SHORTLIST: Final = 40
 """The best by shape that are compared in full: appearance may change the order among them, and brings in
 nobody else.

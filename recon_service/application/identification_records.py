@@ -10,6 +10,8 @@ from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import ComparisonScore
 
+MAX_CANDIDATES = 20
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedVisit:

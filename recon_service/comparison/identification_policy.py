@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from recon_service.comparison.calibration import Calibration, PairKey
-from recon_service.comparison.policies import upper_bound
+from recon_service.comparison.claims import upper_bound
 from recon_service.domain.errors import InvalidValue
 
 

@@ -22,8 +22,8 @@ from recon_service.api.schemas_identification import (
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
-from recon_service.application.duplicates import all_findings, findings_of
-from recon_service.application.identification import MAX_CANDIDATES, identify
+from recon_service.application.duplicate_findings import all_findings, findings_of
+from recon_service.application.identification_records import MAX_CANDIDATES
 from recon_service.application.records import ApiKey, Scope
 from recon_service.application.visits import KioskVisit
 
@@ -49,6 +49,8 @@ async def identify_person(
     of references; candidates below it, or beyond what the calibration was measured for, are leads. Switched
     off (409) unless the operator has switched it on.
     """
+    from recon_service.application.identification import identify  # the API loads it only where it searches
+
     service = service_of(request)
     form = await read_form(request, _limits(service))
     intrinsics = _intrinsics(form.require("intrinsics"))
