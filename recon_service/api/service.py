@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from recon_service.application.consents import ConsentPolicy
 from recon_service.application.kiosk_sessions import KioskPolicy
 from recon_service.application.lockouts import LockoutPolicy
 from recon_service.application.ports.compute import Compute
@@ -16,6 +17,7 @@ from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
 from recon_service.application.rates import RequestLimiter
 from recon_service.application.strengthening_keeping import StrengtheningLimits
+from recon_service.bootstrap import consent_policy
 from recon_service.settings import Settings
 from recon_service.telemetry.bundle import Telemetry
 
@@ -63,6 +65,11 @@ class Service:
     def strengthening(self) -> StrengtheningLimits:
         """How often visits may change a subject's template."""
         return StrengtheningLimits(per_day=self.settings.strengthenings_per_day)
+
+    @property
+    def consent_policy(self) -> ConsentPolicy:
+        """How long a consent lasts at most."""
+        return consent_policy(self.settings)
 
     @property
     def kiosk_policy(self) -> KioskPolicy:

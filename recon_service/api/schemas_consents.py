@@ -1,0 +1,72 @@
+"""Bodies of consents, as they are on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from recon_service.api.schemas import Body
+from recon_service.application.consent_records import Consent
+from recon_service.application.consents import EndingConsent
+
+EXAMPLE: Final[dict[str, Any]] = {
+    "subject_id": "user-8c41",
+    "consent_id": "consent-2031",
+    "given_at": "2026-03-04T10:00:00Z",
+    "ends_at": "2027-03-01T00:00:00Z",
+}
+EXAMPLES: Final[dict[str, Any]] = {"consents": [EXAMPLE], "next": None}
+
+
+class ConsentWish(BaseModel):
+    """A newer consent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    consent_id: str = Field(
+        description="Under which the person's consent is recorded.", examples=["consent-2044"]
+    )
+    expires_at: AwareDatetime | None = Field(
+        None,
+        description="When it ends, with its time zone; null: it names no end.",
+        examples=["2028-03-01T00:00:00Z"],
+    )
+
+
+class ConsentBody(Body):
+    """The consent of a subject that is in force: the newest."""
+
+    subject_id: str
+    consent_id: str
+    given_at: datetime
+    ends_at: datetime | None = Field(
+        description="When everything of the subject is destroyed: as the consent says, or "
+        "RECON_CONSENT_MAX_DAYS after it was given. Null: never."
+    )
+
+
+class ConsentsBody(Body):
+    """Subjects by their ids."""
+
+    consents: list[ConsentBody]
+    next: str | None = Field(description="`after` of the next page; null: this is the last.")
+
+
+def consent_body(consent: Consent, ends_at: datetime | None) -> ConsentBody:
+    """On the wire."""
+    return ConsentBody(
+        subject_id=consent.subject_id,
+        consent_id=consent.consent_id,
+        given_at=consent.given_at,
+        ends_at=ends_at,
+    )
+
+
+def consents_body(found: list[EndingConsent], limit: int) -> ConsentsBody:
+    """On the wire."""
+    return ConsentsBody(
+        consents=[consent_body(e.consent, e.ends_at) for e in found],
+        next=found[-1].subject_id if len(found) == limit else None,
+    )
