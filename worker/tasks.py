@@ -82,6 +82,7 @@ def attempt(operation_id: str, part: WorkerContext) -> None:
             _tell_end(operation_id, part)
             raise
         if operation is None:
+            span.set(nothing_to_do=True)
             metrics.attempt("nothing-to-do")
             return
         span.set(state=operation.state.value, attempts=operation.attempts, lane=operation.lane.value)
