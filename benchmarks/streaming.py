@@ -121,7 +121,7 @@ def synthetic_material(
         result = enroll([p.content for p in subject.photographs(5)], pipeline)
         visit, camera, left = _streamed(frames, pipeline)
         if result.fit is not None and visit:
-            kind = EvidenceKind.of(result.source, len(result.accepted))
+            kind = EvidenceKind.of(result.source, len(result.used))
             yield Material(person, result.fit.posterior, kind, visit, camera, left)
 
 

@@ -26,6 +26,7 @@ _SMILE: Final = "Look relaxed, without smiling."
 
 _SELFIE: Final[dict[str, Any]] = {
     "accepted": True,
+    "used": True,
     "score": 62.0,
     "unified_score": 71.5,
     "hints": [_LIGHT, _SMILE],

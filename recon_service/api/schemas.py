@@ -65,6 +65,9 @@ class SelfieBody(Body):
     """What is said about one selfie, in the order of the request."""
 
     accepted: bool
+    used: bool = Field(
+        default=True, description="Whether it counts: of more pictures than are needed the best do."
+    )
     score: float | None = Field(
         description="The weakest score of those that may reject; null when the file could not be read."
     )
@@ -224,6 +227,7 @@ def selfie_body(report: SelfieReport) -> SelfieBody:
         hints.insert(0, report.problem.next_step)
     return SelfieBody(
         accepted=report.accepted,
+        used=report.used,
         score=round(quality.score, 1) if quality else None,
         unified_score=round(quality.unified, 1) if quality else None,
         hints=list(dict.fromkeys(hints)),

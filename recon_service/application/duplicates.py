@@ -35,7 +35,7 @@ class DuplicateCheck:
         """
         if outcome.posterior is None:
             return ()
-        used = sum(1 for selfie in outcome.selfies if selfie.accepted)
+        used = sum(1 for selfie in outcome.selfies if selfie.used)
         probe = SearchProbe(EvidenceKind.of(outcome.source, max(1, used)), outcome.posterior)
         result = self.by.index.search(probe, count=SHORTLIST, least_llr=-float("inf"))
         alike = likenesses(result.hits, probe, outcome.appearance, on=on, by=self.by)

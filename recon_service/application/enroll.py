@@ -27,7 +27,7 @@ from recon_service.domain.quality import QualityReport
 from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts
 from recon_service.imaging import decode_image
-from recon_service.quality import assess
+from recon_service.quality import assess, best_frames
 
 
 class Stage(StrEnum):
@@ -46,7 +46,7 @@ Progress = Callable[[Stage, float], None]
 @dataclass(frozen=True, slots=True)
 class Selfie:
     """One picture on its way: what was found in it so far. problem: why it could not be read at all, or that
-    it shows somebody else.
+    it shows somebody else. spare: good, but others of its view are better and are used instead.
     """
 
     image: Image | None = None
@@ -54,11 +54,16 @@ class Selfie:
     landmarks: FaceLandmarks | None = None
     quality: QualityReport | None = None
     problem: ImageRejected | None = None
+    spare: bool = False
 
     @property
     def accepted(self) -> bool:
         good = self.landmarks is not None and self.quality is not None and self.quality.accepted
         return good and self.problem is None
+
+    @property
+    def used(self) -> bool:
+        return self.accepted and not self.spare
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class EnrollmentResult:
     fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code
     and hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
     source: what the fit rests on and the light of the pictures ("selfies-photometric/visible"). appearance:
-    of the accepted selfies. surfaces: how many meshes of a reconstruction backend took part.
+    of the selfies that were used. surfaces: how many meshes of a reconstruction backend took part.
     """
 
     selfies: tuple[Selfie, ...]
@@ -79,8 +84,8 @@ class EnrollmentResult:
     surfaces: int = 0
 
     @property
-    def accepted(self) -> tuple[Selfie, ...]:
-        return tuple(s for s in self.selfies if s.accepted)
+    def used(self) -> tuple[Selfie, ...]:
+        return tuple(s for s in self.selfies if s.used)
 
 
 def enroll(
@@ -102,15 +107,23 @@ def enroll(
         progress(Stage.DECODING if number == 0 else Stage.ASSESSING, 0.7 * number / len(contents))
         selfies.append(examine(content, pipeline))
     progress(Stage.FITTING, 0.7)
-    result = _fitted(tuple(selfies), pipeline, reconstructor)
+    result = _fitted(_chosen(selfies, pipeline.most_selfies), pipeline, reconstructor)
     progress(Stage.STORING, 0.9)
     return result
+
+
+def _chosen(selfies: Sequence[Selfie], most: int) -> tuple[Selfie, ...]:
+    """The selfies with those marked that are not needed beside better ones."""
+    usable = [k for k, s in enumerate(selfies) if s.accepted]
+    reports = [q for k in usable if (q := selfies[k].quality) is not None]
+    kept = {usable[place] for place in best_frames(reports, most=most)}
+    return tuple(replace(s, spare=True) if s.accepted and k not in kept else s for k, s in enumerate(selfies))
 
 
 def _fitted(
     selfies: tuple[Selfie, ...], pipeline: FacePipeline, reconstructor: FaceReconstructor | None
 ) -> EnrollmentResult:
-    seen = {k: _appearance(s, pipeline) for k, s in enumerate(selfies) if s.accepted}
+    seen = {k: _appearance(s, pipeline) for k, s in enumerate(selfies) if s.used}
     if not seen:
         return EnrollmentResult(selfies, None)
     numbers = tuple(seen)
@@ -121,14 +134,14 @@ def _fitted(
             return EnrollmentResult(selfies, None, (doubt,))
     result, found = _fitted_once(selfies, pipeline, reconstructor)
     if found.apart:
-        numbers = tuple(k for k, s in enumerate(selfies) if s.accepted)
+        numbers = tuple(k for k, s in enumerate(selfies) if s.used)
         selfies, doubt = _left_out(selfies, numbers, found)
         if doubt is not None:
             return EnrollmentResult(selfies, None, (doubt,), result.source)
         result, _ = _fitted_once(selfies, pipeline, reconstructor)
     if result.fit is None:
         return result
-    appearance = joined([one for k, one in seen.items() if selfies[k].accepted])
+    appearance = joined([one for k, one in seen.items() if selfies[k].used])
     return replace(result, appearance=appearance)
 
 
@@ -136,7 +149,7 @@ def _fitted_once(
     selfies: tuple[Selfie, ...], pipeline: FacePipeline, reconstructor: FaceReconstructor | None
 ) -> tuple[EnrollmentResult, Grouping]:
     """The fit of the accepted selfies, and which of them show one skin."""
-    accepted = [s for s in selfies if s.accepted]
+    accepted = [s for s in selfies if s.used]
     captures = [selfie_capture(s) for s in accepted]
     one = Grouping(tuple(range(len(accepted))))
     try:

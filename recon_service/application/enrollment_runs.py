@@ -182,7 +182,7 @@ def _keep(
 def _template(operation: Operation, outcome: EnrollmentOutcome, on: Stores) -> Template | None:
     if outcome.posterior is None:
         return None
-    used = sum(1 for s in outcome.selfies if s.accepted)
+    used = sum(1 for s in outcome.selfies if s.used)
     seen = Provenance(source=outcome.source, backend=outcome.backend, captured_at=operation.created_at)
     return Template(
         template_id=new_id("tpl"),

@@ -36,13 +36,15 @@ from recon_service.domain.template import Template
 
 @dataclass(frozen=True, slots=True)
 class LocalCompute:
-    """See ``ports.Compute``. mesh_bytes: writes a mesh as binary glTF. stopping: when the rest of a visit's
+    """See ``ports.Compute``. mesh_bytes: writes a mesh as binary glTF, mesh_picture draws
+    it as PNG. stopping: when the rest of a visit's
     frames need not be looked at. in_force: says what the pipeline was loaded from.
     """
 
     pipeline: FacePipeline
     policy: Policy
     mesh_bytes: Callable[[Mesh], bytes]
+    mesh_picture: Callable[[Mesh], bytes]
     stopping: StoppingRule | None = field(default_factory=StoppingRule)
     in_force: Callable[[FacePipeline], ModelsInForce] | None = None
 
@@ -145,6 +147,13 @@ class LocalCompute:
 
     def mesh(self, template: Template) -> bytes:
         """The neutral face. Raises ModelMismatch when the template's coefficients are not this model's."""
+        return self.mesh_bytes(self._neutral(template))
+
+    def picture(self, template: Template) -> bytes:
+        """The neutral face from three sides. Raises ModelMismatch as ``mesh``."""
+        return self.mesh_picture(self._neutral(template))
+
+    def _neutral(self, template: Template) -> Mesh:
         model, posterior = self.pipeline.model, template.posterior
         if posterior.space != model.space or len(posterior.mean) != model.identity_modes:
             raise ModelMismatch(
@@ -152,7 +161,7 @@ class LocalCompute:
                 f"{model.space} ({model.identity_modes})",
                 next_step="Enroll the subject again.",
             )
-        return self.mesh_bytes(model.mesh(posterior.mean))
+        return model.mesh(posterior.mean)
 
 
 def selfie_report(selfie: Selfie) -> SelfieReport:
@@ -162,6 +171,7 @@ def selfie_report(selfie: Selfie) -> SelfieReport:
         accepted=selfie.accepted,
         quality=selfie.quality,
         problem=Problem(problem.code, problem.detail, problem.next_step) if problem else None,
+        spare=selfie.spare,
     )
 
 

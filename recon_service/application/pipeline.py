@@ -46,8 +46,9 @@ class FacePipeline:
 
     matcher: matches skin between the selfies of an enrollment; None: landmarks alone. embedder: gives the
     appearance of pictures; None: shape alone. presentation_limits: of the check for artefacts; None: no
-    check; picture_networks look at its color pictures too. reconstructors: gives a backend by name, loaded
-    when first asked for; raises WeightsUnavailable or BackendUnavailable.
+    check; picture_networks look at its color pictures too. most_selfies: how many an enrollment uses, the
+    best of every view where more were sent; more were measured to add nothing. reconstructors: gives a
+    backend by name, loaded when first asked for; raises WeightsUnavailable or BackendUnavailable.
     """
 
     detector: FaceDetector
@@ -63,3 +64,4 @@ class FacePipeline:
     appearance_maps: AppearanceMaps = field(default_factory=load_appearance_maps)
     presentation_limits: PresentationLimits | None = field(default_factory=PresentationLimits)
     picture_networks: tuple[MiniFasNet, ...] = ()
+    most_selfies: int = 5

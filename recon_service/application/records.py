@@ -78,12 +78,17 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class SelfieReport:
     """What is said to the person about one selfie. quality None: it could not be read at all, for the
-    reason in ``problem``.
+    reason in ``problem``. spare: good, but better ones of its view were used instead.
     """
 
     accepted: bool
     quality: QualityReport | None = None
     problem: Problem | None = None
+    spare: bool = False
+
+    @property
+    def used(self) -> bool:
+        return self.accepted and not self.spare
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,4 +282,4 @@ class EnrollmentOutcome:
     @property
     def quality(self) -> float:
         """0 to 100, of the weakest selfie that was used."""
-        return min((s.quality.score for s in self.selfies if s.accepted and s.quality), default=0.0)
+        return min((s.quality.score for s in self.selfies if s.used and s.quality), default=0.0)

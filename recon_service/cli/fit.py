@@ -93,7 +93,7 @@ def run(
     result = enroll([path.read_bytes() for path in images], parts, progress=at)
     out.mkdir(parents=True, exist_ok=True)
     names = unique_names(images)
-    expected = 1 + (6 + 2 * len(result.accepted) if result.fit is not None else 0)
+    expected = 1 + (6 + 2 * len(result.used) if result.fit is not None else 0)
     written = []
     for number, (name, content) in enumerate(fit_files(result, names, parts.model), start=1):
         (out / name).write_bytes(content)

@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from recon_service.quality.assess import assess
 from recon_service.quality.limits import QualityLimits
+from recon_service.quality.selection import best_frames
 
-__all__ = ["QualityLimits", "assess"]
+__all__ = ["QualityLimits", "assess", "best_frames"]

@@ -61,8 +61,8 @@ def report(result: EnrollmentResult, names: Sequence[str], model: MorphableModel
 
 
 def _accepted(result: EnrollmentResult, names: Sequence[str]) -> Iterator[tuple[str, Selfie, int]]:
-    """The name of each accepted selfie, the selfie, and its place among the captures of the fit."""
-    accepted = ((name, selfie) for name, selfie in zip(names, result.selfies, strict=True) if selfie.accepted)
+    """The name of each selfie that was used, the selfie, and its place among the captures of the fit."""
+    accepted = ((name, selfie) for name, selfie in zip(names, result.selfies, strict=True) if selfie.used)
     for index, (name, selfie) in enumerate(accepted):
         yield name, selfie, index
 
@@ -76,6 +76,7 @@ def _selfie(selfie: Selfie) -> dict[str, Any]:
     measures = selfie.quality.measures if selfie.quality is not None else ()
     return {
         "accepted": selfie.accepted,
+        "used": selfie.used,
         "problem": None
         if selfie.problem is None
         else {"code": selfie.problem.code, "detail": selfie.problem.detail, "hint": selfie.problem.next_step},

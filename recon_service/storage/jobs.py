@@ -201,6 +201,19 @@ class SqlOperations:
         oldest: datetime | None = self._connection.scalar(query)
         return oldest
 
+    def outcomes(self, *, since: datetime) -> dict[OperationState, int]:
+        """Counts by state."""
+        c = t.operations.c
+        query = sa.select(c.state, sa.func.count()).where(c.ended_at > since).group_by(c.state)
+        return {OperationState(state): count for state, count in self._connection.execute(query)}
+
+    def of_subject(self, subject_id: str, *, limit: int) -> list[Operation]:
+        """Newest first."""
+        c = t.operations.c
+        query = sa.select(t.operations).where(c.subject_id == subject_id)
+        rows = self._connection.execute(query.order_by(c.created_at.desc()).limit(limit))
+        return [_operation(dict(row._mapping)) for row in rows]
+
     def dead(self, *, limit: int) -> list[Operation]:
         """Newest first."""
         c = t.operations.c
@@ -276,6 +289,7 @@ def _selfie_to_json(report: SelfieReport) -> dict[str, Any]:
         "accepted": report.accepted,
         "quality": [asdict(m) for m in report.quality.measures] if report.quality else None,
         "problem": asdict(report.problem) if report.problem else None,
+        "spare": report.spare,
     }
 
 
@@ -287,4 +301,4 @@ def _selfie_from_json(value: dict[str, Any]) -> SelfieReport:
             tuple(QualityMeasure(**{**m, "verdict": Verdict(m["verdict"])}) for m in measures)
         )
     problem = Problem(**value["problem"]) if value["problem"] else None
-    return SelfieReport(value["accepted"], quality, problem)
+    return SelfieReport(value["accepted"], quality, problem, value.get("spare", False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from recon_service.application.enroll import EnrollmentResult, Stage, enroll, ex
 from recon_service.application.pipeline import FacePipeline
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.domain.errors import ImageRejected, InvalidValue
-from tests.images import encoded, portrait_bytes
+from tests.images import blurred, encoded, portrait, portrait_bytes
 
 GARBAGE = b"this is not an image"
 
@@ -27,7 +29,7 @@ def both(pipeline: FacePipeline) -> EnrollmentResult:
 @pytest.mark.parametrize("name", ["astronaut", "grace_hopper"])
 def test_a_portrait_is_accepted_and_gives_a_plausible_face(pipeline: FacePipeline, name: str) -> None:
     result = enroll([portrait_bytes(name)], pipeline)
-    assert len(result.accepted) == 1
+    assert len(result.used) == 1
     assert result.doubts == ()
     assert result.fit is not None
     posterior = result.fit.posterior
@@ -42,7 +44,7 @@ def test_a_portrait_is_accepted_and_gives_a_plausible_face(pipeline: FacePipelin
 def test_the_fitted_landmarks_lie_on_the_picture(pipeline: FacePipeline) -> None:
     result = enroll([portrait_bytes("astronaut")], pipeline)
     assert result.fit is not None
-    (selfie,), (capture,) = result.accepted, result.fit.captures
+    (selfie,), (capture,) = result.used, result.fit.captures
     assert selfie.landmarks is not None
     assert selfie.face is not None
     shown = pipeline.landmark_model.points.positions(result.fit.posterior.mean, capture.expression)
@@ -83,7 +85,7 @@ def test_without_an_accepted_selfie_there_is_no_fit_and_no_exception(
 ) -> None:
     result = enroll(contents, pipeline)
     assert result.fit is None
-    assert result.accepted == ()
+    assert result.used == ()
     (selfie,) = result.selfies
     assert selfie.problem is not None or (selfie.quality is not None and selfie.quality.reasons)
 
@@ -108,3 +110,18 @@ def test_only_an_accepted_selfie_gives_evidence(pipeline: FacePipeline) -> None:
     capture = selfie_capture(examine(portrait_bytes("astronaut"), pipeline))
     assert capture.source == "facemesh468"
     assert capture.log_focal_sd == 0.25, "the file states no focal length"
+
+
+def test_of_more_pictures_than_are_needed_the_best_is_used_and_the_others_are_named(
+    pipeline: FacePipeline,
+) -> None:
+    sharp = portrait("astronaut")
+    contents = [encoded(blurred(sharp, sigma), "PNG") for sigma in (1.2, 0.1, 0.8)]
+    result = enroll(contents, replace(pipeline, most_selfies=1))
+    assert [s.accepted for s in result.selfies] == [True, True, True]
+    assert [s.used for s in result.selfies] == [False, True, False]
+    assert result.fit is not None
+    assert len(result.fit.captures) == 1
+    alone = enroll([contents[1]], pipeline)
+    assert alone.fit is not None
+    assert np.allclose(result.fit.posterior.mean, alone.fit.posterior.mean)
