@@ -101,7 +101,7 @@ async def model(name: str) -> Response:
     if name not in MODELS:
         raise _no_such_file()
     content = await run_in_threadpool(_model, name)
-    return Response(content, media_type="application/octet-stream", headers={"Cache-Control": FOREVER})
+    return Response(content, media_type="application/octet-stream", headers={"Cache-Control": "public, max-age=86400"})
 
 
 @router.get("/web/assets/{name}")
@@ -110,7 +110,8 @@ def asset(request: Request, name: str) -> Response:
     suffix = Path(name).suffix
     if not _NAME.fullmatch(name) or suffix not in MEDIA:
         raise _no_such_file()
-    headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
+    # A worker has the policy of its own script, not of the page: without one it could fetch nothing.
+    headers = {**security_headers(camera=True), "Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
     path = STATIC / "assets" / name
     accepted = request.headers.get("accept-encoding", "")
     for coding, ending in (("br", ".br"), ("gzip", ".gz")):
