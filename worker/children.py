@@ -235,6 +235,11 @@ class ChildCompute:
         content: bytes = self._call("mesh", (template,))
         return content
 
+    def picture(self, template: Template) -> bytes:
+        """See ``LocalCompute.picture``."""
+        content: bytes = self._call("picture", (template,))
+        return content
+
     def _call(self, method: str, arguments: tuple[Any, ...], progress: Progress | None = None) -> Any:
         for attempt in (1, 2):
             child = self._take(self._limit_s)

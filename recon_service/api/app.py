@@ -35,6 +35,7 @@ from recon_service.api.routers import (
 from recon_service.api.schemas import ProblemBody
 from recon_service.api.security import CAPTURE_SCHEME, SCHEME, Needs
 from recon_service.api.service import Service
+from recon_service.console import pages as console
 from recon_service.web import pages
 
 DESCRIPTION = """\
@@ -93,6 +94,7 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
         app.include_router(noun.router)
     for unlisted in (guidance, pages):
         app.include_router(unlisted.router)
+    app.include_router(console.router)
     add_problem_handlers(app)
     app.add_middleware(RequestFrame, vault=service.stores.vault, telemetry=service.telemetry)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -53,6 +53,15 @@ def template_mesh(
     return compute.mesh(template)
 
 
+def template_picture(
+    subject_id: str, template_id: str, *, on: Stores, compute: Compute, actor: str = SERVICE
+) -> bytes:
+    """The most probable neutral face of a template from three sides, as PNG; never stored."""
+    template = load_template(subject_id, template_id, on=on)
+    record_alone(on=on, action="face.shown", actor=actor, subject_id=subject_id, object_id=template_id)
+    return compute.picture(template)
+
+
 def subject_version(subject_id: str, *, on: Stores) -> str:
     """Changes whenever a template of the subject comes or goes, and with a deletion. Raises NotFound."""
     check_subject_id(subject_id)

@@ -32,6 +32,13 @@ class SqlAuditLog:
         end = entries[-1]
         self._connection.execute(sa.update(t.audit_head).values(sequence=end.sequence, digest=end.digest))
 
+    def outcomes(self, action: str, *, within: int) -> dict[str, int]:
+        """Counts by outcome."""
+        c = t.audit_log.c
+        last = sa.select(t.audit_head.c.sequence - within).scalar_subquery()
+        query = sa.select(c.outcome, sa.func.count()).where(c.sequence > last, c.action == action)
+        return {outcome: count for outcome, count in self._connection.execute(query.group_by(c.outcome))}
+
     def entries(
         self, *, after: int = 0, subject: str | None = None, action: str | None = None
     ) -> Iterator[AuditEntry]:

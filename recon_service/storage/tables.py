@@ -103,6 +103,7 @@ operations = sa.Table(
     sa.Column("traceparent", sa.String(64), nullable=False, server_default=""),
     sa.Index("ix_operations_state_queued_at", "state", "queued_at"),
     sa.Index("ix_operations_dead_at", "dead_at"),
+    sa.Index("ix_operations_ended_at", "ended_at"),
 )
 
 selfies = sa.Table(

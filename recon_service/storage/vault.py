@@ -36,6 +36,7 @@ DIGEST_PURPOSES = (
     "kiosk-nonce",
     "kiosk-client",
     "capture",
+    "console",
     "search-turn",
 )
 

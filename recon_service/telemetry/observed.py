@@ -82,6 +82,10 @@ class ObservedCompute:
             self._metrics.stage("quality-check", WHOLE, time.perf_counter() - watch)
         return reports
 
+    def picture(self, template: Template) -> bytes:
+        """As ``compute`` does it."""
+        return self._compute.picture(template)
+
     def mesh(self, template: Template) -> bytes:
         """One stage."""
         with self._traces.span("mesh"):

@@ -68,3 +68,7 @@ class Compute(Protocol):
     def mesh(self, template: Template) -> bytes:
         """The neutral face as binary glTF."""
         ...
+
+    def picture(self, template: Template) -> bytes:
+        """The neutral face from three sides, as PNG."""
+        ...

@@ -124,6 +124,14 @@ class Operations(Protocol):
         """Since when the operation that waits longest has been waiting."""
         ...
 
+    def outcomes(self, *, since: datetime) -> dict[OperationState, int]:
+        """How many ended since that moment, by how."""
+        ...
+
+    def of_subject(self, subject_id: str, *, limit: int) -> list[Operation]:
+        """Newest first."""
+        ...
+
     def dead(self, *, limit: int) -> list[Operation]:
         """Operations that were given up, newest first."""
         ...

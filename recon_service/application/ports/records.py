@@ -46,6 +46,10 @@ class AuditLog(Protocol):
         """In their order; the last one is the new end."""
         ...
 
+    def outcomes(self, action: str, *, within: int) -> dict[str, int]:
+        """How often an action had each outcome, among the last ``within`` entries of any action."""
+        ...
+
     def entries(
         self, *, after: int = 0, subject: str | None = None, action: str | None = None
     ) -> Iterator[AuditEntry]:

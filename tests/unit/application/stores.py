@@ -77,6 +77,9 @@ class ScriptedCompute:
     def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome:
         raise Overloaded("this compute only reconstructs")
 
+    def picture(self, template: Template) -> bytes:
+        raise Overloaded("this compute only reconstructs")
+
     def mesh(self, template: Template) -> bytes:
         raise Overloaded("this compute only reconstructs")
 
