@@ -54,6 +54,7 @@ def learned_calibration(
     """
     pairs: dict[PairKey, PairCalibration] = {}
     by_general: dict[PairKey, list[Material]] = defaultdict(list)
+    values: dict[tuple[str, PairKey], Array] = {}
     total = len(materials)
     seen = Counter(tuple(sorted(one.kinds)) for one in materials)
     for kinds, times in seen.items():
@@ -64,18 +65,23 @@ def learned_calibration(
     for number, one in enumerate(materials):
         report(f"learning {one.dataset}", number, total)
         pair = learned_pair(one.first, one.second, one_kind=one.one_kind, folds=parts_of(one))
-        pairs[one.kinds] = PairCalibration(pair.score, pair.score_map, measured(one))
+        figures, values[one.dataset, one.kinds] = scored_on_others(one)
+        pairs[one.kinds] = PairCalibration(pair.score, pair.score_map, figures)
         by_general[one.general].append(one)
     for number, (kinds, parts) in enumerate(sorted(by_general.items())):
         report("learning for unknown cameras", number, len(by_general))
         if kinds not in pairs:
             pairs[kinds] = learned_general(parts)
     report("learning the appearance", 0, 1)
-    maps, fused = learned_appearance(
-        [*materials, *further],
-        lambda one, first, second, here: cross_validated(one, first, second, here, folds=parts_of(one)),
-        name=name,
-    )
+
+    def shape(one: Material, first: Observed, second: Observed, here: Comparisons) -> Array:
+        # Computed above already, where every observation has an appearance.
+        known = values.get((one.dataset, one.kinds))
+        if known is not None and len(known) == len(here):
+            return known
+        return cross_validated(one, first, second, here, folds=parts_of(one))
+
+    maps, fused = learned_appearance([*materials, *further], shape, name=name)
     return Calibration(
         name,
         space,
@@ -90,10 +96,15 @@ def learned_calibration(
 
 def measured(one: Material, *, shrinkage: Shrinkage = DEFAULT) -> Measured:
     """The figures of a pair, everything learned on other people than those compared."""
+    return scored_on_others(one, shrinkage=shrinkage)[0]
+
+
+def scored_on_others(one: Material, *, shrinkage: Shrinkage = DEFAULT) -> tuple[Measured, Array]:
+    """See ``measured``; with the log-likelihood ratios (m,) of the pairs of ``learning_pairs``."""
     first, second = some_of_each(one.first), some_of_each(one.second)
     pairs = learning_pairs(first, second)
     values = cross_validated(one, first, second, pairs, folds=parts_of(one), shrinkage=shrinkage)
-    return measured_of(one.dataset, first, second, pairs, values)
+    return measured_of(one.dataset, first, second, pairs, values), values
 
 
 def cross_validated(
