@@ -72,7 +72,7 @@ class BatchRequest(Asked):
     """A batch, or with ``dry_run`` a look at what it would find."""
 
     selection: SelectionBody
-    target: TargetBody = TargetBody()
+    target: TargetBody = Field(default_factory=lambda: TargetBody.model_validate({}))
     priority: int = Field(5, ge=0, le=MAX_PRIORITY, description="Of two batches the higher one first.")
     dry_run: bool = False
 

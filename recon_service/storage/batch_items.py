@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +24,7 @@ from recon_service.application.batch_records import (
 )
 from recon_service.application.ports.batches import Switched
 from recon_service.application.records import WrappedKey
-from recon_service.application.template_records import TemplateState
+from recon_service.application.template_records import SealedTemplate, TemplateState
 from recon_service.storage import batch_switches
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import batch_of, is_held, item_of, keeps_evidence, keeps_selfies
@@ -128,13 +127,39 @@ class SqlBatchItems:
             for subject in self._connection.scalars(held.with_for_update())
             if owners.get(subject) == wanted[subject].key_id
         ]
-        candidates = [asdict(end.candidate) for end in kept if end.candidate is not None]
+        candidates = [end.candidate for end in kept if end.candidate is not None]
         if candidates:
-            self._connection.execute(sa.insert(t.templates), candidates)
-            self._count_changes([c["subject_id"] for c in candidates])
-        if kept:
-            self._connection.execute(_END, [_end_row(batch_id, end, now) for end in kept])
+            names = SealedTemplate.__slots__  # not asdict: it would copy every template
+            rows = [{name: getattr(one, name) for name in names} for one in candidates]
+            self._connection.execute(sa.insert(t.templates), rows)
+            self._count_changes([one.subject_id for one in candidates])
+        alike: dict[tuple[Any, ...], list[ItemEnd]] = {}
+        for end in kept:
+            kind = (end.state, end.reason, end.material, end.due, end.refund, end.candidate is None)
+            alike.setdefault(kind, []).append(end)
+        for some in alike.values():
+            self._end(batch_id, some, now)
         return [end.subject_id for end in kept]
+
+    def _end(self, batch_id: str, ends: Sequence[ItemEnd], now: datetime) -> None:
+        """Ends that differ in nothing but the candidate, in one statement."""
+        first = ends[0]
+        candidates = {end.subject_id: end.candidate.template_id for end in ends if end.candidate is not None}
+        self._connection.execute(
+            sa.update(batch_items)
+            .where(_i.batch_id == batch_id, _i.subject_id.in_([end.subject_id for end in ends]))
+            .values(
+                state=first.state.value,
+                claim_token=None,
+                attempts=_i.attempts - (1 if first.refund else 0),
+                at=first.due or now,
+                reason=first.reason,
+                material=first.material.value if first.material else None,
+                template_id=sa.case(candidates, value=_i.subject_id) if candidates else None,
+                standing=Standing.CANDIDATE.value if candidates else None,
+                ended_at=None if first.state is ItemState.WAITING else now,
+            )
+        )
 
     def give_back(self, group: Group, subjects: Sequence[str], *, now: datetime) -> None:
         """As if they had not been taken."""
@@ -236,36 +261,3 @@ class SqlBatchItems:
         self._connection.execute(
             sa.update(t.subjects).where(c.subject_id.in_(subjects)).values(version=c.version + 1)
         )
-
-
-_END = (
-    sa.update(batch_items)
-    .where(_i.batch_id == sa.bindparam("of_batch"), _i.subject_id == sa.bindparam("of_subject"))
-    .values(
-        state=sa.bindparam("new_state"),
-        claim_token=None,
-        attempts=_i.attempts - sa.bindparam("refunded", type_=sa.Integer),
-        at=sa.bindparam("new_at"),
-        reason=sa.bindparam("new_reason"),
-        material=sa.bindparam("new_material"),
-        template_id=sa.bindparam("new_template"),
-        standing=sa.bindparam("new_standing"),
-        ended_at=sa.bindparam("new_end"),
-    )
-)
-
-
-def _end_row(batch_id: str, end: ItemEnd, now: datetime) -> dict[str, Any]:
-    ended = end.state is not ItemState.WAITING
-    return {
-        "of_batch": batch_id,
-        "of_subject": end.subject_id,
-        "new_state": end.state.value,
-        "refunded": 1 if end.refund else 0,
-        "new_at": end.due or now,
-        "new_reason": end.reason,
-        "new_material": end.material.value if end.material else None,
-        "new_template": end.candidate.template_id if end.candidate else None,
-        "new_standing": Standing.CANDIDATE.value if end.candidate else None,
-        "new_end": now if ended else None,
-    }

@@ -20,6 +20,7 @@ from recon_service.storage.batch_rows import (
     selected_by,
 )
 from recon_service.storage.batch_tables import batch_items, batches
+from recon_service.storage.tables import UtcDateTime
 
 _b, _i = batches.c, batch_items.c
 
@@ -34,9 +35,7 @@ class SqlBatches:
         """Insert, with the items of a list of subjects."""
         self._connection.execute(sa.insert(batches).values(**batch_row(batch)))
         if subjects is not None:
-            query = selected_by(batch).order_by(t.subjects.c.subject_id)
-            chosen: Sequence[str] = list(self._connection.scalars(query))
-            self._insert_items(batch.batch_id, chosen, batch.moment)
+            self._insert_items(batch.batch_id, selected_by(batch), batch.moment)
 
     def get(self, batch_id: str, *, lock: bool = False) -> Batch | None:
         """The batch of that id."""
@@ -128,17 +127,27 @@ class SqlBatches:
         if batch.state is not BatchState.RUNNING or batch.listed_at is not None:
             return None
         query = selected_by(batch).where(t.subjects.c.subject_id > batch.cursor)
-        page = list(self._connection.scalars(query.order_by(t.subjects.c.subject_id).limit(limit)))
-        self._insert_items(batch_id, page, now)
-        values: dict[str, Any] = {"cursor": page[-1]} if page else {}
-        if len(page) < limit:
+        made = self._insert_items(batch_id, query.order_by(t.subjects.c.subject_id).limit(limit), now)
+        values: dict[str, Any] = {}
+        if made:
+            # By the database, whose order of names is not Python's.
+            last = sa.select(sa.func.max(_i.subject_id)).where(_i.batch_id == batch_id)
+            values["cursor"] = self._connection.scalar(last)
+        if made < limit:
             values["listed_at"] = now
         self._connection.execute(sa.update(batches).where(_b.batch_id == batch_id).values(**values))
-        return len(page)
+        return made
 
-    def _insert_items(self, batch_id: str, subjects: Sequence[str], now: datetime) -> None:
-        if not subjects:
-            return
-        waiting = {"state": ItemState.WAITING.value, "attempts": 0, "at": now, "reason": ""}
-        rows = [{"batch_id": batch_id, "subject_id": s, **waiting} for s in subjects]
-        self._connection.execute(sa.insert(batch_items), rows)
+    def _insert_items(self, batch_id: str, subjects: sa.Select[str], now: datetime) -> int:
+        """One statement, however many they are."""
+        chosen = subjects.subquery()
+        fields = {
+            "batch_id": sa.literal(batch_id),
+            "subject_id": chosen.c.subject_id,
+            "state": sa.literal(ItemState.WAITING.value),
+            "attempts": sa.literal(0),
+            "at": sa.literal(now, UtcDateTime),
+            "reason": sa.literal(""),
+        }
+        made = sa.insert(batch_items).from_select(list(fields), sa.select(*fields.values()))
+        return self._connection.execute(made.execution_options(preserve_rowcount=True)).rowcount
