@@ -39,6 +39,20 @@ def painted(frame: DepthFrame) -> DepthFrame:
     return DepthFrame(frame.depth, frame.camera, frame.camera_name, Image(pixels))
 
 
+def uncropped(frame: DepthFrame, camera: PinholeCamera, *, wall_mm: float = 1400.0) -> DepthFrame:
+    """A frame that was cut around a head, back where it was in the camera's image, before a gray wall."""
+    left, top = round(camera.cx - frame.camera.cx), round(camera.cy - frame.camera.cy)
+    inside = np.s_[top : top + frame.camera.height, left : left + frame.camera.width]
+    depth = np.full((camera.height, camera.width), wall_mm)
+    depth[inside] = frame.depth
+    image = None
+    if frame.image is not None:
+        pixels = np.full((camera.height, camera.width, 3), 128, np.uint8)
+        pixels[inside] = frame.image.pixels
+        image = Image(pixels)
+    return DepthFrame(depth, camera, frame.camera_name, image)
+
+
 def gray(frame: DepthFrame) -> NDArray[np.uint8]:
     """An infrared picture: the blue channel of the painted one."""
     assert frame.image is not None

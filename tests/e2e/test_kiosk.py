@@ -1,0 +1,72 @@
+"""From selfies over HTTP to a decision at a kiosk with the RealSense SDK's software device: nothing between
+them is a stand-in but the light that falls on the sensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from recon_service.domain.depth_frame import DepthFrame
+from recon_service.kiosk.cameras.camera import CameraSession
+from recon_service.kiosk.cameras.realsense import RealSenseCamera
+from recon_service.kiosk.seen_face import on_this_device
+from recon_service.kiosk.service import Service, Times
+from recon_service.kiosk.visit import Kiosk, VisitResult
+from tests.integration.running import Server, enroll
+from tests.kiosk_devices import SoftwareRealSense
+from tests.kiosk_people import Visitor, flat_print, visitor
+
+pytest.importorskip("pyrealsense2", reason="the package pyrealsense2 is not installed")
+
+
+def enroll_by_selfies(server: Server, subject_id: str, selfies: Sequence[bytes]) -> None:
+    """What comes before the kiosk: the app's back end enrolls, the worker does it."""
+    with server.client() as client:
+        operation = enroll(client, subject_id, *selfies)
+    assert operation["state"] == "succeeded", operation["problem"]
+
+
+def stand_before_the_kiosk(server: Server, subject_id: str, frames: Sequence[DepthFrame]) -> VisitResult:
+    """A visit of somebody who says that they are ``subject_id``, with the real SDK between."""
+    device = SoftwareRealSense(frames, every_s=1 / 30)
+    camera = RealSenseCamera(device=device.device, camera_name=frames[0].camera_name)
+    with Service(server.url, server.key, times=Times(answer=30.0, visit=60.0)) as service:
+        kiosk = Kiosk(on_this_device(), service)
+        with device.running(), CameraSession(camera) as session:
+            return kiosk.visit(subject_id, session.frames())
+
+
+@pytest.fixture(scope="module")
+def person(weights_mirror: Path) -> Visitor:
+    return visitor(0)
+
+
+@pytest.fixture(scope="module")
+def server(person: Visitor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With the dense model, one person enrolled, and kiosk sessions required as in production."""
+    settings = {"RECON_MODEL": "dense", "RECON_KIOSK_SESSIONS": "required"}
+    running = Server(tmp_path_factory.mktemp("kiosk") / "state", settings).start()
+    try:
+        enroll_by_selfies(running, "user-0", person.selfies)
+        yield running
+    finally:
+        running.stop()
+
+
+def test_the_person_enrolled_is_recognized(server: Server, person: Visitor) -> None:
+    result = stand_before_the_kiosk(server, "user-0", person.frames)
+    assert result.decision == "MATCH", result
+    assert result.bytes_sent <= 300_000
+
+
+def test_somebody_else_is_not(server: Server) -> None:
+    result = stand_before_the_kiosk(server, "user-0", visitor(1, selfies=0).frames)
+    assert result.decision == "NO_MATCH", result
+
+
+def test_a_print_of_the_person_is_an_attack(server: Server, person: Visitor) -> None:
+    result = stand_before_the_kiosk(server, "user-0", flat_print(person))
+    assert result.decision == "PRESENTATION_ATTACK", result
