@@ -38,6 +38,8 @@ COMMANDS = (
     Command("audit", "recon_service.cli.audit", "Read the audit log, and check its chain."),
     Command("subjects", "recon_service.cli.subjects", "After a restore: delete again who was deleted."),
     Command("templates", "recon_service.cli.templates", "Versions of templates; export and import them."),
+    Command("batch", "recon_service.cli.batch", "Derive templates anew: submit, watch, activate, roll back."),
+    Command("models", "recon_service.cli.models", "What workers run, and what made which templates."),
     Command("bulk", "recon_service.cli.bulk_enroll", "Enroll many people from an index."),
     Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
     Command("operations", "recon_service.cli.operations", "Look at the queue; retry enrollments given up."),

@@ -11,13 +11,11 @@ import httpx
 import typer
 
 from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, stop
+from recon_service.cli.options import AsJson, Key, Url
 from recon_service.cli.progress import progress_bar
 
 app = typer.Typer(no_args_is_help=True)
 
-Url = Annotated[str, typer.Option(envvar="RECON_URL", help="Address of the service.")]
-Key = Annotated[str | None, typer.Option(help="Default: the variable RECON_API_KEY.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Subject = Annotated[str, typer.Argument(help="Your pseudonym for the person.")]
 CHUNK = 1 << 20
 

@@ -55,7 +55,7 @@ class PageRoute(APIRoute):
 
 router = APIRouter(prefix="/console", include_in_schema=False, route_class=PageRoute)
 
-STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript"}
+STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 VERIFICATIONS_WITHIN: Final = 20_000
 HISTORY: Final = 200
 ITEMS: Final = 100
