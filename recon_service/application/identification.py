@@ -26,6 +26,7 @@ from recon_service.application.visits import KioskVisit
 from recon_service.comparison.appearance import (
     AppearanceMaps,
     compare_appearance,
+    lacking_appearance,
     load_appearance_maps,
     with_appearance,
 )
@@ -33,11 +34,12 @@ from recon_service.comparison.calibration import Calibration, PairKey
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.identification_policy import PILOT, IdentificationPolicy
 from recon_service.comparison.likelihood_ratio import compare
+from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.appearance import Appearance
 from recon_service.domain.errors import InvalidValue, StorageFault
 from recon_service.domain.template import ComparisonScore, Template
 
-SHORTLIST: Final = 40
+SHORTLIST: Final = 20
 """The best by shape that are compared in full: appearance may change the order among them, and brings in
 nobody else.
 """
@@ -99,10 +101,8 @@ def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) ->
         decision = (
             IdentificationDecision.PRESENTATION_ATTACK if attack else IdentificationDecision.INCONCLUSIVE
         )
-        reasons = visit.presentation.reasons if attack else visit.faults
-        return Identification(
-            decision, (), 0, 0, by.policy.threshold(0), by.policy.name, False, reasons, visit
-        )
+        why = visit.presentation.reasons if attack else visit.faults
+        return Identification(decision, (), 0, 0, by.policy.threshold(0), by.policy.name, False, why, visit)
     start = time.perf_counter()
     probe = SearchProbe(EvidenceKind.depth(visit.source, visit.frames_used), visit.posterior)
     result = by.index.search(probe, count=SHORTLIST, least_llr=-float("inf"))
@@ -156,16 +156,17 @@ def likenesses(
             template = open_reference(reference, on=on)
         except StorageFault:
             continue  # damaged: it must not end the search among all others
-        kind = EvidenceKind.of(template.source, max(1, len(template.provenance)))
+        part = chosen_part(template, probe.kind, by.calibration)
         score = compare(
-            template.posterior,
+            part.posterior,
             probe.posterior,
-            reference_kind=kind,
+            reference_kind=part.kind,
             probe_kind=probe.kind,
             calibration=by.calibration,
-            template_calibration=template.calibration,
+            template_calibration=part.calibration,
         )
         seen = compare_appearance(template.appearance, appearance, by.maps)
-        key = by.calibration.of(kind, probe.kind).key
-        found.append(Likeness(template, with_appearance(score, seen), key))
+        lacking = lacking_appearance(template.appearance, appearance)
+        key = by.calibration.of(part.kind, probe.kind).key
+        found.append(Likeness(template, with_appearance(score, seen, lacking=lacking), key))
     return sorted(found, key=lambda one: (-one.score.llr, one.template.template_id))

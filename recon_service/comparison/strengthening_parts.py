@@ -81,27 +81,38 @@ def chosen_part(template: Template, probe_kind: EvidenceKind, calibration: Calib
     people that it was not learned on; where no pair was measured, the visits before the probe's own
     camera, else the enrollment.
     """
-    enrolled = enrollment_part(template)
+    return best_part(parts_of(template, calibration), probe_kind, calibration)
+
+
+def parts_of(template: Template, calibration: Calibration) -> tuple[ReferencePart, ...]:
+    """Every part that a probe may be compared with under this calibration, the enrollment last."""
     parts = [
         depth_part(visits)
         for source in sorted({visit.source for visit in template.visits})
         if counts(visits := usable_visits(template, source, calibration))
     ]
-    # Last, since the first of equals is taken: a comparison with nothing else raises what it lacks.
-    return min([*parts, enrolled], key=lambda part: _rank(part, probe_kind, calibration))
+    return (*parts, enrollment_part(template))
 
 
-def _rank(part: ReferencePart, probe: EvidenceKind, calibration: Calibration) -> tuple[int, float]:
+def best_part(
+    parts: Sequence[ReferencePart], probe_kind: EvidenceKind, calibration: Calibration
+) -> ReferencePart:
+    """See ``chosen_part``."""
+    # The first of equals is taken, the enrollment last: a comparison with nothing else raises what it lacks.
+    return min(parts, key=lambda part: _rank(part.kind, probe_kind, calibration))
+
+
+def _rank(kind: EvidenceKind, probe: EvidenceKind, calibration: Calibration) -> tuple[int, float]:
     """Less is better."""
     try:
-        found = calibration.of(part.kind, probe)
+        found = calibration.of(kind, probe)
     except ModelMismatch:
         return 3, 0.0
     measured = found.pair.measured
     if measured is not None and not found.general:
         return 0, measured.cllr
     # What was not measured cannot be ranked by figures: the same kind of evidence first.
-    return (1 if part.kind.source == probe.source else 2), 0.0
+    return (1 if kind.source == probe.source else 2), 0.0
 
 
 def _weighed(visit: SeenInDepth) -> IdentityPosterior:

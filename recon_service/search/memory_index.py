@@ -1,11 +1,16 @@
-"""The index in memory: posterior means in double precision, and for every pair of kinds that was searched the
-vectors of its bounds. Made from the sealed templates when it is first asked for; nothing of it is ever
-written.
+"""The index in memory: posterior means in double precision, and for every kind of probe that was searched
+with the vectors of its bounds. Made from the sealed templates when it is first asked for; nothing of it is
+ever written.
+
+Every template has a slot, a number that stays its own while it is active. For one kind of probe all
+references of one kind lie together, since they share a space; which part of a template is compared there is
+chosen as in a verification.
 """
 
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,10 +27,12 @@ from recon_service.application.reference_feed import (
 from recon_service.application.reference_records import Hit, SearchProbe, SearchResult
 from recon_service.comparison.calibration import Calibration, Found
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.strengthening_parts import ReferencePart, best_part, enrollment_part, parts_of
+from recon_service.domain.arrays import Array
 from recon_service.domain.errors import ModelMismatch, StorageFault
 from recon_service.domain.template import Template
 from recon_service.search.bounding_space import BoundingSpace
-from recon_service.search.exact_search import Ranked, best_of
+from recon_service.search.exact_search import Ranked, Rows, best_of
 from recon_service.search.vector_blocks import BLOCK_ROWS, BlockScan, VectorBlocks
 
 RANK: Final = 44
@@ -33,54 +40,151 @@ RANK: Final = 44
 (docs/identification.md has both).
 """
 PATIENCE_S: Final = 2.0
+NOWHERE: Final = -1
 
 
-class _OneKind:
-    """All references of one kind of evidence."""
+class _Slots:
+    """All references: ids, the mean of the enrollment and its kind, and what else a template consists of."""
 
     def __init__(self, modes: int, block_rows: int) -> None:
-        self._block_rows = block_rows
         self.means = VectorBlocks(modes, dtype=np.float64, block_rows=block_rows)
         self.ids: list[str] = []
-        self.vectors: dict[EvidenceKind, tuple[BoundingSpace, VectorBlocks]] = {}
+        self.kinds: list[EvidenceKind] = []
+        self.of_id: dict[str, int] = {}
+        self.more: dict[int, tuple[ReferencePart, ...]] = {}
+        self._free: list[int] = []
+        self._kinds: dict[EvidenceKind, EvidenceKind] = {}
 
-    def add(self, templates: Sequence[Template]) -> range:
-        """Their rows."""
-        means = np.stack([template.posterior.mean for template in templates])
-        self.means.append(means)
-        for space, blocks in self.vectors.values():
-            blocks.append(space.references(means))
-        self.ids += [template.template_id for template in templates]
-        return range(len(self.ids) - len(templates), len(self.ids))
+    def add(self, template: Template, calibration: Calibration) -> int:
+        """Its slot."""
+        part = enrollment_part(template)
+        kind = self._kinds.setdefault(part.kind, part.kind)  # one object, not a million
+        if self._free:
+            slot = self._free.pop()
+            self.means.write(slot, part.posterior.mean)
+            self.ids[slot], self.kinds[slot] = template.template_id, kind
+        else:
+            slot = len(self.ids)
+            self.means.append(part.posterior.mean[None])
+            self.ids.append(template.template_id)
+            self.kinds.append(kind)
+        self.of_id[template.template_id] = slot
+        if template.visits:
+            self.more[slot] = parts_of(template, calibration)
+        return slot
 
-    def remove(self, row: int) -> str | None:
-        """The id that has this row now."""
-        self.means.remove(row)
-        for _, blocks in self.vectors.values():
-            blocks.remove(row)
-        last = self.ids.pop()
-        if row == len(self.ids):
-            return None
-        self.ids[row] = last
-        return last
+    def remove(self, slot: int) -> None:
+        """What was there is overwritten."""
+        del self.of_id[self.ids[slot]]
+        self.means.write(slot, np.zeros(self.means.dimension))
+        self.ids[slot] = ""
+        self.more.pop(slot, None)
+        self._free.append(slot)
 
-    def best(self, probe: SearchProbe, found: Found, rank: int, count: int, least_llr: float) -> Ranked:
-        """The ranking; the first search of a kind of probe computes the vectors for it."""
-        if probe.kind not in self.vectors:
-            space = BoundingSpace(found.pair.score, min(rank, found.pair.score.modes))
-            blocks = VectorBlocks(space.dimension, block_rows=self._block_rows)
-            for means in self.means.filled():
-                blocks.append(space.references(means))
-            self.vectors[probe.kind] = space, blocks
-        space, blocks = self.vectors[probe.kind]
-        vector = space.probe(probe.posterior.mean)
+
+class _Group:
+    """The references of one kind, for one kind of probe."""
+
+    def __init__(self, found: Found, rank: int, block_rows: int) -> None:
+        self.score_map = found.pair.score_map
+        self.space = BoundingSpace(found.pair.score, min(rank, found.pair.score.modes))
+        self.vectors = VectorBlocks(self.space.dimension, block_rows=block_rows)
+        self.slots = array("q")
+
+
+class _ProbeSide:
+    """The vectors for one kind of probe."""
+
+    def __init__(
+        self, kind: EvidenceKind, slots: _Slots, calibration: Calibration, rank: int, block_rows: int
+    ) -> None:
+        self.kind, self._slots, self._calibration = kind, slots, calibration
+        self._rank, self._block_rows = rank, block_rows
+        self.groups: list[_Group] = []
+        self._numbers: dict[EvidenceKind, int] = {}
+        self._group_of = array("i")
+        self._place_of = array("q")
+        self._other_means: dict[int, Array] = {}
+        used = [slot for slot, template_id in enumerate(slots.ids) if template_id]
+        for start in range(0, len(used), BLOCK_ROWS):
+            self.add(used[start : start + BLOCK_ROWS])
+
+    def __len__(self) -> int:
+        return sum(len(group.slots) for group in self.groups)
+
+    def add(self, slots: Sequence[int]) -> None:
+        """Those that this kind of probe can be compared with."""
+        by_group: dict[int, list[int]] = defaultdict(list)
+        for slot in slots:
+            while len(self._group_of) <= slot:
+                self._group_of.append(NOWHERE)
+                self._place_of.append(NOWHERE)
+            kind = self._slots.kinds[slot]
+            if slot in self._slots.more:
+                part = best_part(self._slots.more[slot], self.kind, self._calibration)
+                if part.kind != kind:
+                    kind = part.kind
+                    self._other_means[slot] = part.posterior.mean
+            by_group[self._number(kind)].append(slot)
+        for number, few in by_group.items():
+            if number == NOWHERE:
+                continue
+            group = self.groups[number]
+            for place, slot in enumerate(few, start=len(group.slots)):
+                self._group_of[slot], self._place_of[slot] = number, place
+            group.slots.extend(few)
+            group.vectors.append(group.space.references(self.means(np.array(few, dtype=np.int64))))
+
+    def remove(self, slot: int) -> None:
+        """The last of its group takes its place."""
+        number, place = self._group_of[slot], self._place_of[slot]
+        self._other_means.pop(slot, None)
+        if number == NOWHERE:
+            return
+        group = self.groups[number]
+        group.vectors.remove(place)
+        last = group.slots.pop()
+        if last != slot:
+            group.slots[place] = last
+            self._place_of[last] = place
+        self._group_of[slot] = self._place_of[slot] = NOWHERE
+
+    def best(self, group: _Group, probe: SearchProbe, count: int, least_llr: float) -> Ranked:
+        """Rows of the group."""
+        vector = group.space.probe(probe.posterior.mean)
+
+        def exact(rows: Rows) -> Array:
+            slots = np.array([group.slots[row] for row in rows], dtype=np.int64)
+            return group.space.exact(self.means(slots), vector)
+
         return best_of(
-            BlockScan(blocks, vector),
+            BlockScan(group.vectors, vector),
             count=count,
-            exact=lambda rows: space.exact(self.means.rows(rows), vector),
+            exact=exact,
             slack=vector.slack,
-            least=found.pair.score_map.least_score(least_llr),
+            least=group.score_map.least_score(least_llr),
         )
+
+    def means(self, slots: Rows) -> Array:
+        """(m, K) of the parts that are compared with this kind of probe."""
+        found = self._slots.means.rows(slots)
+        if self._other_means:
+            for n, slot in enumerate(slots.tolist()):
+                other = self._other_means.get(slot)
+                if other is not None:
+                    found[n] = other
+        return found
+
+    def _number(self, kind: EvidenceKind) -> int:
+        if kind not in self._numbers:
+            try:
+                found = self._calibration.of(kind, self.kind)
+            except ModelMismatch:
+                self._numbers[kind] = NOWHERE
+            else:
+                self._numbers[kind] = len(self.groups)
+                self.groups.append(_Group(found, self._rank, self._block_rows))
+        return self._numbers[kind]
 
 
 class MemoryIndex:
@@ -94,17 +198,7 @@ class MemoryIndex:
         self._lock = threading.Lock()
         self._loader: threading.Thread | None = None
         self._sequence: int | None = None
-        self._kinds: dict[EvidenceKind, _OneKind] = {}
-        self._rows: dict[str, tuple[EvidenceKind, int]] = {}
-        self._unfit: set[str] = set()
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the vectors."""
-        with self._lock:
-            blocks = [one.means for one in self._kinds.values()]
-            blocks += [vectors for one in self._kinds.values() for _, vectors in one.vectors.values()]
-            return sum(block.nbytes for block in blocks)
+        self._clear()
 
     def start(self) -> None:
         """Load in a thread of its own."""
@@ -120,20 +214,23 @@ class MemoryIndex:
         """One search at a time: each takes all the memory's speed that one core can use."""
         self._calibration.require(probe.posterior.space, len(probe.posterior.mean))
         with self._up_to_date():
+            if probe.kind not in self._sides:
+                self._sides[probe.kind] = _ProbeSide(
+                    probe.kind, self._slots, self._calibration, self._rank, self._block_rows
+                )
+            side = self._sides[probe.kind]
             hits: list[Hit] = []
-            searched, scored, not_comparable = 0, 0, len(self._unfit)
-            for kind, one in self._kinds.items():
-                try:
-                    found = self._calibration.of(kind, probe.kind)
-                except ModelMismatch:
-                    not_comparable += len(one.ids)
-                    continue
-                ranked = one.best(probe, found, self._rank, count, least_llr)
-                ratios = found.pair.score_map(ranked.scores)
-                hits += [Hit(one.ids[row], float(llr)) for row, llr in zip(ranked.rows, ratios, strict=True)]
-                searched, scored = searched + len(one.ids), scored + ranked.scored
+            scored = 0
+            for group in side.groups:
+                ranked = side.best(group, probe, count, least_llr)
+                scored += ranked.scored
+                for row, score in zip(ranked.rows, ranked.scores, strict=True):
+                    template_id = self._slots.ids[group.slots[row]]
+                    hits.append(Hit(template_id, group.score_map(float(score))))
+            everybody = len(self._slots.of_id) + len(self._unfit)
+            searched = len(side)
         hits.sort(key=lambda hit: (-hit.llr, hit.template_id))
-        return SearchResult(tuple(hits[:count]), searched, not_comparable, scored)
+        return SearchResult(tuple(hits[:count]), searched, everybody - searched, scored)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -167,41 +264,30 @@ class MemoryIndex:
             self._sequence = change.sequence if change.complete else None
 
     def _clear(self) -> None:
-        self._kinds.clear()
-        self._rows.clear()
-        self._unfit.clear()
+        self._slots = _Slots(self._calibration.modes, self._block_rows)
+        self._sides: dict[EvidenceKind, _ProbeSide] = {}
+        self._unfit: set[str] = set()
 
     def _apply(self, change: ReferenceChange) -> None:
         for template_id in (*change.gone, *(t.template_id for t in change.templates)):
             self._remove(template_id)
-        by_kind: dict[EvidenceKind, list[Template]] = defaultdict(list)
+        added = []
         for template in change.templates:
             if comparable(template, self._calibration):
-                by_kind[kind_of(template)].append(template)
+                added.append(self._slots.add(template, self._calibration))
             else:
                 self._unfit.add(template.template_id)
-        for kind, templates in by_kind.items():
-            if kind not in self._kinds:
-                self._kinds[kind] = _OneKind(self._calibration.modes, self._block_rows)
-            rows = self._kinds[kind].add(templates)
-            for template, row in zip(templates, rows, strict=True):
-                self._rows[template.template_id] = kind, row
+        for side in self._sides.values():
+            side.add(added)
 
     def _remove(self, template_id: str) -> None:
         self._unfit.discard(template_id)
-        if template_id not in self._rows:
+        slot = self._slots.of_id.get(template_id)
+        if slot is None:
             return
-        kind, row = self._rows.pop(template_id)
-        moved = self._kinds[kind].remove(row)
-        if moved is not None:
-            self._rows[moved] = kind, row
-        if not self._kinds[kind].ids:
-            del self._kinds[kind]
-
-
-def kind_of(template: Template) -> EvidenceKind:
-    """What a template rests on."""
-    return EvidenceKind.of(template.source, max(1, len(template.provenance)))
+        for side in self._sides.values():
+            side.remove(slot)
+        self._slots.remove(slot)
 
 
 def comparable(template: Template, calibration: Calibration) -> bool:

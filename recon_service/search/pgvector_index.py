@@ -33,12 +33,13 @@ from recon_service.application.reference_feed import (
 from recon_service.application.reference_records import Hit, SearchProbe, SearchResult
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.strengthening_parts import ReferencePart, chosen_part
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import ModelMismatch, ServiceFault, StorageFault
 from recon_service.domain.template import Template
 from recon_service.search.bounding_space import BoundingSpace, ProbeVector
 from recon_service.search.exact_search import Ranked, Rows, best_of
-from recon_service.search.memory_index import RANK, comparable, kind_of
+from recon_service.search.memory_index import comparable
 
 WAIT_MS: Final = 2000
 SCAN_MS: Final = 30_000
@@ -48,12 +49,17 @@ _OTHERS_AT_IT: Final = ("55P03", "57014")
 _SETUP = (
     "CREATE TABLE IF NOT EXISTS search_probes ("
     "probe text PRIMARY KEY, made_with text NOT NULL, sequence integer, counts jsonb NOT NULL DEFAULT '{}')",
-    "CREATE TABLE IF NOT EXISTS search_vectors (pair text NOT NULL, template_id varchar(64) NOT NULL, "
-    "vector vector NOT NULL, PRIMARY KEY (pair, template_id)) PARTITION BY LIST (pair)",
-    "CREATE INDEX IF NOT EXISTS ix_search_vectors_template_id ON search_vectors (template_id)",
-    "CREATE OR REPLACE FUNCTION templates_forget_vectors() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    # Each pair of kinds has a table of its own, search_vectors_NUMBER: a scan then reads what it needs alone.
+    "CREATE TABLE IF NOT EXISTS search_pairs ("
+    "number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, probe text NOT NULL, reference text NOT NULL, "
+    "UNIQUE (probe, reference))",
+    "CREATE OR REPLACE FUNCTION templates_forget_vectors() RETURNS trigger LANGUAGE plpgsql AS $$ "
+    "DECLARE pair record; BEGIN "
     "IF TG_OP = 'DELETE' OR NEW.state <> 'active' THEN "
-    "DELETE FROM search_vectors WHERE template_id = OLD.template_id; END IF; RETURN NULL; END $$",
+    "FOR pair IN SELECT number FROM search_pairs LOOP "
+    "EXECUTE format('DELETE FROM search_vectors_%s WHERE template_id = $1', pair.number) "
+    "USING OLD.template_id; "
+    "END LOOP; END IF; RETURN NULL; END $$",
     "CREATE OR REPLACE TRIGGER templates_forget_vectors AFTER UPDATE OR DELETE ON templates "
     "FOR EACH ROW EXECUTE FUNCTION templates_forget_vectors()",
 )
@@ -69,14 +75,17 @@ class PgvectorMissing(ServiceFault):
 class PgvectorIndex:
     """See ``ports.references.ReferenceIndex``. scan_ms: time limit of one statement of a search."""
 
-    def __init__(self, on: Stores, engine: sa.Engine, calibration: Calibration, *, rank: int = RANK) -> None:
+    def __init__(
+        self, on: Stores, engine: sa.Engine, calibration: Calibration, *, rank: int | None = None
+    ) -> None:
         if engine.dialect.name != "postgresql":
             raise PgvectorMissing(
                 "pgvector is an extension of PostgreSQL, and the database is another",
                 next_step="Set RECON_DATABASE_URL to a PostgreSQL, or RECON_IDENTIFICATION=memory.",
             )
         self._on, self._engine, self._calibration = on, engine, calibration
-        self._rank = min(rank, calibration.modes)
+        # All directions by default: every row of the shortlist costs the opening of a sealed template.
+        self._rank = min(rank or calibration.modes, calibration.modes)
         self._feed = ReferenceFeed(on)
         self._turn = secret_turn(on.vault.digest("search-turn"), self._rank + 2)
         self._made_with = f"{calibration.identity} rank {self._rank} format 1"
@@ -98,27 +107,34 @@ class PgvectorIndex:
         hits: list[Hit] = []
         searched = scored = 0
         with self._transaction() as connection:
-            for key, size in counts.items():
+            for key, number in self._tables(connection, probe.kind).items():
+                size = counts.get(key, 0)
                 if key == NOT_COMPARABLE or not size:
                     continue
                 kind = EvidenceKind.parse(key)
-                ids, ranked, ratios = self._best(connection, kind, probe, count, least_llr)
+                ids, ranked, ratios = self._best(connection, number, kind, probe, count, least_llr)
                 hits += [Hit(ids[row], float(llr)) for row, llr in zip(ranked.rows, ratios, strict=True)]
                 searched, scored = searched + size, scored + ranked.scored
         hits.sort(key=lambda hit: (-hit.llr, hit.template_id))
         return SearchResult(tuple(hits[:count]), searched, counts.get(NOT_COMPARABLE, 0), scored)
 
     def _best(
-        self, connection: sa.Connection, kind: EvidenceKind, probe: SearchProbe, count: int, least_llr: float
+        self,
+        connection: sa.Connection,
+        number: int,
+        kind: EvidenceKind,
+        probe: SearchProbe,
+        count: int,
+        least_llr: float,
     ) -> tuple[list[str], Ranked, Array]:
         found = self._calibration.of(kind, probe.kind)
         space = BoundingSpace(found.pair.score, self._rank, self._turn)
         vector = space.probe(probe.posterior.mean)
-        scan = _ServerScan(connection, _pair(kind, probe.kind), vector)
+        scan = ServerScan(connection, number, vector)
         ranked = best_of(
             scan,
             count=count,
-            exact=lambda rows: self._exact(space, vector, [scan.ids[row] for row in rows]),
+            exact=lambda rows: self._exact(space, vector, probe.kind, [scan.ids[row] for row in rows]),
             slack=vector.slack,
             least=found.pair.score_map.least_score(least_llr),
         )
@@ -126,14 +142,17 @@ class PgvectorIndex:
         ranked = replace(ranked, rows=ranked.rows[there], scores=ranked.scores[there])
         return scan.ids, ranked, found.pair.score_map(ranked.scores)
 
-    def _exact(self, space: BoundingSpace, vector: ProbeVector, ids: Sequence[str]) -> Array:
+    def _exact(
+        self, space: BoundingSpace, vector: ProbeVector, probe: EvidenceKind, ids: Sequence[str]
+    ) -> Array:
         """Of the sealed templates; one that has gone meanwhile has no score."""
         scores = np.full(len(ids), -np.inf)
         place = {template_id: n for n, template_id in enumerate(ids)}
         with self._on.database.snapshot() as tx:
             references = tx.references.of(ids)
         if references:
-            means = np.stack([open_reference(one, on=self._on).posterior.mean for one in references])
+            opened = [open_reference(one, on=self._on) for one in references]
+            means = np.stack([self._part(template, probe).posterior.mean for template in opened])
             scores[[place[one.template_id] for one in references]] = space.exact(means, vector)
         return scores
 
@@ -177,15 +196,15 @@ class PgvectorIndex:
         return counts
 
     def _apply(self, connection: sa.Connection, probe: EvidenceKind, change: ReferenceChange) -> None:
-        ours = "split_part(pair, ' ', 2) = :probe"
-        if change.fresh:
-            connection.execute(sa.text(f"DELETE FROM search_vectors WHERE {ours}"), {"probe": str(probe)})
         touched = [*change.gone, *(template.template_id for template in change.templates)]
-        if touched and not change.fresh:
-            connection.execute(
-                sa.text(f"DELETE FROM search_vectors WHERE {ours} AND template_id = ANY(:ids)"),
-                {"probe": str(probe), "ids": touched},
-            )
+        for number in self._tables(connection, probe).values():
+            if change.fresh:
+                connection.execute(sa.text(f"DELETE FROM search_vectors_{number}"))
+            elif touched:
+                connection.execute(
+                    sa.text(f"DELETE FROM search_vectors_{number} WHERE template_id = ANY(:ids)"),
+                    {"ids": touched},
+                )
         # Whoever deletes one of them waits for us from here on, and removes our vector then.
         still = set(
             connection.scalars(
@@ -207,12 +226,15 @@ class PgvectorIndex:
         """None: not comparable with such a probe."""
         if not comparable(template, self._calibration):
             return None
-        kind = kind_of(template)
+        kind = self._part(template, probe).kind
         try:
             self._calibration.of(kind, probe)
         except ModelMismatch:
             return None
         return kind
+
+    def _part(self, template: Template, probe: EvidenceKind) -> ReferencePart:
+        return chosen_part(template, probe, self._calibration)
 
     def _insert(
         self,
@@ -221,32 +243,51 @@ class PgvectorIndex:
         probe: EvidenceKind,
         templates: Sequence[Template],
     ) -> None:
-        pair = _pair(kind, probe)
-        _make_partition(connection, pair)
+        number = self._table(connection, kind, probe)
         if kind is None:
             vectors = np.zeros((len(templates), 1), dtype=np.float32)
         else:
             space = BoundingSpace(self._calibration.of(kind, probe).pair.score, self._rank, self._turn)
-            vectors = space.references(np.stack([template.posterior.mean for template in templates]))
+            means = [self._part(template, probe).posterior.mean for template in templates]
+            vectors = space.references(np.stack(means))
         connection.execute(
             sa.text(
-                "INSERT INTO search_vectors (pair, template_id, vector) "
-                "VALUES (:pair, :id, CAST(:vector AS vector))"
+                f"INSERT INTO search_vectors_{number} (template_id, vector) "
+                "VALUES (:id, CAST(:vector AS vector))"
             ),
             [
-                {"pair": pair, "id": template.template_id, "vector": _written(vector)}
+                {"id": template.template_id, "vector": written(vector)}
                 for template, vector in zip(templates, vectors, strict=True)
             ],
         )
 
     def _counts(self, connection: sa.Connection, probe: EvidenceKind) -> dict[str, int]:
+        return {
+            reference: connection.scalar(sa.text(f"SELECT count(*) FROM search_vectors_{number}")) or 0
+            for reference, number in self._tables(connection, probe).items()
+        }
+
+    def _tables(self, connection: sa.Connection, probe: EvidenceKind) -> dict[str, int]:
+        """By the kind of the references."""
         rows = connection.execute(
-            sa.text(
-                "SELECT pair, count(*) FROM search_vectors WHERE split_part(pair, ' ', 2) = :probe GROUP BY pair"
-            ),
-            {"probe": str(probe)},
+            sa.text("SELECT reference, number FROM search_pairs WHERE probe = :probe"), {"probe": str(probe)}
         )
-        return {str(row[0]).split()[0]: int(row[1]) for row in rows}
+        return {row.reference: row.number for row in rows}
+
+    def _table(self, connection: sa.Connection, kind: EvidenceKind | None, probe: EvidenceKind) -> int:
+        """Made where it is not there yet."""
+        reference = str(kind or NOT_COMPARABLE)
+        there = self._tables(connection, probe).get(reference)
+        if there is not None:
+            return there
+        number = connection.scalar(
+            sa.text(
+                "INSERT INTO search_pairs (probe, reference) VALUES (:probe, :reference) RETURNING number"
+            ),
+            {"probe": str(probe), "reference": reference},
+        )
+        make_table(connection, int(number or 0))
+        return int(number or 0)
 
     def _prepare(self) -> None:
         with self._transaction() as connection:
@@ -259,7 +300,7 @@ class PgvectorIndex:
                     "the database server has no extension pgvector that this user may switch on",
                     next_step="Run CREATE EXTENSION vector as its owner, or set RECON_IDENTIFICATION=memory.",
                 ) from None
-            there = connection.scalar(sa.text("SELECT to_regclass('search_vectors') IS NOT NULL"))
+            there = connection.scalar(sa.text("SELECT to_regclass('search_pairs') IS NOT NULL"))
             if not there:
                 for statement in _SETUP:
                     connection.execute(sa.text(statement))
@@ -283,12 +324,12 @@ class PgvectorIndex:
             raise StorageFault("the search in the database failed") from fault
 
 
-class _ServerScan:
-    """See ``exact_search.Scan``. Rows are places in ``ids``."""
+class ServerScan:
+    """See ``exact_search.Scan``. Rows are places in ``ids``. number: of the table of the pair."""
 
-    def __init__(self, connection: sa.Connection, pair: str, probe: ProbeVector) -> None:
-        self._connection, self._pair, self._constant = connection, pair, probe.constant
-        self._probe = _written(probe.vector)
+    def __init__(self, connection: sa.Connection, number: int, probe: ProbeVector) -> None:
+        self._connection, self._table, self._constant = connection, f"search_vectors_{number}", probe.constant
+        self._probe = written(probe.vector)
         self.ids: list[str] = []
         self._places: dict[str, int] = {}
         self.size = 0
@@ -297,10 +338,10 @@ class _ServerScan:
         """The server sorts."""
         rows = self._connection.execute(
             sa.text(
-                "SELECT template_id, -(vector <#> CAST(:q AS vector)) AS bound FROM search_vectors "
-                "WHERE pair = :pair ORDER BY vector <#> CAST(:q AS vector) LIMIT :count"
+                f"SELECT template_id, -(vector <#> CAST(:q AS vector)) AS bound FROM {self._table} "
+                "ORDER BY vector <#> CAST(:q AS vector) LIMIT :count"
             ),
-            {"q": self._probe, "pair": self._pair, "count": count},
+            {"q": self._probe, "count": count},
         ).all()
         # Fewer than asked for are all that there are.
         self.size = len(rows) + (len(rows) == count)
@@ -310,11 +351,8 @@ class _ServerScan:
     def above(self, bound: float) -> Rows:
         """The server filters."""
         rows = self._connection.scalars(
-            sa.text(
-                "SELECT template_id FROM search_vectors WHERE pair = :pair "
-                "AND vector <#> CAST(:q AS vector) <= :limit"
-            ),
-            {"q": self._probe, "pair": self._pair, "limit": self._constant - bound},
+            sa.text(f"SELECT template_id FROM {self._table} WHERE vector <#> CAST(:q AS vector) <= :limit"),
+            {"q": self._probe, "limit": self._constant - bound},
         )
         return self._rows(list(rows))
 
@@ -336,17 +374,16 @@ def secret_turn(secret: str, dimension: int) -> Array:
     return np.asarray(turn * np.sign(np.diag(triangle)))
 
 
-def _pair(kind: EvidenceKind | None, probe: EvidenceKind) -> str:
-    return f"{kind or NOT_COMPARABLE} {probe}"
-
-
-def _make_partition(connection: sa.Connection, pair: str) -> None:
-    name = f"search_vectors_{hashlib.sha256(pair.encode()).hexdigest()[:16]}"
-    literal = pair.replace("'", "''").replace(":", "\\:")
+def make_table(connection: sa.Connection, number: int) -> None:
+    """Of one pair of kinds."""
     connection.execute(
-        sa.text(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF search_vectors FOR VALUES IN ('{literal}')")
+        sa.text(
+            f"CREATE TABLE search_vectors_{number} "
+            "(template_id varchar(64) PRIMARY KEY, vector vector NOT NULL)"
+        )
     )
 
 
-def _written(vector: Any) -> str:
+def written(vector: Any) -> str:
+    """As the extension reads it."""
     return "[" + ",".join(repr(float(x)) for x in vector) + "]"

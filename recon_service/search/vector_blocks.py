@@ -45,6 +45,15 @@ class VectorBlocks:
             self._size += len(taken)
             start += len(taken)
 
+    @property
+    def dimension(self) -> int:
+        """D."""
+        return self._dimension
+
+    def write(self, row: int, vector: AnyArray) -> None:
+        """Another vector (D,) in place of that of a row."""
+        self._row(row)[:] = vector
+
     def remove(self, row: int) -> None:
         """The last row takes its place; its values are overwritten."""
         last = self._size - 1
