@@ -1,11 +1,12 @@
 # `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup torch demo test fuzz chaos lint format bench lock clean
+.PHONY: help setup web pictures torch demo test fuzz chaos lint format bench lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PAGES  := recon_service/web/static/build.json
 # Two test processes suit a laptop and a small CI machine; `make test JOBS=8` on a bigger one.
 JOBS   ?= 2
 # One math thread per process: the matrices are small, and parallel tests would otherwise fight over the cores.
@@ -15,11 +16,22 @@ export OPENBLAS_NUM_THREADS ?= 1
 help: ## print this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: $(STAMP) ## make .venv with the command `recon` in it
+setup: $(STAMP) $(PAGES) ## make .venv with the command `recon` in it, and the web pages
 
 $(STAMP): pyproject.toml locks/dev.txt scripts/make_venv.sh
 	@VENV=$(VENV) sh scripts/make_venv.sh
 	@touch $@
+
+# Without a package index for npm everything but the pages works; the service says so where they are asked for.
+$(PAGES): $(STAMP) $(shell find web/src web/build.mjs web/package-lock.json -type f 2>/dev/null)
+	@VENV=$(VENV) sh scripts/build_web.sh || echo "the web pages were not built; try: make web" >&2
+
+web: $(STAMP) ## build the web pages
+	VENV=$(VENV) sh scripts/build_web.sh
+
+pictures: setup ## draw the pictures of the web pages in docs/pictures
+	VENV=$(VENV) sh scripts/build_web.sh browser
+	$(BIN)/python -m tests.browser.make_pictures
 
 demo: setup ## enroll two portraits and verify depth captures, with pictures
 	$(BIN)/recon weights pull --set default
@@ -30,6 +42,8 @@ torch: setup ## add torch, which only tests need (RECON_TORCH=no: leave it out)
 
 test: setup torch ## run the whole test suite
 	$(BIN)/recon weights pull --set default
+	@VENV=$(VENV) sh scripts/build_web.sh test
+	@VENV=$(VENV) sh scripts/build_web.sh browser
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 fuzz: setup ## attack uploads and requests with FUZZ_CASES damaged files (FUZZ_SEED: other ones)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -12,33 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from recon_service.simulation.population.kept import Kept
-from recon_service.simulation.population.population import SyntheticPopulation
-from recon_service.simulation.population.selfies import photograph
-from recon_service.simulation.population.spec import PopulationSpec
-
+FOLDER = Path(__file__).parent / "people"
 WIDTH, HEIGHT, FPS = 600, 800, 8
-SEED = 11
-FRONT = (0.0, 0.0)
-POSES = (FRONT, (27.0, 0.0), (-27.0, 0.0), (0.0, 17.0), (0.0, -17.0))
+POSES = {
+    "front": (0.0, 0.0),
+    "left": (27.0, 0.0),
+    "right": (-27.0, 0.0),
+    "up": (0.0, 17.0),
+    "down": (0.0, -17.0),
+}
 """(yaw, pitch) in degrees, in the order in which the page asks for them."""
 
 Picture = NDArray[np.uint8]
 
 
-@cache
-def jpeg(index: int, yaw: float, pitch: float) -> bytes:
-    """A selfie of a person; the same whoever asks."""
-    population = SyntheticPopulation(PopulationSpec(seed=SEED, subjects=8, width=WIDTH, height=HEIGHT))
-    person = population.subject(index).person
-    number = round(10_000 + yaw + 100 * pitch)
-    return photograph(person, number, (yaw, pitch), Kept(None), degraded=False).content
+def file_of(index: int, pose: str) -> Path:
+    """A rendered selfie; see ``make_people.py``."""
+    return FOLDER / f"{index}-{pose}.jpg"
 
 
 @cache
-def selfie(index: int, yaw: float = 0.0, pitch: float = 0.0) -> Picture:
+def selfie(index: int, pose: str = "front") -> Picture:
     """(HEIGHT, WIDTH, 3) RGB."""
-    return np.asarray(PillowImage.open(io.BytesIO(jpeg(index, yaw, pitch))).convert("RGB"))
+    return np.asarray(PillowImage.open(file_of(index, pose)).convert("RGB"))
 
 
 def nobody() -> Picture:
@@ -46,27 +41,29 @@ def nobody() -> Picture:
     return np.full((HEIGHT, WIDTH, 3), (170, 165, 158), dtype=np.uint8)
 
 
-def two_people(first: int = 0, second: int = 1) -> Picture:
+def two_people() -> Picture:
     """Side by side."""
-    halves = [selfie(person)[:, WIDTH // 6 : -WIDTH // 6] for person in (first, second)]
-    both = cv2.resize(np.hstack(halves), (WIDTH, HEIGHT * WIDTH // (2 * halves[0].shape[1])))
-    out = nobody()
-    top = (HEIGHT - both.shape[0]) // 2
-    out[top : top + both.shape[0]] = both
-    return out
+    halves = [selfie(person)[:, WIDTH // 6 : -WIDTH // 6] for person in (1, 3)]
+    width = 2 * halves[0].shape[1]
+    both = cv2.resize(np.hstack(halves), (WIDTH, HEIGHT * WIDTH // width), interpolation=cv2.INTER_AREA)
+    return _on_wall(both)
 
 
-def dark(index: int = 0) -> Picture:
+def dark() -> Picture:
     """The same face with hardly any light."""
-    return (selfie(index) * 0.12).astype(np.uint8)
+    return (selfie(1) * 0.12).astype(np.uint8)
 
 
-def far(index: int = 0) -> Picture:
-    """The same face at three times the distance."""
+def far() -> Picture:
+    """The same face at more than twice the distance."""
+    size = (WIDTH * 2 // 5, HEIGHT * 2 // 5)
+    return _on_wall(cv2.resize(selfie(1), size, interpolation=cv2.INTER_AREA))
+
+
+def _on_wall(picture: NDArray[np.generic]) -> Picture:
     out = nobody()
-    small = cv2.resize(selfie(index), (WIDTH // 3, HEIGHT // 3), interpolation=cv2.INTER_AREA)
-    top, left = (HEIGHT - small.shape[0]) // 2, (WIDTH - small.shape[1]) // 2
-    out[top : top + small.shape[0], left : left + small.shape[1]] = small
+    top, left = (HEIGHT - picture.shape[0]) // 2, (WIDTH - picture.shape[1]) // 2
+    out[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     return out
 
 
@@ -81,8 +78,12 @@ def film(path: Path, scenes: Iterable[tuple[Picture, float]]) -> Path:
     return path
 
 
-def turning(index: int, poses: Sequence[tuple[float, float]] = POSES, *, seconds: float = 1.4) -> list[
-    tuple[Picture, float]
-]:
-    """The scenes of somebody who does what the page says."""
-    return [(selfie(index, *pose), seconds) for pose in poses]
+def obedient(*, seconds: float = 1.3) -> list[tuple[Picture, float]]:
+    """Somebody who does what the page says."""
+    return [(selfie(1, pose), seconds) for pose in POSES]
+
+
+def troubled(*, seconds: float = 1.4) -> list[tuple[Picture, float]]:
+    """Everything that can be wrong, and never a frontal face in good light."""
+    scenes = (nobody(), two_people(), dark(), far(), selfie(1, "left"))
+    return [(picture, seconds) for picture in scenes]

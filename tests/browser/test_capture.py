@@ -1,0 +1,152 @@
+"""The capture page, as people meet it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from tests.browser import camera
+from tests.browser.conftest import launched
+from tests.integration.running import Server
+
+pytestmark = pytest.mark.xdist_group("browser")
+OpenPage = Callable[..., Any]
+
+COLLECT_HINTS = """() => {
+    window.hints = new Set();
+    const stage = document.getElementById("stage");
+    new MutationObserver(() => window.hints.add(stage.dataset.hint)).observe(stage, {attributes: true});
+}"""
+
+
+def templates(server: Server, subject: str) -> int:
+    with server.client() as client:
+        answer = client.get(f"/v1/subjects/{subject}/templates")
+    return len(answer.json()["templates"]) if answer.status_code == 200 else 0
+
+
+def colors(page: Any, selector: str, tmp_path: Path) -> int:
+    """How many colors an element shows: a drawn shape has many, an empty canvas few."""
+    path = tmp_path / "element.png"
+    page.locator(selector).screenshot(path=str(path))
+    return len(np.unique(np.asarray(PillowImage.open(path).convert("RGB")).reshape(-1, 3), axis=0))
+
+
+def test_who_follows_the_words_ends_with_a_stored_template(
+    obedient: Any, opened: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    page = opened(obedient, "page-good", wish={"return_url": "https://app.example/done"})
+    page.evaluate(COLLECT_HINTS)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.click("#start")
+    page.wait_for_selector("#done:not([hidden])")
+    page.wait_for_selector("#mesh[data-ready]")
+    assert templates(server, "page-good") == 1
+    assert page.get_attribute("#stage", "data-device") == "true", "the face model ran on the device"
+    hints = set(page.evaluate("() => [...window.hints]"))
+    assert {"turnLeft", "turnRight", "holdStill", "taken"} <= hints
+    assert colors(page, "#mesh", tmp_path) > 200
+    assert page.get_attribute("#return", "href") == "https://app.example/done"
+    # Nothing but this service was asked, and no picture left but those that were taken.
+    assert all(url.startswith(server.url) for url in sent if not url.startswith(("blob:", "data:")))
+    frames = {url for url in sent if "/frames/" in url}
+    assert 5 <= len(frames) <= 9
+    # The secret is in no address, no log, and no Referer.
+    assert page.secret not in page.url
+    assert all(page.secret not in url for url in sent)
+    assert page.secret not in server.log.read_text()
+    # Loaded again, the page shows the same end; the link enrolls nobody a second time.
+    page.reload()
+    page.wait_for_selector("#done:not([hidden])")
+
+
+def test_nothing_is_taken_while_anything_is_wrong(troubled: Any, opened: OpenPage) -> None:
+    page = opened(troubled, "page-bad")
+    page.evaluate(COLLECT_HINTS)
+    page.click("#start")
+    page.wait_for_function(
+        """() => ["noFace", "twoFaces", "moreLight", "closer", "lookAhead"].every(h => window.hints.has(h))"""
+    )
+    assert page.inner_text("#count") == "0 of 5 pictures taken"
+    assert not page.evaluate("() => window.hints.has('taken')")
+    # What is seen is also said.
+    assert page.inner_text("#live") != ""
+    page.click("#stop")
+    assert page.is_visible("#intro")
+
+
+def test_a_lost_network_is_told_and_nothing_is_lost(
+    obedient: Any, opened: OpenPage, server: Server
+) -> None:
+    page = opened(obedient, "page-offline")
+    page.click("#start")
+    page.wait_for_function("() => document.getElementById('count').textContent.startsWith('2 of')")
+    page.context.set_offline(True)
+    page.wait_for_selector("#banner:not([hidden])")
+    assert "kept on this device" in page.inner_text("#banner")
+    page.wait_for_selector("#working:not([hidden])")
+    assert templates(server, "page-offline") == 0
+    page.context.set_offline(False)
+    page.wait_for_selector("#done:not([hidden])")
+    assert templates(server, "page-offline") == 1
+
+
+def test_without_the_camera_pictures_are_chosen(
+    playwright: Any, chromium: Path, films: dict[str, Path], opened: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    from tests.integration.running import portrait_jpeg
+
+    wall = tmp_path / "wall.jpg"
+    PillowImage.fromarray(camera.nobody()).save(wall)
+    real = tmp_path / "real.jpg"
+    real.write_bytes(portrait_jpeg("astronaut"))
+    with launched(playwright, chromium, films["obedient"], allow=False) as browser:
+        page = opened(browser, "page-files")
+        # By keyboard alone: the switch of language, then the two ways on.
+        for wanted in ("switch", "start", "upload"):
+            page.keyboard.press("Tab")
+            focused = page.evaluate("() => document.activeElement.id || document.activeElement.className")
+            assert focused == wanted
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#message[data-kind=denied]:not([hidden])")
+        page.click("#message-actions button:first-child")
+        page.set_input_files("#file", [str(wall), str(real)])
+        page.wait_for_selector("[data-verdict=rejected]")
+        page.wait_for_selector("[data-verdict=good]")
+        assert "exactly one face" in page.inner_text("[data-verdict=rejected]")
+        assert page.is_disabled("#files-enroll")
+        again = opened(browser, "page-files-2")
+        again.click("#upload")
+        again.set_input_files("#file", [str(camera.file_of(1, pose)) for pose in ("front", "left", "right")])
+        again.wait_for_selector("#files-enroll:not([disabled])")
+        again.click("#files-enroll")
+        again.wait_for_selector("#done:not([hidden])")
+    assert templates(server, "page-files-2") == 1
+
+
+def test_korean_and_guided_by_the_service(obedient: Any, opened: OpenPage, server: Server) -> None:
+    page = opened(obedient, "page-ko", query="?server-guidance", locale="ko-KR", color_scheme="dark")
+    assert page.get_attribute("html", "lang") == "ko"
+    assert not re.search(r"[a-z]{4}", page.inner_text("main")), "a word that was not translated"
+    page.click("#start")
+    page.wait_for_selector("#done:not([hidden])")
+    assert page.get_attribute("#stage", "data-device") == "false"
+    assert templates(server, "page-ko") == 1
+    page.click(".switch")
+    page.wait_for_selector("html[lang=en] #done:not([hidden])")
+
+
+def test_the_sessions_language_wins_and_a_wrong_link_says_so(obedient: Any, opened: OpenPage, server: Server) -> None:
+    page = opened(obedient, "page-language", wish={"language": "ko"})
+    page.wait_for_selector("html[lang=ko] body[data-ready]")
+    page.goto(f"{server.url}/enroll/cap_{'0' * 32}?lang=en#{'A' * 43}")
+    page.wait_for_selector("#message[data-kind=expired]:not([hidden])")
+    assert "has ended" in page.inner_text("#message")
