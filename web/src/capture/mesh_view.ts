@@ -115,7 +115,7 @@ export class MeshView {
     gl.uniformMatrix3fv(this.uniforms.turn, false, rotation(this.yaw + swing, this.pitch, 1 / this.size));
     gl.uniform3fv(this.uniforms.middle, this.middle);
     const aspect = width / Math.max(height, 1);
-    const scale = zoom * this.size * 0.92;
+    const scale = zoom * this.size * 0.76;
     gl.uniform2f(this.uniforms.zoom, aspect > 1 ? scale / aspect : scale, aspect > 1 ? scale : scale * aspect);
     gl.drawElements(gl.TRIANGLES, this.count, gl.UNSIGNED_INT, 0);
     this.frame = requestAnimationFrame(this.draw);
