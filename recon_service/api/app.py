@@ -15,6 +15,7 @@ from recon_service.api import guidance
 from recon_service.api.middleware import RequestFrame
 from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
+    administration,
     batches,
     captures,
     consents,
@@ -46,6 +47,7 @@ page that explains it. A non-match and a rejected selfie are results, not errors
 """
 
 NOUNS = (
+    administration,
     enrollments,
     captures,
     operations,

@@ -39,7 +39,8 @@ def page_of_subjects(*, on: Stores, after: str = "", limit: int) -> Page:
     """In the order of their ids."""
     with on.database.snapshot() as tx:
         found = tx.subjects.page(after=after, limit=limit)
-    return Page(tuple(found), found[-1] if len(found) == limit else None)
+    names = tuple(subject_id for subject_id, _ in found)
+    return Page(names, names[-1] if len(names) == limit else None)
 
 
 def export_templates(

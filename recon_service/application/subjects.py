@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
 from recon_service.application.audit import SERVICE, record, record_alone
 from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
@@ -19,6 +21,8 @@ from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import NotFound, StorageFault
 from recon_service.domain.template import Template
 
+MAX_LISTED: Final = 1000
+
 
 def list_templates(subject_id: str, *, on: Stores) -> list[SealedTemplate]:
     """What is stored of the subject, newest first. Raises NotFound for a subject that does not exist."""
@@ -27,6 +31,12 @@ def list_templates(subject_id: str, *, on: Stores) -> list[SealedTemplate]:
         if tx.subjects.key(subject_id) is None:
             raise no_such_subject()
         return tx.templates.of_subject(subject_id)
+
+
+def list_subjects(*, on: Stores, after: str = "", limit: int = 100) -> list[tuple[str, datetime]]:
+    """Subjects with the moment of their first enrollment, in the order of their ids, from after that one."""
+    with on.database.snapshot() as tx:
+        return tx.subjects.page(after=after, limit=min(max(limit, 1), MAX_LISTED))
 
 
 def load_template(subject_id: str, template_id: str | None, *, on: Stores) -> Template:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
 from recon_service.application.audit import subject_digest, verify_audit
 from recon_service.application.records import AuditHead
 from recon_service.bootstrap import open_stores
+from recon_service.cli.client import ServiceClient
+from recon_service.cli.options import AsJson, Key, RemoteUrl
 from recon_service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -23,6 +25,8 @@ def show(
     subject: Annotated[str | None, typer.Option(help="Only of this subject, by its id.")] = None,
     action: Annotated[str | None, typer.Option(help="Only of this kind, such as verification.")] = None,
     after: Annotated[int, typer.Option(min=0, help="Only entries with a higher number.")] = 0,
+    url: RemoteUrl = None,
+    api_key: Key = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per entry.")] = False,
 ) -> None:
     """Print the log, oldest first. Subjects are named by keyed digests; `--subject` finds one by its id, also
@@ -32,19 +36,15 @@ def show(
 
       recon audit show --subject user-8c41 --action verification
     """
-    opened = open_stores(Settings.from_environment())
-    try:
-        wanted = subject_digest(subject, on=opened.stores) if subject else None
-        with opened.stores.database.snapshot() as tx:
-            for entry in tx.audit.entries(after=after, subject=wanted, action=action):
-                if as_json:
-                    typer.echo(json.dumps({**asdict(entry), "at": entry.at.isoformat()}))
-                    continue
-                words = [f"{entry.sequence:>6}", f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.actor, entry.action]
-                words += [f"subject={entry.subject[:12]}"] if entry.subject else []
-                typer.echo("  ".join([*words, *filter(None, (entry.object_id, entry.outcome))]))
-    finally:
-        opened.close()
+    entries = _remote(url, api_key, subject, action, after) if url else _stored(subject, action, after)
+    for entry in entries:
+        if as_json:
+            typer.echo(json.dumps(entry))
+            continue
+        moment = str(entry["at"])[:19].replace("T", " ")
+        words = [f"{entry['sequence']:>6}", moment, entry["actor"], entry["action"]]
+        words += [f"subject={entry['subject'][:12]}"] if entry["subject"] else []
+        typer.echo("  ".join([*words, *filter(None, (entry["object_id"], entry["outcome"]))]))
 
 
 @app.command()
@@ -53,6 +53,8 @@ def verify(
         str | None,
         typer.Option(help="An end that was printed before, NUMBER:DIGEST: it must still be there."),
     ] = None,
+    url: RemoteUrl = None,
+    api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the whole chain; the exit status is 1 and the first broken entry is named if it does not hold.
@@ -65,20 +67,54 @@ def verify(
       recon audit verify --since 1042:9f3c…
     """
     noted = _noted(since)
+    if url:
+        found = ServiceClient(url, api_key).send("POST", "/v1/audit-checks", body={"since": since}).json()
+    else:
+        opened = open_stores(Settings.from_environment())
+        try:
+            verdict = verify_audit(on=opened.stores, since=noted)
+        finally:
+            opened.close()
+        end = f"{verdict.head.sequence}:{verdict.head.digest}"
+        found = {
+            "entries": verdict.entries,
+            "broken": verdict.broken,
+            "detail": verdict.detail,
+            "end": end,
+        }
+    if as_json:
+        typer.echo(json.dumps(found))
+    elif found["broken"] is None:
+        typer.echo(f"{found['entries']} entries, unbroken; end {found['end']}")
+    else:
+        said = f"entry {found['broken']} {found['detail']}; the log holds up to {found['end']}"
+        typer.secho(said, fg="red", err=True)
+    if found["broken"] is not None:
+        raise typer.Exit(1)
+
+
+def _stored(subject: str | None, action: str | None, after: int) -> Iterator[dict[str, Any]]:
     opened = open_stores(Settings.from_environment())
     try:
-        verdict = verify_audit(on=opened.stores, since=noted)
+        wanted = subject_digest(subject, on=opened.stores) if subject else None
+        with opened.stores.database.snapshot() as tx:
+            for entry in tx.audit.entries(after=after, subject=wanted, action=action):
+                yield {**asdict(entry), "at": entry.at.isoformat()}
     finally:
         opened.close()
-    end = f"{verdict.head.sequence}:{verdict.head.digest}"
-    if as_json:
-        typer.echo(json.dumps({"entries": verdict.entries, "broken": verdict.broken, "end": end}))
-    elif verdict.broken is None:
-        typer.echo(f"{verdict.entries} entries, unbroken; end {end}")
-    else:
-        typer.secho(f"entry {verdict.broken} {verdict.detail}; the log holds up to {end}", fg="red", err=True)
-    if verdict.broken is not None:
-        raise typer.Exit(1)
+
+
+def _remote(
+    url: str, api_key: str | None, subject: str | None, action: str | None, after: int
+) -> Iterator[dict[str, Any]]:
+    client = ServiceClient(url, api_key)
+    named = {name: value for name, value in (("subject", subject), ("action", action)) if value}
+    position: int | None = after
+    while position is not None:
+        query = urlencode({**named, "after": position, "limit": 1000})
+        page = client.get(f"/v1/audit-entries?{query}").json()
+        yield from page["entries"]
+        position = page["next_after"]
 
 
 def _noted(text: str | None) -> AuditHead | None:

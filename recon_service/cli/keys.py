@@ -12,20 +12,24 @@ from recon_service.application.key_rotation import rotate_master_key
 from recon_service.application.keys import create_api_key, list_api_keys, revoke_api_key
 from recon_service.application.records import ApiKey, Scope
 from recon_service.bootstrap import open_stores
+from recon_service.cli.client import ServiceClient
+from recon_service.cli.options import AsJson, Key, RemoteUrl
 from recon_service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for, such as 'kiosk 12'.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may do; several are possible.")],
+    url: RemoteUrl = None,
+    api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it. It cannot be shown again: only a hash of it is stored.
+
+    With --url, through a running service; the new key may do no more than the one that asks.
 
     For example:
 
@@ -33,49 +37,62 @@ def create(
 
       recon keys create "back office" --scope ops --scope enroll
     """
-    opened = open_stores(Settings.from_environment())
-    try:
-        made = create_api_key(name, scope, on=opened.stores, actor=COMMAND_LINE)
-    finally:
-        opened.close()
-    if as_json:
-        typer.echo(json.dumps({**_fields(made.key), "token": made.token}))
+    if url:
+        body = {"name": name, "scopes": [s.value for s in scope]}
+        made = ServiceClient(url, api_key).send("POST", "/v1/api-keys", body=body).json()
     else:
-        typer.echo(made.token)
-        typer.echo(f"id {made.key.key_id}; keep the key safe, it is shown only now", err=True)
+        opened = open_stores(Settings.from_environment())
+        try:
+            new = create_api_key(name, scope, on=opened.stores, actor=COMMAND_LINE)
+        finally:
+            opened.close()
+        made = {**_fields(new.key), "token": new.token}
+    if as_json:
+        typer.echo(json.dumps(made))
+    else:
+        typer.echo(made["token"])
+        typer.echo(f"id {made['id']}; keep the key safe, it is shown only now", err=True)
 
 
 @app.command("list")
-def list_keys(as_json: AsJson = False) -> None:
+def list_keys(url: RemoteUrl = None, api_key: Key = None, as_json: AsJson = False) -> None:
     """List all keys, without their secrets."""
-    opened = open_stores(Settings.from_environment())
-    try:
-        keys = list_api_keys(on=opened.stores)
-    finally:
-        opened.close()
+    if url:
+        keys = ServiceClient(url, api_key).get("/v1/api-keys").json()["keys"]
+    else:
+        opened = open_stores(Settings.from_environment())
+        try:
+            keys = [_fields(key) for key in list_api_keys(on=opened.stores)]
+        finally:
+            opened.close()
     if as_json:
-        typer.echo(json.dumps([_fields(k) for k in keys]))
+        typer.echo(json.dumps(keys))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("id", "name", "scopes", "made", "state")
     for key in keys:
-        state = "revoked" if key.revoked_at else "development" if key.development else "active"
-        table.add_row(
-            key.key_id, key.name, " ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d %H:%M}", state
-        )
+        state = "revoked" if key["revoked_at"] else "development" if key["development"] else "active"
+        table.add_row(key["id"], key["name"], " ".join(key["scopes"]), key["created_at"][:16], state)
     Console().print(table)
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `recon keys list` shows it.")]) -> None:
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id, as `recon keys list` shows it.")],
+    url: RemoteUrl = None,
+    api_key: Key = None,
+) -> None:
     """Revoke a key: from now on it opens nothing."""
-    opened = open_stores(Settings.from_environment())
-    try:
-        revoke_api_key(key_id, on=opened.stores, actor=COMMAND_LINE)
-    finally:
-        opened.close()
+    if url:
+        ServiceClient(url, api_key).send("DELETE", f"/v1/api-keys/{key_id}")
+    else:
+        opened = open_stores(Settings.from_environment())
+        try:
+            revoke_api_key(key_id, on=opened.stores, actor=COMMAND_LINE)
+        finally:
+            opened.close()
     typer.echo(f"revoked {key_id}", err=True)
 
 

@@ -29,6 +29,7 @@ COMMANDS = (
         "enroll", "recon_service.cli.enroll", "Enroll a subject from selfies, through a running service."
     ),
     Command("verify", "recon_service.cli.verify", "Verify a depth capture, through a running service."),
+    Command("kiosk", "recon_service.cli.kiosk", "Run a kiosk: camera, screen, decision; check cameras."),
     Command(
         "fit", "recon_service.cli.fit", "Fit selfies to a 3D identity: files in, pictures and meshes out."
     ),
@@ -36,7 +37,7 @@ COMMANDS = (
     Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys; rotate the master key."),
     Command("limits", "recon_service.cli.limits", "List lock-outs, and lift them."),
     Command("audit", "recon_service.cli.audit", "Read the audit log, and check its chain."),
-    Command("subjects", "recon_service.cli.subjects", "After a restore: delete again who was deleted."),
+    Command("subjects", "recon_service.cli.subjects", "List and delete subjects; mend a restore."),
     Command("templates", "recon_service.cli.templates", "Versions of templates; export and import them."),
     Command("batch", "recon_service.cli.batch", "Derive templates anew: submit, watch, activate, roll back."),
     Command("models", "recon_service.cli.models", "What workers run, and what made which templates."),

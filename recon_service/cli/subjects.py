@@ -1,4 +1,4 @@
-"""`recon subjects`: after a restore, delete again who was deleted since the backup."""
+"""`recon subjects`: list and delete them; after a restore, delete again who was deleted since the backup."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 import typer
 
@@ -16,15 +17,48 @@ from recon_service.application.records import DeletionReceipt
 from recon_service.application.restores import reapply_deletions, stored_receipts
 from recon_service.application.tombstones import receipt_of_json
 from recon_service.bootstrap import open_stores
+from recon_service.cli.client import DEFAULT_URL, ServiceClient
+from recon_service.cli.options import AsJson, Key, Url
 from recon_service.domain.errors import InvalidValue
 from recon_service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
-def _subjects() -> None:
-    """Keeps `reapply-deletions` a command of its own while it is the only one."""
+@app.command("list")
+def list_(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
+    """List subjects, one per line; in the order of their ids.
+
+    For example:
+
+      recon subjects list | wc -l
+    """
+    client = ServiceClient(url, api_key)
+    after: str | None = ""
+    while after is not None:
+        page = client.get(f"/v1/subjects?{urlencode({'after': after, 'limit': 1000})}").json()
+        for found in page["subjects"]:
+            typer.echo(json.dumps(found) if as_json else found["subject_id"])
+        after = page["next_after"]
+
+
+@app.command()
+def delete(
+    subject: Annotated[str, typer.Argument(help="Your pseudonym for the person.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: Url = DEFAULT_URL,
+    api_key: Key = None,
+) -> None:
+    """Destroy a subject's key, templates, enrollments and selfies, and print the receipt.
+
+    For example:
+
+      recon subjects delete user-8c41 >> receipts.jsonl
+    """
+    client = ServiceClient(url, api_key)
+    if not yes:
+        typer.confirm(f"Destroy everything of {subject}? It cannot be brought back", abort=True, err=True)
+    typer.echo(json.dumps(client.send("DELETE", f"/v1/subjects/{subject}").json()))
 
 
 @app.command("reapply-deletions")
@@ -33,7 +67,7 @@ def reapply(
         list[Path] | None,
         typer.Argument(help="Files of receipts, one JSON object per line, as DELETE answered."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete again every subject that a receipt speaks of and that a restore has brought back.
 

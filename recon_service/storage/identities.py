@@ -38,20 +38,16 @@ class SqlSubjects:
 
     def enrolled_since(self) -> Iterator[tuple[str, datetime]]:
         """In the order of their ids."""
-        last, c = "", t.subjects.c
-        while True:
-            query = sa.select(c.subject_id, c.created_at).where(c.subject_id > last).order_by(c.subject_id)
-            rows = self._connection.execute(query.limit(1000)).all()
-            for row in rows:
-                yield row.subject_id, row.created_at
-            if not rows:
-                return
-            last = rows[-1].subject_id
+        last = ""
+        while rows := self.page(after=last, limit=1000):
+            yield from rows
+            last = rows[-1][0]
 
-    def page(self, *, after: str, limit: int) -> list[str]:
-        """Ids in their order."""
-        c = t.subjects.c.subject_id
-        return list(self._connection.scalars(sa.select(c).where(c > after).order_by(c).limit(limit)))
+    def page(self, *, after: str, limit: int) -> list[tuple[str, datetime]]:
+        """In the order of their ids."""
+        c = t.subjects.c
+        query = sa.select(c.subject_id, c.created_at).where(c.subject_id > after).order_by(c.subject_id)
+        return [(row.subject_id, row.created_at) for row in self._connection.execute(query.limit(limit))]
 
     def version(self, subject_id: str) -> int | None:
         """Of the subject's templates."""

@@ -28,8 +28,8 @@ class Subjects(Protocol):
         """Every subject, with the moment it was made; in pages."""
         ...
 
-    def page(self, *, after: str, limit: int) -> list[str]:
-        """Ids in their order, those that come after that one."""
+    def page(self, *, after: str, limit: int) -> list[tuple[str, datetime]]:
+        """Subjects with the moment each was made, in the order of their ids, from after that one."""
         ...
 
     def add(self, key: WrappedKey, *, now: datetime) -> None: ...

@@ -36,6 +36,29 @@ NEEDED = {
     ("PUT", "/v1/subjects/{subject_id}/consent"): {"enroll", "ops"},
     ("POST", "/v1/kiosk-sessions"): {"verify"},
     ("POST", "/v1/kiosk-sessions/{session_id}/nonces"): {"verify"},
+    ("GET", "/v1/subjects"): {"ops"},
+    ("GET", "/v1/api-keys"): {"ops"},
+    ("POST", "/v1/api-keys"): {"ops"},
+    ("DELETE", "/v1/api-keys/{key_id}"): {"ops"},
+    ("GET", "/v1/audit-entries"): {"ops"},
+    ("POST", "/v1/audit-checks"): {"ops"},
+    ("POST", "/v1/batches"): {"ops"},
+    ("GET", "/v1/batches"): {"ops"},
+    ("GET", "/v1/batches/{batch_id}"): {"ops"},
+    ("GET", "/v1/batches/{batch_id}/items"): {"ops"},
+    ("POST", "/v1/batches/{batch_id}:pause"): {"ops"},
+    ("POST", "/v1/batches/{batch_id}:resume"): {"ops"},
+    ("POST", "/v1/batches/{batch_id}:cancel"): {"ops"},
+    ("POST", "/v1/batches/{batch_id}:activate"): {"ops"},
+    ("POST", "/v1/batches/{batch_id}:rollback"): {"ops"},
+    ("POST", "/v1/batches/{batch_id}:retry-failed"): {"ops"},
+    ("GET", "/v1/models"): {"ops"},
+    ("POST", "/v1/webhooks"): {"ops"},
+    ("GET", "/v1/webhooks"): {"ops"},
+    ("DELETE", "/v1/webhooks/{webhook_id}"): {"ops"},
+    ("POST", "/v1/webhooks/{webhook_id}/ping"): {"ops"},
+    ("GET", "/v1/webhooks/{webhook_id}/deliveries"): {"ops"},
+    ("POST", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry"): {"ops"},
     ("GET", "/v1/exchange-identity"): {"ops"},
     ("POST", "/v1/template-exports"): {"ops"},
     ("POST", "/v1/template-imports"): {"ops"},
@@ -56,11 +79,7 @@ def endpoints(app: FastAPI) -> list[tuple[str, str, set[str]]]:
 
 def test_every_endpoint_asks_for_a_scope_except_the_open_ones(app: FastAPI) -> None:
     by_token = {route.path for route in api_routes() if needs_capture(route)}
-    found = {
-        (method, path): scopes
-        for method, path, scopes in endpoints(app)
-        if path not in OPEN | by_token
-    }
+    found = {(method, path): scopes for method, path, scopes in endpoints(app) if path not in OPEN | by_token}
     assert found == NEEDED
     assert all(not scopes for _, path, scopes in endpoints(app) if path in OPEN)
 
@@ -76,7 +95,6 @@ def test_every_endpoint_refuses_every_key_without_its_scope(
     for method, path, needed in endpoints(app):
         if not needed:
             continue
-        ids = {"subject_id": "s", "operation_id": "op", "template_id": "t", "key_id": "k", "session_id": "ks"}
         address = re.sub(r"{[^}]+}", "x", path)
         assert client.request(method, address).status_code == 401
         for scopes, headers in keys.items():
