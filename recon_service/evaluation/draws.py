@@ -62,6 +62,11 @@ def drawn(row: Row, subjects: Sequence[Subject], *, draws: int, seed: int) -> Dr
             for item in subject.items()
             if item.medium is row.probe.medium
         )
+        if len(every) > MAX_EXHAUSTIVE:
+            # Draws from a guided session would take its first item for both sides.
+            few = MAX_EXHAUSTIVE // len(subjects)
+            guided = tuple(s for s in every if (rank := s.items[0].rank) is not None and rank < few)
+            every = guided or every
         if len(every) <= MAX_EXHAUSTIVE:
             return Drawn(row, every, every, same=True)
     references: dict[Sample, None] = {}
@@ -78,11 +83,19 @@ def drawn(row: Row, subjects: Sequence[Subject], *, draws: int, seed: int) -> Dr
 def _pair(row: Row, subject: str, items: Sequence[Item], draw: str) -> tuple[Sample, Sample] | None:
     ordered = sorted(items, key=lambda i: (_rank(draw, i.group), _rank(draw, subject, i.label), i.label))
     probe = _taken(row.probe, ordered)
-    reference = _taken(row.reference, ordered[::-1])
+    reference = _reference(row, ordered[::-1])
     if probe is None or reference is None:
         return None
     first, second = Sample(subject, row.reference.kind, reference), Sample(subject, row.probe.kind, probe)
     return (first, second) if first.groups.isdisjoint(second.groups) else None
+
+
+def _reference(row: Row, ordered: Sequence[Item]) -> tuple[Item, ...] | None:
+    if not row.strengthened:
+        return _taken(row.reference, ordered)
+    enrolled = _taken(Side("image", row.reference.count), ordered)
+    visit = _taken(row.probe, ordered)
+    return (*enrolled, *visit) if enrolled is not None and visit is not None else None
 
 
 def _taken(side: Side, ordered: Sequence[Item]) -> tuple[Item, ...] | None:

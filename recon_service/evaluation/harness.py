@@ -125,7 +125,7 @@ def measured(
         )
     references = observed_side(usable.references, observations)
     probes = references if usable.same else observed_side(usable.probes, observations)
-    sides = Sides(references, probes, pairs, calibration, one.row.reference == one.row.probe)
+    sides = Sides(references, probes, pairs, calibration, one.row.one_kind)
     found = list(scores(sides, cross_validate=cross_validate))
     maps = calibration.appearance.over(load_appearance_maps())
     found += appearance_scores(sides, tuple(found), maps, cross_validate=cross_validate)

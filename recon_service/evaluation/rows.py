@@ -1,6 +1,7 @@
 """Rows of a result, named ``<enrollment>-<probe>``: ``image5-depth3`` enrolls five pictures and compares a
 visit of three depth frames. ``landmarks5+tddfa_v2-depth3`` takes the backend's meshes of the pictures as
-further evidence.
+further evidence. ``strengthened5-depth3`` enrolls five pictures, strengthens that by one visit of as many
+depth frames as the probe has, and compares another visit with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from dataclasses import dataclass
 from recon_service.domain.errors import InvalidValue
 from recon_service.evaluation.dataset import Medium
 
-KINDS = {"image": Medium.IMAGE, "landmarks": Medium.IMAGE, "depth": Medium.DEPTH, "depthonly": Medium.DEPTH}
+STRENGTHENED = "strengthened"
+KINDS = {
+    "image": Medium.IMAGE,
+    "landmarks": Medium.IMAGE,
+    "depth": Medium.DEPTH,
+    "depthonly": Medium.DEPTH,
+    # Compared with a visit is what the visit before saw.
+    STRENGTHENED: Medium.DEPTH,
+}
 """What a side can be made of. A new kind is a line here and one in ``observing.OBSERVERS``."""
 
 DEFAULT_ROWS = (
@@ -92,6 +101,22 @@ class Row:
             )
         kind, count, mesh, probe, probe_count, probe_mesh = sides.groups(default="")
         return cls(Side(kind + mesh, int(count)), Side(probe + probe_mesh, int(probe_count)))
+
+    def __post_init__(self) -> None:
+        if self.probe.kind == STRENGTHENED or (self.strengthened and self.probe.kind != "depth"):
+            raise InvalidValue(
+                f"{self} is no row", next_step="Strengthened are references: strengthened5-depth3."
+            )
+
+    @property
+    def strengthened(self) -> bool:
+        """Whether the reference is an enrollment and a visit."""
+        return self.reference.kind == STRENGTHENED
+
+    @property
+    def one_kind(self) -> bool:
+        """Whether both sides are observed in the same way, and share a mean."""
+        return self.reference == self.probe or self.strengthened
 
     @property
     def leads_with_appearance(self) -> bool:

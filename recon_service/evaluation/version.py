@@ -35,6 +35,7 @@ STATISTICS = (
     "calibrating",
     "calibration",
     "comparisons",
+    "discard",
     "draws",
     "gathering",
     "harness",

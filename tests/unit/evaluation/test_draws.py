@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from recon_service.evaluation.comparisons import comparisons
-from recon_service.evaluation.dataset import Medium
-from recon_service.evaluation.draws import drawn
+from recon_service.evaluation.dataset import Item, Medium
+from recon_service.evaluation.draws import MAX_EXHAUSTIVE, drawn
 from recon_service.evaluation.rows import Row
-from tests.people import enrolled_and_visiting, one_session
+from tests.people import Listed, enrolled_and_visiting, one_session
 
 PEOPLE = [one_session(f"s{n:02d}") for n in range(4)]
 VISITORS = [
@@ -95,3 +95,13 @@ def test_what_a_person_lacks_is_not_drawn(name: str) -> None:
     assert one.references == one.probes == ()
     assert len(comparisons(one)) == 0
     assert comparisons(one).reference.dtype == np.int64
+
+
+def test_single_pictures_of_many_guided_sessions_are_still_compared() -> None:
+    """Too many for all against all: each person's first ones."""
+    items = tuple(Item(Medium.IMAGE, f"{n}", "selfies", f"selfie {n}", rank=n) for n in range(15))
+    people = [Listed(f"p{number}", items) for number in range(100)]
+    found = drawn(Row.parse("image1-image1"), people, draws=4, seed=0)
+    assert found.same
+    assert len(found.references) == MAX_EXHAUSTIVE
+    assert {s.items[0].rank for s in found.references} == set(range(10))
