@@ -173,8 +173,17 @@ class Settings(BaseSettings):
     compute_processes: int = Field(
         1, ge=0, le=64, description="Processes for verification; 0: a thread of the service."
     )
+    child_memory_mb: int = Field(
+        2048,
+        ge=0,
+        description="Memory of a compute process beyond its loaded models; 0: any. Linux, without matching on "
+        "a graphics processor.",
+    )
     enrollment_processes: int = Field(
         1, ge=0, le=64, description="Processes of one worker for enrollments; 0: a thread."
+    )
+    enrollment_niceness: int = Field(
+        10, ge=0, le=19, description="How far enrollments stand back for verifications on the same machine."
     )
     network_process: bool = Field(
         False,
@@ -218,6 +227,9 @@ class Settings(BaseSettings):
         1, ge=0, le=64, description="Processes of one worker for batches of re-enrollment; 0: it takes none."
     )
     batch_group: int = Field(64, ge=1, le=1000, description="Items of a batch under one claim.")
+    batch_niceness: int = Field(
+        10, ge=0, le=19, description="Of the processes that compute for batches: how far they give way."
+    )
     batch_yield_seconds: float = Field(
         0.3, gt=0, description="While an enrollment has waited so long, batches begin nothing."
     )

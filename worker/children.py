@@ -5,16 +5,18 @@ Why not a pool of the standard library: it cannot stop a call that takes too lon
 breaks the whole pool. Here a call has a time limit, after which its child is killed and replaced; a call
 whose child died is repeated once on another.
 
-Parent to child: settings, then ``(method, arguments, wants_progress, log_fields)``. Child to parent:
+Parent to child: settings, then ``(method, arguments, wants_progress, log_fields, limit_s)``. Child to parent:
 ``("ready", versions)``, then per call any number of ``("progress", (stage, share))`` and one of ``("value",
-…)``, ``("error", …)``, ``("crash", …)``. Both ends are the same installation on the same machine and share a
-socket that no one else has.
+…)``, ``("error", …)``, ``("crash", …)``, ``("memory", None)``. Both ends are the same installation on the
+same machine and share a socket that no one else has.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -26,7 +28,7 @@ from typing import Any
 
 import structlog
 
-from recon_service.application.errors import ComputeFault, Overloaded, TimeLimitReached
+from recon_service.application.errors import ComputeFault, MemoryLimitReached, Overloaded, TimeLimitReached
 from recon_service.application.identification_records import ObservedVisit
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
@@ -35,6 +37,9 @@ from recon_service.domain.errors import ReconError
 from recon_service.domain.template import Template
 from recon_service.settings import Settings
 from recon_service.telemetry.context import carried
+from worker.child_environment import hide_from_children, without_secrets
+from worker.child_memory import MemoryWatch, too_much_memory
+from worker.child_output import ChildOutput
 
 START_LIMIT_S = 120.0
 FAULT_MEMORY_S = 10.0
@@ -59,8 +64,14 @@ class Child:
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=without_secrets(os.environ),
             )
+        assert self._process.stderr is not None
+        self._output = ChildOutput(self._process.stderr)
         self._connection = Connection(ours.detach())
+        self._memory_mb = settings.child_memory_mb if settings.matching_device == "cpu" else 0
+        self._watch = MemoryWatch(self.pid, 0)
         self._ready = False
         self.versions: Mapping[str, str] = {}
         """What it computes with, once it is ready."""
@@ -79,6 +90,8 @@ class Child:
         if not self._ready:
             self.versions = self._receive(time.monotonic() + limit_s, None) or {}
             self._ready = True
+            self._output.trusted = False
+            self._watch = MemoryWatch(self.pid, self._memory_mb)
 
     def call(
         self, method: str, arguments: tuple[Any, ...], *, limit_s: float, progress: Progress | None
@@ -87,7 +100,7 @@ class Child:
         self.wait_until_ready()
         self.between_calls = False
         try:
-            self._connection.send((method, arguments, progress is not None, carried()))
+            self._connection.send((method, arguments, progress is not None, carried(), limit_s))
         except OSError:
             raise ChildDied from None
         return self._receive(time.monotonic() + limit_s, progress)
@@ -97,18 +110,29 @@ class Child:
         self._process.kill()
         self._process.wait()
         self._connection.close()
+        self._output.close()
+
+    def _death(self) -> Exception:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        if self._process.returncode == -signal.SIGXCPU:
+            return TimeLimitReached(
+                "the work was stopped at its limit of processor time",
+                next_step="Send smaller pictures or fewer frames, or try again later.",
+            )
+        return ChildDied()
 
     def _receive(self, deadline: float, progress: Progress | None) -> Any:
         while True:
             try:
-                if not self._connection.poll(max(0.0, deadline - time.monotonic())):
+                if not self._watch.wait(self._connection, deadline):
                     raise TimeLimitReached(
                         "the work was stopped at its time limit",
                         next_step="Send smaller pictures or fewer frames, or try again later.",
                     )
                 kind, content = self._connection.recv()
             except (EOFError, OSError):
-                raise ChildDied from None
+                raise self._death() from None
             if kind == "progress":
                 if progress is not None:
                     progress(*content)
@@ -116,6 +140,9 @@ class Child:
             self.between_calls = True
             if kind == "error":
                 raise _rebuilt(*content)
+            if kind == "memory":
+                self.between_calls = False  # what is left of its memory is in pieces
+                raise too_much_memory()
             if kind == "crash":
                 raise ComputeFault(
                     f"the computation failed ({content})", next_step="Report it with the request id."
@@ -133,14 +160,18 @@ class ChildCompute:
         *,
         processes: int,
         limit_s: float,
+        nice: int = 0,
         happened: Callable[[str], None] = lambda event: None,
         versions: Callable[[Mapping[str, str]], None] = lambda versions: None,
     ) -> None:
-        """Children start with ``start``, or with the first call. happened: hears "started", "died",
-        "time-limit". versions: hears what a child computes with, when it is ready.
+        """Children start with ``start``, or with the first call. nice: how far they stand back for others on
+        a busy machine, 0 to 19. happened: hears "started", "died", "time-limit". versions: hears what a child
+        computes with, when it is ready.
         """
+        self._nice = nice
         self._happened, self._tell_versions = happened, versions
-        # Children see what callers send, so they get no secret.
+        # Children see what callers send, so they get no secret, and find none here.
+        hide_from_children()
         self._settings = settings.without_secrets()
         self._processes = processes
         self._limit_s = limit_s
@@ -256,6 +287,9 @@ class ChildCompute:
                 self._happened("time-limit")
                 structlog.get_logger().warning("compute time limit", method=method, limit_s=self._limit_s)
                 raise
+            except MemoryLimitReached:
+                structlog.get_logger().warning("compute memory limit", method=method)
+                raise
             except ReconError:
                 successor = child if child.between_calls else None
                 raise
@@ -289,6 +323,9 @@ class ChildCompute:
             if not self._closed:
                 self._living.add(child)
                 self._happened("started")
+                if self._nice:
+                    with contextlib.suppress(OSError):  # it ended already, or may not: it works all the same
+                        os.setpriority(os.PRIO_PROCESS, child.pid, self._nice)
                 return child
         child.stop()
         raise Overloaded("the service is shutting down", next_step="Try again in a few seconds.")

@@ -126,6 +126,7 @@ def make_enrollment_compute(
         settings,
         processes=1,
         limit_s=settings.enrollment_seconds,
+        nice=settings.enrollment_niceness,
         happened=lambda event: metrics.child(ENROLLMENT, event),
         versions=lambda versions: metrics.versions(ENROLLMENT, versions),
     )

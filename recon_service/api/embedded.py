@@ -174,6 +174,7 @@ class _Parts:
             self._settings,
             processes=processes,
             limit_s=limit_s,
+            nice=self._settings.enrollment_niceness if work == ENROLLMENT else 0,
             happened=lambda event: metrics.child(work, event),
             versions=lambda versions: metrics.versions(work, versions),
         )

@@ -178,3 +178,13 @@ def test_the_service_itself_loads_no_vision_library() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_children_of_enrollments_stand_back_for_others() -> None:
+    compute = ChildCompute(SETTINGS, processes=1, limit_s=20.0, nice=7)
+    try:
+        compute.start()
+        (pid,) = compute.pids
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 7
+    finally:
+        compute.close()
