@@ -2,7 +2,8 @@
 goes.
 
 Started as ``python -m worker.child FD``; FD is a socket to the parent. Messages are tuples (see
-``children.py``). The child keeps nothing between calls and writes nothing anywhere.
+``children.py``). The child keeps nothing between calls and writes nothing anywhere; ``child_limits`` sees to
+that, and to what a call may use.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import structlog
 from recon_service.application import errors as application_errors
 from recon_service.domain import errors as domain_errors
 from recon_service.domain.errors import ReconError
+from worker.child_limits import limit_at_start, limit_call, limit_when_loaded, out_of_memory
 
 
 def main() -> None:
@@ -29,6 +31,7 @@ def main() -> None:
     # One small fit per process: threads of the math library would only get in each other's way.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    limit_at_start()
     connection = Connection(int(sys.argv[1]))
     try:
         settings = connection.recv()
@@ -41,7 +44,7 @@ def _serve(connection: Connection, settings: Any) -> None:
     from recon_service.bootstrap import build_compute
     from recon_service.telemetry import configure_logging
 
-    configure_logging(level=settings.log_level, format=settings.log_format)
+    configure_logging(level=settings.log_level, format="json")  # for the parent: see child_output
     try:
         import cv2
 
@@ -50,9 +53,12 @@ def _serve(connection: Connection, settings: Any) -> None:
     except ReconError as fault:
         connection.send(described(fault))
         return
+    # What a graphics processor's driver maps is not to be told from what a decoder takes.
+    limit_when_loaded(settings.child_memory_mb if settings.matching_device == "cpu" else 0)
     connection.send(("ready", compute.versions))
     while True:
-        method, arguments, wants_progress, log_fields = connection.recv()
+        method, arguments, wants_progress, log_fields, limit_s = connection.recv()
+        limit_call(limit_s)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(**log_fields)
         begun = time.perf_counter()
@@ -63,8 +69,11 @@ def _serve(connection: Connection, settings: Any) -> None:
         except ReconError as fault:
             answer = described(fault)
         except Exception as fault:
-            structlog.get_logger().error("compute failed", method=method, exc_info=fault)
             answer = ("crash", type(fault).__name__)
+            if out_of_memory(fault):
+                answer = ("memory", None)
+            else:
+                structlog.get_logger().error("compute failed", method=method, exc_info=fault)
         ms = round(1000 * (time.perf_counter() - begun), 1)
         structlog.get_logger().debug("computed", method=method, answer=answer[0], ms=ms)
         connection.send(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import structlog
 
 from recon_service.reconstruction.elsewhere import NetworksElsewhere
 from recon_service.settings import Settings
+from worker.child_environment import without_secrets
 from worker.networks import NetworkOptions
 
 RESTART_S: Final = 1.0
@@ -68,7 +70,12 @@ class NetworkProcess:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             command = [sys.executable, "-m", "worker.networks", self._argument]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env=without_secrets(os.environ),
+            )
             code = self._process.wait()
             if self._process.stdin is not None:
                 with contextlib.suppress(OSError):

@@ -52,6 +52,7 @@ STATUS: Final[Mapping[type[ReconError], int]] = {
     use_case.PreconditionFailed: 412,
     use_case.ComputeFault: 500,
     use_case.TimeLimitReached: 503,
+    use_case.MemoryLimitReached: 413,
     use_case.Overloaded: 503,
     domain.WeightsUnavailable: 503,
     ReconError: 500,

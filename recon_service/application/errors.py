@@ -44,6 +44,13 @@ class TimeLimitReached(ServiceFault):
     title = "The time limit was reached"
 
 
+class MemoryLimitReached(CallerError):
+    """The work needed more memory than the service allows, and was stopped. Other input needs less."""
+
+    code = "memory-limit"
+    title = "The memory limit was reached"
+
+
 class Overloaded(ServiceFault):
     """No process was free in time."""
 
