@@ -101,11 +101,12 @@ class ServiceUnreachable(ServiceError):
 
 
 class ServiceBusy(ServiceError):
-    """The service asks to come back later. retry_after_s: when."""
+    """The service asks to come back later. retry_after_s: when. status: of its answer."""
 
     code = "service-busy"
     title = "The service is busy"
     retry_after_s: float = 1.0
+    status: int = 503
 
 
 class ServiceRefused(ServiceError):

@@ -32,6 +32,7 @@ FIRST_PAUSE_S: Final = 0.15
 LONGEST_PAUSE_S: Final = 3.0
 SESSION_OVER: Final = ("kiosk-session-invalid", "capture-replayed")
 TRANSIENT: Final = (502, 503, 504)
+LOCKED_OUT: Final = "locked-out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,8 @@ class Verdict:
 class Service:
     """One kiosk's connection. For one thread at a time.
 
-    api_key: with the scope verify. certificate: (certificate, key) files for mutual TLS. authority: file
-    with the certificates to trust, None for the system's.
+    api_key: with the scope verify, or empty to ask whether the service is there. certificate: (certificate,
+    key) files for mutual TLS. authority: file with the certificates to trust, None for the system's.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Service:
             trust = _tls(certificate, authority)
         self._http = httpx.Client(
             base_url=url,
-            headers={"Authorization": f"Bearer {api_key}"},
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(self.times.answer, connect=self.times.connect),
             transport=transport,
             verify=trust,
@@ -263,9 +264,11 @@ class Service:
                 code, detail, step = "gateway", f"HTTP {answer.status_code} on the way to the service", ""
             else:
                 return _not_ours(answer)
-        if answer.status_code in TRANSIENT or answer.status_code == 429 or code == "nonce-used":
+        transient = answer.status_code in TRANSIENT or answer.status_code == 429 or code == "nonce-used"
+        # Who is locked out is not asked again, and not decided elsewhere either.
+        if transient and code != LOCKED_OUT:
             busy = ServiceBusy(detail, next_step=step)
-            busy.retry_after_s = _retry_after(answer)
+            busy.retry_after_s, busy.status = _retry_after(answer), answer.status_code
             return busy
         if code in SESSION_OVER:
             return SessionOver(detail, next_step=step)

@@ -194,6 +194,8 @@ class _Visit:
             self._session, self._unreachable = None, None
             return None
         except (ServiceUnreachable, ServiceBusy) as fault:
+            if isinstance(fault, ServiceBusy) and fault.status < 500:
+                raise  # a limit of the service is no reason to decide without it
             verdict, offline = self._without_service(chosen, fault), True
         decided = self._clock()
         self._result = replace(
