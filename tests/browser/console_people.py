@@ -1,0 +1,62 @@
+"""A service with something to see on its console: people, queues, batches in several states, workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from recon_service.application.batch_records import BatchTarget, Material, Selection
+from recon_service.application.batches import activate_batch, submit_batch
+from recon_service.application.model_records import BackendStanding, ModelsInForce, WorkerReport
+from recon_service.application.models import report_worker
+from recon_service.application.ports.stores import utc_now
+from tests.unit.application.batches_support import NoOpCompute, add_subject, add_subjects, work
+from tests.unit.application.test_enrollments import ask, run
+from tests.unit.cli.serving import Serving, serving
+
+MODELS = ModelsInForce(
+    model="ict-facekit-light",
+    digest="7d2a4c6e8b0f1a3c" * 4,
+    space="ict-facekit-light",
+    modes=100,
+    calibration="released-2@4c6e8b0f1a3c",
+    landmarks="facemesh468",
+    appearance="edgeface-xs",
+    backends=(
+        BackendStanding("facemesh"),
+        BackendStanding("tddfa_v2"),
+        BackendStanding("deca", "weights-missing", "recon weights register deca"),
+    ),
+)
+CARRIED = BatchTarget(materials=(Material.POSTERIOR,))
+
+
+@contextmanager
+def busy_service(folder: Path) -> Iterator[Serving]:
+    """Its batches stand still, so that a page shows the same at every look."""
+    with serving(folder) as made:
+        stores = made.stores
+        add_subjects(stores, [f"user-{n:04x}" for n in range(60)])
+        for n in range(60, 64):
+            add_subject(stores, f"user-{n:04x}", quality=25.0)
+        for _ in range(2):
+            run(stores, ask(stores, subject="user-8c41"))
+        for n in range(3):
+            ask(stores, subject=f"waiting-{n}", batch=True)
+        compute = NoOpCompute()
+        poor = Selection(quality_below=30.0)
+        done, _ = submit_batch(poor, CARRIED, priority=5, actor="ops", on=stores)
+        work(stores, compute)
+        activate_batch(done.batch_id, actor="ops", on=stores)
+        work(stores, compute)
+        submit_batch(Selection(everybody=True), CARRIED, priority=5, actor="ops", on=stores)
+        work(stores, compute, turns=4)
+        for n, megabytes in ((1, 612), (2, 598)):
+            report = WorkerReport(f"worker-{n}", "batches", utc_now(), MODELS, resident_bytes=megabytes << 20)
+            report_worker(report, on=stores)
+        report_worker(
+            replace(report, worker_id="worker-3", models=None, problem="weights-missing"), on=stores
+        )
+        yield made
