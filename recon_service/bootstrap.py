@@ -272,11 +272,17 @@ def build_compute(settings: Settings) -> LocalCompute:
     from recon_service.application.local_compute import LocalCompute
     from recon_service.comparison.policies import activated
     from recon_service.rendering.export import mesh_bytes
+    from recon_service.rendering.overlay import fit_overlay
     from recon_service.rendering.views import three_views
     from recon_service.standing import models_in_force
 
     pipeline = build_pipeline(settings)
     policy = activated(settings.policy, pipeline.calibration)
     return LocalCompute(
-        pipeline, policy, lambda mesh: mesh_bytes(mesh, "glb"), three_views, in_force=models_in_force
+        pipeline,
+        policy,
+        lambda mesh: mesh_bytes(mesh, "glb"),
+        three_views,
+        fit_overlay,
+        in_force=models_in_force,
     )

@@ -30,6 +30,7 @@ import structlog
 
 from recon_service.application.errors import ComputeFault, MemoryLimitReached, Overloaded, TimeLimitReached
 from recon_service.application.identification_records import ObservedVisit
+from recon_service.application.inspection_records import Inspection
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
 from recon_service.application.visits import KioskVisit, VerificationOutcome
@@ -260,6 +261,13 @@ class ChildCompute:
         """See ``LocalCompute.observe``."""
         observed: ObservedVisit = self._call("observe", (visit,))
         return observed
+
+    def inspect(
+        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
+    ) -> Inspection:
+        """See ``LocalCompute.inspect``."""
+        found: Inspection = self._call("inspect", (template, tuple(selfies), visit))
+        return found
 
     def mesh(self, template: Template) -> bytes:
         """See ``LocalCompute.mesh``."""

@@ -23,6 +23,7 @@ from recon_service.api.routers import (
     exchange,
     health,
     identifications,
+    inspections,
     kiosk_sessions,
     lockouts,
     models,
@@ -64,6 +65,7 @@ NOUNS = (
     quality_checks,
     webhooks,
     health,
+    inspections,
 )
 
 TAGS = [

@@ -14,6 +14,8 @@ from recon_service.application.model_records import ModelsInForce
 from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
 from recon_service.application.identification_records import ObservedVisit
 from recon_service.application.observation import observed_visit
+from recon_service.application.inspection import Overlay, inspected, no_overlay
+from recon_service.application.inspection_records import Inspection
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import (
     LANDMARKS_ALONE,
@@ -45,6 +47,7 @@ class LocalCompute:
     policy: Policy
     mesh_bytes: Callable[[Mesh], bytes]
     mesh_picture: Callable[[Mesh], bytes]
+    overlay: Overlay = no_overlay
     stopping: StoppingRule | None = field(default_factory=StoppingRule)
     in_force: Callable[[FacePipeline], ModelsInForce] | None = None
 
@@ -152,6 +155,14 @@ class LocalCompute:
     def picture(self, template: Template) -> bytes:
         """The neutral face from three sides. Raises ModelMismatch as ``mesh``."""
         return self.mesh_picture(self._neutral(template))
+
+    def inspect(
+        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
+    ) -> Inspection:
+        """See ``inspection.py``. Raises ModelMismatch as ``mesh``, DepthRejected, ImageRejected."""
+        self._neutral(template)
+        outcome = self.verify(template, visit) if visit is not None else None
+        return inspected(template, selfies, visit, outcome, self.pipeline, self.overlay)
 
     def _neutral(self, template: Template) -> Mesh:
         model, posterior = self.pipeline.model, template.posterior

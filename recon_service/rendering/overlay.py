@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from recon_service.domain.arrays import Array
 from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.fit import CaptureFit
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
@@ -56,6 +57,12 @@ def overlay_png(
     rgba = rgba[: photograph.shape[0], : photograph.shape[1]]
     gap = np.full((photograph.shape[0], 6, 3), 16, dtype=np.uint8)
     return png(np.concatenate([photograph, gap, over(photograph, rgba, opacity=opacity)], axis=1))
+
+
+def fit_overlay(image: Image, fitted: CaptureFit, mesh: Mesh, model: MorphableModel) -> bytes:
+    """PNG bytes: ``overlay_png`` of one capture of a fit. mesh: with its expression, head frame."""
+    posed = Mesh(fitted.pose.apply(mesh.vertices), mesh.triangles)
+    return overlay_png(image, posed, fitted.camera, height=480, focus=face_focus(model))
 
 
 def face_focus(model: MorphableModel) -> Array:

@@ -9,6 +9,7 @@ from recon_service.application.records import EnrollmentOutcome, SelfieReport
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
     from recon_service.application.identification_records import ObservedVisit
+    from recon_service.application.inspection_records import Inspection
     from recon_service.application.visits import KioskVisit, VerificationOutcome
     from recon_service.domain.errors import ReconError
     from recon_service.domain.evidence import SurfacePoints
@@ -67,6 +68,12 @@ class Compute(Protocol):
 
     def mesh(self, template: Template) -> bytes:
         """The neutral face as binary glTF."""
+        ...
+
+    def inspect(
+        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
+    ) -> Inspection:
+        """How sure the template is where, how its selfies agree with it, how far a capture lies from it."""
         ...
 
     def picture(self, template: Template) -> bytes:

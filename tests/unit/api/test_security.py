@@ -65,6 +65,8 @@ NEEDED = {
     ("DELETE", "/v1/subjects/{subject_id}/lock-out"): {"ops"},
     ("DELETE", "/v1/api-keys/{key_id}/lock-out"): {"ops"},
     ("POST", "/v1/capture-sessions"): {"enroll"},
+    ("GET", "/v1/subjects/{subject_id}/templates/{template_id}/inspection"): {"ops"},
+    ("POST", "/v1/subjects/{subject_id}/templates/{template_id}/inspection"): {"ops"},
 }
 
 

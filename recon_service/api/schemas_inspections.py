@@ -1,0 +1,56 @@
+"""The body of a look into a template."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+import numpy as np
+from pydantic import Field
+
+from recon_service.api.schemas import Body, VerificationBody, verification_body
+from recon_service.application.inspection_records import Inspection
+from recon_service.domain.arrays import Array
+
+STEP_MM: Final = 0.01
+UNKNOWN: Final = -32768
+
+
+class InspectionBody(Body):
+    """Lengths by vertex: base64 of little-endian 16-bit integers in hundredths of a millimeter, -32768 where
+    nothing is known, in the order of the mesh's vertices.
+    """
+
+    width: str = Field(description="How sure the surface is: standard deviation along its normal.")
+    regions: dict[str, float] = Field(description="The same, root mean square over each region, mm.")
+    residual: str | None = Field(description="How far the kept selfies' landmarks lie from the fit.")
+    overlays: list[str] = Field(description="base64 of PNG files: the kept selfies with the mesh over them.")
+    distance: str | None = Field(description="Of the depth surface from the template, positive outside.")
+    verification: VerificationBody | None
+
+
+INSPECTION: Final[dict[str, Any]] = {
+    "width": "ZABkAGQA",
+    "regions": {"forehead": 1.4, "nose": 0.9, "mouth": 1.1},
+    "residual": None,
+    "overlays": [],
+    "distance": None,
+    "verification": None,
+}
+
+
+def inspection_body(found: Inspection) -> InspectionBody:
+    """On the wire."""
+    return InspectionBody(
+        width=_packed(found.width),
+        regions={name: round(width, 3) for name, width in found.regions},
+        residual=_packed(found.residual) if found.residual is not None else None,
+        overlays=[base64.b64encode(picture).decode() for picture in found.overlays],
+        distance=_packed(found.distance) if found.distance is not None else None,
+        verification=verification_body(found.outcome) if found.outcome else None,
+    )
+
+
+def _packed(values: Array) -> str:
+    steps = np.clip(np.round(np.nan_to_num(values) / STEP_MM), -32767, 32767)
+    return base64.b64encode(np.where(np.isfinite(values), steps, UNKNOWN).astype("<i2").tobytes()).decode()
