@@ -1,7 +1,7 @@
 # `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup web pictures torch demo test fuzz chaos lint format bench lock clean
+.PHONY: help setup web pictures torch demo test fuzz chaos chaos-batch lint format bench lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 help: ## print this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP) $(PAGES) ## make .venv with the command `recon` in it, and the web pages
 
@@ -57,6 +57,10 @@ chaos: setup ## kill everything at random moments for minutes, then audit every 
 	@for stack in $(CHAOS_STACKS); do $(BIN)/python -m tests.chaos.run --stack $$stack $(CHAOS_ARGS) || exit 1; done
 
 CHAOS_STACKS ?= production
+
+chaos-batch: setup ## kill everything while many templates are derived anew, activated and rolled back
+	$(BIN)/recon weights pull --set default
+	@for stack in $(CHAOS_STACKS); do $(BIN)/python -m tests.chaos.batches --stack $$stack $(CHAOS_ARGS) || exit 1; done
 
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

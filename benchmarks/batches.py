@@ -6,8 +6,9 @@ nothing.
 
 Every item is what it is in production but for the computing: taken under a claim, its template in force
 decrypted and read (60 modes), a candidate written, encrypted and stored, the end of the item in the same
-transaction. The database is a PostgreSQL of its own on this machine with its default settings (fsync on),
-or RECON_DATABASE_URL. Milliseconds are of processor time per item, which a busy machine does not change much.
+transaction. The database is a PostgreSQL of its own on this machine as the tests have it (fsync off, 32 MB of
+buffers), or RECON_DATABASE_URL. Milliseconds are of processor time per item, which a busy machine does not
+change much.
 """
 
 from __future__ import annotations
@@ -20,13 +21,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import psutil
-import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
@@ -40,23 +38,20 @@ from recon_service.application.batches import (
     roll_back_batch,
     submit_batch,
 )
-from recon_service.application.enrollments import TEMPLATE_PLACE
 from recon_service.application.model_records import ModelsInForce
 from recon_service.application.ports.compute import Progress
-from recon_service.application.ports.stores import Stores, utc_now
-from recon_service.application.records import EnrollmentOutcome, new_id
-from recon_service.application.template_records import SealedTemplate, TemplateState
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records import EnrollmentOutcome
 from recon_service.bootstrap import open_stores
-from recon_service.domain.posterior import IdentityPosterior
-from recon_service.domain.template import Provenance, Template
+from recon_service.domain.template import Template
 from recon_service.settings import Settings
-from recon_service.storage import tables as t
+from tests.servers.postgres import Postgres
+from tests.templates import seed_subjects
 
 MODES = 60
 SPACE = "ict-facekit-light/60"
 MODELS = ModelsInForce("model-2", "0" * 64, SPACE, MODES, "table-2@0123", "facemesh468", "")
 MASTER_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-AT_ONCE = 1000
 
 
 class NoOp:
@@ -85,7 +80,8 @@ def main() -> None:
         settings = settings_for(url, folder)
         opened = open_stores(settings)
         begun = time.perf_counter()
-        seed(opened.stores, wanted.subjects)
+        names = [f"subject-{number:07}" for number in range(wanted.subjects)]
+        seed_subjects(opened.stores, names, space=SPACE, modes=MODES, model="model-1", calibration="table-1")
         spent = time.perf_counter() - begun
         Console(stderr=True).print(f"{wanted.subjects} subjects made in {spent:.1f} s")
         table = Table(title=f"{wanted.subjects} items, {wanted.group} per claim, {os.cpu_count()} cores")
@@ -182,61 +178,12 @@ def settings_for(url: str, folder: str) -> Settings:
     return Settings.model_validate(values)
 
 
-def seed(stores: Stores, count: int) -> None:
-    """Subjects with a template in force each."""
-    rng = np.random.default_rng(7)
-    root = rng.normal(size=(MODES, MODES)) / 20
-    posterior = IdentityPosterior(SPACE, rng.normal(size=MODES), root @ root.T + 0.2 * np.eye(MODES))
-    now = utc_now() - timedelta(days=1)
-    engine = stores.database.engine  # type: ignore[attr-defined]
-    for first in range(0, count, AT_ONCE):
-        subjects, keys, templates = [], [], []
-        for number in range(first, min(first + AT_ONCE, count)):
-            name = f"subject-{number:07}"
-            key = stores.vault.new_key(name)
-            template = Template(
-                template_id=new_id("tpl"),
-                subject_id=name,
-                posterior=posterior,
-                source="selfies-photometric/visible",
-                model="model-1",
-                calibration="table-1@9876",
-                provenance=(Provenance("selfies-photometric/visible", "facemesh468", now),) * 5,
-                quality=80.0,
-                created_at=now,
-            )
-            content = stores.template_format.write(template)
-            sealed = stores.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=template.template_id)
-            row = SealedTemplate(
-                template_id=template.template_id,
-                subject_id=name,
-                operation_id=None,
-                model=template.model,
-                source=template.source,
-                calibration=template.calibration,
-                quality=template.quality,
-                created_at=now,
-                sealed=sealed,
-                state=TemplateState.ACTIVE,
-                activated_at=now,
-            )
-            subjects.append({"subject_id": name, "created_at": now})
-            keys.append(asdict(key))
-            templates.append(asdict(row))
-        with engine.begin() as connection:
-            connection.execute(sa.insert(t.subjects), subjects)
-            connection.execute(sa.insert(t.subject_keys), keys)
-            connection.execute(sa.insert(t.templates), templates)
-
-
 @contextlib.contextmanager
 def a_database() -> Iterator[str]:
     """The address of an empty PostgreSQL database."""
     if url := os.environ.pop("RECON_DATABASE_URL", ""):
         yield url
         return
-    from tests.servers.postgres import Postgres
-
     server = Postgres().start()
     try:
         yield server.url(server.make_database())

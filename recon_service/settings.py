@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         1, ge=0, le=64, description="Processes of one worker for enrollments; 0: a thread."
     )
     enrollment_niceness: int = Field(
-        10, ge=0, le=19, description="How far enrollments stand back for verifications on the same machine."
+        5, ge=0, le=19, description="How far enrollments stand back for verifications on the same machine."
     )
     network_process: bool = Field(
         False,

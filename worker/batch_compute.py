@@ -6,15 +6,11 @@ import contextlib
 import os
 import queue
 from collections.abc import Sequence
-from typing import Final
 
 from recon_service.application.model_records import ModelsInForce
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome
 from recon_service.domain.template import Template
 from worker.children import Child, ChildCompute
-
-GIVES_WAY: Final = 15
-"""Niceness of the processes: on a busy machine they get about a thirtieth of what an enrollment gets."""
 
 
 class BatchChildCompute(ChildCompute):
@@ -49,5 +45,5 @@ class BatchChildCompute(ChildCompute):
     def _new_child(self) -> Child:
         child = super()._new_child()
         with contextlib.suppress(OSError):  # it died already, or the system knows no such thing
-            os.setpriority(os.PRIO_PROCESS, child.pid, GIVES_WAY)
+            os.setpriority(os.PRIO_PROCESS, child.pid, self._settings.batch_niceness)
         return child
