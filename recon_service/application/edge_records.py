@@ -108,3 +108,20 @@ class SealedReport:
     before: str
     sealed: bytes = field(repr=False)
     signature: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeKioskRecord:
+    """A kiosk of a site, by its two public keys. serial: of its last bundle. reported, last_report: number
+    and SHA-256 of its last report.
+    """
+
+    kiosk_id: str
+    site: str
+    recipient: str
+    signing: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+    serial: int = 0
+    reported: int = 0
+    last_report: str = ""

@@ -20,6 +20,7 @@ from recon_service.storage.batch_items import SqlBatchItems
 from recon_service.storage.batches import SqlBatches
 from recon_service.storage.captures import SqlCaptureSessions
 from recon_service.storage.consents import SqlConsents
+from recon_service.storage.edge import SqlEdgeSites
 from recon_service.storage.identities import SqlSelfies, SqlSubjects
 from recon_service.storage.jobs import SqlOperations
 from recon_service.storage.kiosks import SqlKioskSessions
@@ -84,6 +85,11 @@ class SqlTransaction:
     def references(self) -> SqlReferences:
         """Everybody's active templates, and what changed among them."""
         return SqlReferences(self._connection)
+
+    @cached_property
+    def edge(self) -> SqlEdgeSites:
+        """Sites, their kiosks and bundles."""
+        return SqlEdgeSites(self._connection)
 
     @cached_property
     def idempotency(self) -> SqlIdempotency:

@@ -15,7 +15,7 @@ from recon_service.storage import tables as t
 from recon_service.storage.reference_tables import duplicate_findings, reference_changes, reference_head
 
 _t, _k, _f = t.templates.c, t.subject_keys.c, duplicate_findings.c
-_SEALED = sa.select(
+SEALED = sa.select(
     _t.template_id, _t.sealed, _k.subject_id, _k.key_id, _k.master_key_id, _k.wrapped
 ).join_from(t.templates, t.subject_keys, _t.subject_id == _k.subject_id)
 _ACTIVE = _t.state == TemplateState.ACTIVE
@@ -52,16 +52,16 @@ class SqlReferences:
 
     def page(self, *, after: str, limit: int) -> list[SealedReference]:
         """By the primary key."""
-        query = _SEALED.where(_ACTIVE, _t.template_id > after).order_by(_t.template_id).limit(limit)
-        return [_reference(row) for row in self._connection.execute(query)]
+        query = SEALED.where(_ACTIVE, _t.template_id > after).order_by(_t.template_id).limit(limit)
+        return [sealed_reference(row) for row in self._connection.execute(query)]
 
     def of(self, template_ids: Sequence[str]) -> list[SealedReference]:
         """In no order."""
         found: list[SealedReference] = []
         for start in range(0, len(template_ids), AT_ONCE):
             few = template_ids[start : start + AT_ONCE]
-            rows = self._connection.execute(_SEALED.where(_ACTIVE, _t.template_id.in_(few)))
-            found += [_reference(row) for row in rows]
+            rows = self._connection.execute(SEALED.where(_ACTIVE, _t.template_id.in_(few)))
+            found += [sealed_reference(row) for row in rows]
         return found
 
     def count(self) -> int:
@@ -84,6 +84,7 @@ class SqlReferences:
         return [DuplicateFinding(**row._mapping) for row in rows]
 
 
-def _reference(row: Any) -> SealedReference:
+def sealed_reference(row: Any) -> SealedReference:
+    """A row of ``SEALED``."""
     key = WrappedKey(row.key_id, row.subject_id, row.master_key_id, row.wrapped)
     return SealedReference(row.template_id, key, row.sealed)

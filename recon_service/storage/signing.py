@@ -27,6 +27,15 @@ class Ed25519Signer:
         return self._key.sign(statement)
 
 
+def is_public_key(text: str) -> bool:
+    """Whether somebody may be trusted by it."""
+    try:
+        Ed25519PublicKey.from_public_bytes(base64.b64decode(text.removeprefix(PREFIX), validate=True))
+    except (ValueError, binascii.Error):
+        return False
+    return text.startswith(PREFIX)
+
+
 def is_signed_by(public: str, signature: bytes, statement: bytes) -> bool:
     """Whether the holder of that key signed the statement. False also for what is no key."""
     try:

@@ -106,6 +106,10 @@ class SubjectVault:
         """Its private key comes from the data key. Raises StorageFault."""
         return Ed25519Signer(_derive(self._unwrapped(key), "signing"))
 
+    def derived(self, key: WrappedKey, purpose: str) -> bytes:
+        """32 secret bytes that come from the data key. Raises StorageFault."""
+        return _derive(self._unwrapped(key), purpose)
+
     def digest(self, purpose: str, *parts: bytes) -> str:
         """HMAC-SHA-256 over the parts, each with its length in front."""
         return hmac.new(self._digest_keys[purpose], _joined(*parts), hashlib.sha256).hexdigest()

@@ -8,6 +8,7 @@ from typing import Protocol
 from recon_service.application.ports.batches import Batches, BatchItems, KeptEvidence, Workers
 from recon_service.application.ports.captures import CaptureSessions
 from recon_service.application.ports.consents import Consents
+from recon_service.application.ports.edge import EdgeSites
 from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
 from recon_service.application.ports.kiosks import KioskSessions
 from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
@@ -31,6 +32,8 @@ class Transaction(Protocol):
     def templates(self) -> Templates: ...
     @property
     def references(self) -> References: ...
+    @property
+    def edge(self) -> EdgeSites: ...
     @property
     def idempotency(self) -> Idempotency: ...
     @property

@@ -66,6 +66,10 @@ class Vault(Protocol):
         """Raises StorageFault when the key does not unwrap."""
         ...
 
+    def derived(self, key: WrappedKey, purpose: str) -> bytes:
+        """32 secret bytes for that purpose alone. Raises StorageFault."""
+        ...
+
     def digest(self, purpose: str, *parts: bytes) -> str:
         """Keyed hash, hex; equal parts give equal digests for one purpose only."""
         ...
