@@ -57,3 +57,33 @@ def test_another_key_opens_nothing() -> None:
     stored = sealed("ada", replace(template(0), subject_id="ada"))
     with pytest.raises(StorageFault):
         VAULT.cipher(VAULT.new_key("ada")).open(stored, place="templates", row="t")
+
+
+def test_no_statistic_of_what_is_stored_tells_mated_templates_from_others() -> None:
+    """Twenty people stored twice under keys of their own, and once more under the same key: shares of equal
+    bytes between mated and non-mated contents differ by chance alone, and every byte value is as frequent.
+    """
+    people = range(20)
+    keys = [VAULT.new_key(f"s{number}") for number in people]
+
+    def kept(number: int, key_of: int) -> np.ndarray:
+        content = FORMAT.write(replace(template(number), subject_id="s"))
+        return np.frombuffer(VAULT.cipher(keys[key_of]).seal(content, place="templates", row="t"), np.uint8)
+
+    first, again = [kept(n, n) for n in people], [kept(n, n) for n in people]
+    other_key = [kept(n, (n + 1) % len(keys)) for n in people]
+    size = len(first[0])
+    # What every sealed content begins with (format and key) is no secret and the same for all.
+    header = next(k for k in range(size) if len({one[k] for one in (*first, *other_key)}) > 1)
+    equal = {
+        "same key": [np.mean(a[header:] == b[header:]) for a, b in zip(first, again, strict=True)],
+        "another key": [np.mean(a[header:] == b[header:]) for a, b in zip(first, other_key, strict=True)],
+        "others": [np.mean(first[a][header:] == again[b][header:]) for a in people for b in people if a != b],
+    }
+    spread = np.sqrt(1 / 256 * 255 / 256 / (size - header))
+    for shares in equal.values():
+        assert abs(np.mean(shares) - 1 / 256) < 5 * spread / np.sqrt(len(shares))
+    counts = np.bincount(np.concatenate([one[header:] for one in first]), minlength=256)
+    expected = counts.sum() / 256
+    # Chi squared with 255 degrees of freedom: mean 255, standard deviation 22.6.
+    assert ((counts - expected) ** 2 / expected).sum() < 255 + 6 * 22.6
