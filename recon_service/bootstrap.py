@@ -38,6 +38,7 @@ from recon_service.storage.vault import SubjectVault
 
 if TYPE_CHECKING:
     from recon_service.application.duplicates import DuplicateCheck
+    from recon_service.application.edge import EdgeIssuer
     from recon_service.application.identification import Identifier
     from recon_service.application.local_compute import LocalCompute
     from recon_service.application.pipeline import FacePipeline
@@ -256,6 +257,45 @@ def open_identifier(settings: Settings, opened: OpenStores) -> Identifier | None
     from recon_service.search.memory_index import MemoryIndex
 
     return Identifier(MemoryIndex(opened.stores, calibration), calibration)
+
+
+def open_edge(settings: Settings) -> EdgeIssuer | None:
+    """What bundles for kiosks are made of; None where none are made. Raises InvalidValue, PolicyUnsupported,
+    WeightsUnavailable.
+    """
+    if not settings.edge_policy:
+        return None
+    from recon_service import assembly
+    from recon_service.application.edge import EdgeIssuer
+    from recon_service.application.edge_records import EdgeTerms
+    from recon_service.comparison.calibration_file import load_calibration, released_for
+    from recon_service.comparison.policies import activated
+    from recon_service.edge.format import HpkeEdgeFormat
+
+    model = assembly.load_model(assembly.ModelChoice(settings.model))
+    path = released_for(model.name)
+    calibration = load_calibration(path)
+    policy = activated(settings.edge_policy, calibration)
+    terms = EdgeTerms(
+        policy=policy.name,
+        match_above=policy.match_above,
+        no_match_below=policy.no_match_below,
+        requires=policy.requires,
+        may_use=policy.may_use,
+        least_frames=policy.least_frames,
+        match_on_general=policy.match_on_general,
+        most_failures=settings.edge_failures,
+        evidence=settings.edge_evidence,
+    )
+    return EdgeIssuer(
+        terms,
+        (path.read_bytes(), path.with_suffix(".npz").read_bytes()),
+        calibration.identity,
+        model.space,
+        model.name,
+        timedelta(hours=settings.edge_bundle_hours),
+        HpkeEdgeFormat(),
+    )
 
 
 def open_duplicate_check(settings: Settings, identifier: Identifier | None) -> DuplicateCheck | None:

@@ -233,6 +233,16 @@ class Settings(BaseSettings):
     batch_yield_seconds: float = Field(
         0.3, gt=0, description="While an enrollment has waited so long, batches begin nothing."
     )
+    edge_policy: str = Field(
+        "", description="Policy under which kiosks may decide without the service; empty: no bundles are made."
+    )
+    edge_bundle_hours: float = Field(12.0, gt=0, le=168, description="How long a bundle for a kiosk is good.")
+    edge_failures: int = Field(
+        5, ge=1, le=100, description="Verifications without a match at a kiosk until it refuses a subject."
+    )
+    edge_evidence: bool = Field(
+        False, description="Kiosks report what they saw too (kept encrypted until the subject is deleted)."
+    )
     retired_days: float = Field(
         30.0, ge=0, description="How long the former version of a template can be activated again."
     )

@@ -23,6 +23,7 @@ from recon_service.bootstrap import (
     build_compute,
     job_policy,
     open_duplicate_check,
+    open_edge,
     open_identifier,
     open_stores,
     retention,
@@ -90,6 +91,7 @@ def prepare(settings: Settings) -> Prepared:
         checks=parts.checks(),
         telemetry=parts.telemetry,
         identifier=parts.identifier,
+        edge=open_edge(settings),
     )
     return Prepared(create_app(service, lifespan=parts.lifespan), new_key.token if new_key else None)
 

@@ -22,6 +22,7 @@ from recon_service.settings import Settings
 from recon_service.telemetry.bundle import Telemetry
 
 if TYPE_CHECKING:  # the API process loads it only where it searches
+    from recon_service.application.edge import EdgeIssuer
     from recon_service.application.identification import Identifier
 
 
@@ -31,7 +32,7 @@ class Service:
 
     development_keys: whether keys that the service made itself are honored (on the loopback interface only).
     checks: name -> a function that raises what is wrong with that part; for ``/readyz``. identifier: searches
-    among all; None: that is switched off.
+    among all; edge: makes bundles for kiosks; None: that is switched off.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Service:
     checks: dict[str, Callable[[], None]]
     telemetry: Telemetry = field(default_factory=Telemetry)
     identifier: Identifier | None = None
+    edge: EdgeIssuer | None = None
     limiter: RequestLimiter = field(init=False)
     capture_limiter: RequestLimiter = field(init=False)
 

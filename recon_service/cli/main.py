@@ -33,6 +33,7 @@ COMMANDS = (
     Command(
         "fit", "recon_service.cli.fit", "Fit selfies to a 3D identity: files in, pictures and meshes out."
     ),
+    Command("edge", "recon_service.cli.edge", "Bundles with which kiosks verify without the service."),
     Command("backends", "recon_service.cli.backends", "List the reconstruction models that can run here."),
     Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys; rotate the master key."),
     Command("limits", "recon_service.cli.limits", "List lock-outs, and lift them."),

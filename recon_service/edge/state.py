@@ -51,7 +51,7 @@ class _Facts:
 class EdgeState:
     """Not for several threads or processes at once."""
 
-    def __init__(self, path: Path, keys: KioskKeys, facts: _Facts) -> None:
+    def __init__(self, path: Path | None, keys: KioskKeys, facts: _Facts) -> None:
         self._path, self._cipher, self._facts = path, own_cipher(keys.opening, "state"), facts
 
     @classmethod
@@ -77,8 +77,15 @@ class EdgeState:
                 next_step="Set the kiosk up again, with new keys: recon edge keys.",
             ) from None
 
+    @classmethod
+    def blank(cls, keys: KioskKeys) -> EdgeState:
+        """Remembers nothing, and is never written: to look at a bundle without taking it into use."""
+        return cls(None, keys, _Facts())
+
     def save(self) -> None:
         """Whole or not at all, on the disk before this returns."""
+        if self._path is None:
+            return
         nonce = os.urandom(12)
         sealed = nonce + self._cipher.encrypt(nonce, json.dumps(asdict(self._facts)).encode(), _CONTEXT)
         beside = self._path.with_suffix(".new")
