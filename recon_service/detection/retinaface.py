@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector, Faces
-from recon_service.detection.letterbox import Fitted, letterboxed
+from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector
+from recon_service.detection.letterboxed_network import Candidates, LetterboxedDetector
 from recon_service.detection.onnx_session import Floats, NetworkUnusable, OnnxNetwork
-from recon_service.detection.suppression import faces_of
 from recon_service.domain.arrays import Array
-from recon_service.domain.images import Image
 
 SIDE: Final = 640
 MEAN_BGR: Final = (104.0, 117.0, 123.0)
@@ -29,10 +28,10 @@ SQUARES: Final = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
 VARIANCES: Final = (0.1, 0.2)
 
 
-class RetinaFace:
+class RetinaFace(LetterboxedDetector):
     """The detector; thread-safe."""
 
-    name: str = "retinaface"
+    name = "retinaface"
 
     def __init__(
         self,
@@ -42,36 +41,19 @@ class RetinaFace:
         min_score: float = 0.5,
         max_overlap: float = 0.4,
     ) -> None:
-        self._net = OnnxNetwork(weights, device)
+        net = OnnxNetwork(weights, device)
         self._priors = priors()
         wanted = [(len(self._priors), width) for width in (4, 2, 10)]
-        if [shape[1:] for shape in self._net.output_shapes] != wanted:
+        if [shape[1:] for shape in net.output_shapes] != wanted:
             raise NetworkUnusable(f"{weights.name} does not have RetinaFace's outputs at {SIDE} pixels.")
-        self._min_score, self._max_overlap = min_score, max_overlap
+        super().__init__(net, side=SIDE, min_score=min_score, max_overlap=max_overlap)
 
-    @property
-    def device(self) -> Device:
-        return self._net.device
+    def _inputs(self, frames: NDArray[np.uint8]) -> Floats:
+        return frames[..., ::-1].astype(np.float32) - np.array(MEAN_BGR, np.float32)
 
-    def detect(self, image: Image) -> Faces:
-        """Faces in ``image``, highest score first, each with its five landmarks."""
-        return self.detect_batch([image])[0]
-
-    def detect_batch(self, images: Sequence[Image]) -> tuple[Faces, ...]:
-        """The same of each image."""
-        if not images:
-            return ()
-        fitted = [letterboxed(image.pixels, SIDE) for image in images]
-        inputs = np.stack([each.pixels[..., ::-1] for each in fitted]).astype(np.float32) - np.array(
-            MEAN_BGR, np.float32
-        )
-        boxes, scores, landmarks = self._net.run(inputs.transpose(0, 3, 1, 2))
-        return tuple(
-            self._faces(fit, boxes[i], scores[i, :, 1], landmarks[i]) for i, fit in enumerate(fitted)
-        )
-
-    def _faces(self, fit: Fitted, boxes: Floats, scores: Floats, landmarks: Floats) -> Faces:
-        keep = scores >= self._min_score
+    def _candidates(self, outputs: Sequence[Floats]) -> Candidates:
+        boxes, scores, landmarks = outputs
+        keep = scores[:, 1] >= self._min_score
         priors = self._priors[keep]
         center, size = priors[:, None, :2], priors[:, None, 2:]
         moved = boxes[keep].astype(np.float64).reshape(-1, 2, 2)
@@ -79,13 +61,7 @@ class RetinaFace:
         half = 0.5 * size * np.exp(VARIANCES[1] * moved[:, 1:])
         points = center + VARIANCES[0] * landmarks[keep].astype(np.float64).reshape(-1, 5, 2) * size
         corners = np.concatenate([middle - half, middle + half], axis=1)
-        return faces_of(
-            fit.to_picture(SIDE * corners).reshape(-1, 4),
-            scores[keep].astype(np.float64),
-            fit.to_picture(SIDE * points),
-            scheme="five",
-            max_overlap=self._max_overlap,
-        )
+        return SIDE * corners, scores[keep, 1].astype(np.float64), SIDE * points
 
 
 def priors() -> Array:

@@ -14,12 +14,9 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
-from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector, Faces
-from recon_service.detection.letterbox import Fitted, letterboxed
+from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector
+from recon_service.detection.letterboxed_network import Candidates, YoloFace
 from recon_service.detection.onnx_session import Floats, NetworkUnusable, OnnxNetwork
-from recon_service.detection.suppression import faces_of
-from recon_service.domain.arrays import Array
-from recon_service.domain.images import Image
 
 SIDE: Final = 640
 NUMBERS: Final = 16
@@ -31,10 +28,10 @@ ANCHORS: Final = {
 """Width and height of the anchors of each stride, pixels of the input."""
 
 
-class YoloV5Face:
+class YoloV5Face(YoloFace):
     """The detector; thread-safe."""
 
-    name: str = "yolov5_face"
+    name = "yolov5_face"
 
     def __init__(
         self,
@@ -44,47 +41,19 @@ class YoloV5Face:
         min_score: float = 0.55,
         max_overlap: float = 0.45,
     ) -> None:
-        self._net = OnnxNetwork(weights, device)
+        net = OnnxNetwork(weights, device)
         cells = {SIDE // stride: stride for stride in ANCHORS}
-        shapes = [tuple(shape[1:]) for shape in self._net.output_shapes]
+        shapes = [tuple(shape[1:]) for shape in net.output_shapes]
         if sorted(shapes, key=str) != sorted(((3, n, n, NUMBERS) for n in cells), key=str):
             raise NetworkUnusable(f"{weights.name} does not have YOLOv5-face's outputs at {SIDE} pixels.")
-        self._strides = [cells[int(shape[1] or 0)] for shape in shapes]
-        self._min_score, self._max_overlap = min_score, max_overlap
+        strides = [cells[int(shape[1] or 0)] for shape in shapes]
+        super().__init__(net, side=SIDE, strides=strides, min_score=min_score, max_overlap=max_overlap)
 
-    @property
-    def device(self) -> Device:
-        return self._net.device
-
-    def detect(self, image: Image) -> Faces:
-        """Faces in ``image``, highest score first, each with its five landmarks."""
-        return self.detect_batch([image])[0]
-
-    def detect_batch(self, images: Sequence[Image]) -> tuple[Faces, ...]:
-        """The same of each image."""
-        if not images:
-            return ()
-        fitted = [letterboxed(image.pixels, SIDE) for image in images]
-        inputs = np.stack([each.pixels for each in fitted]).transpose(0, 3, 1, 2)
-        outputs = self._net.run(np.asarray(inputs / np.float32(255), np.float32))
-        return tuple(self._faces(fit, [each[i] for each in outputs]) for i, fit in enumerate(fitted))
-
-    def _faces(self, fit: Fitted, outputs: Sequence[Floats]) -> Faces:
-        parts = [
-            decoded(output, stride, self._min_score)
-            for output, stride in zip(outputs, self._strides, strict=True)
-        ]
-        corners, scores, points = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return faces_of(
-            fit.to_picture(corners).reshape(-1, 4),
-            scores,
-            fit.to_picture(points),
-            scheme="five",
-            max_overlap=self._max_overlap,
-        )
+    def _decoded(self, output: Floats, stride: int) -> Candidates:
+        return decoded(output, stride, self._min_score)
 
 
-def decoded(output: Floats, stride: int, min_score: float) -> tuple[Array, Array, Array]:
+def decoded(output: Floats, stride: int, min_score: float) -> Candidates:
     """Candidates of one stride: corners (N, 2, 2), scores (N,), landmarks (N, 5, 2) in pixels of the input.
 
     output: (3, cells, cells, 16), anchor, row, column.

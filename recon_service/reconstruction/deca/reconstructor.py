@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array, finite
-from recon_service.domain.errors import InvalidValue, WeightsUnavailable
-from recon_service.domain.evidence import SurfacePoints as SurfaceEvidence
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
-from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import FRONTAL, nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
 from recon_service.reconstruction.backend import BackendOptions, GraphOf
+from recon_service.reconstruction.encoded_backend import EncodedBackend
 from recon_service.reconstruction.encoders import (
     Encoder,
     Engine,
@@ -29,16 +26,11 @@ from recon_service.reconstruction.encoders import (
     read_arrays,
 )
 from recon_service.reconstruction.faces_of import (
-    CropAndEncode,
     Cut,
     FindsFaces,
     FindsLandmarks,
-    Item,
-    Outcome,
-    jitter_of,
 )
 from recon_service.reconstruction.skin import largest_part
-from recon_service.reconstruction.surface_evidence import SurfaceNoise, evidence_of, load_surface_noise
 from recon_service.registration import Correspondence
 from third_party.deca.camera import to_input
 from third_party.deca.crop import INPUT_SIDE, SquareCrop, crop_of_detection, crop_of_landmarks, sampled
@@ -50,7 +42,6 @@ MILLIMETERS: Final = 1000.0
 TORCH_NETWORKS: Final = "recon_service.reconstruction.deca.torch_networks"
 ENCODER = "deca/encoder"
 """What the network is called where another process runs it."""
-REGISTER: Final = "recon weights register deca"
 OUTLINE_AND_BROWS: Final = (
     162, 227, 137, 177, 138, 150, 149, 148, 152, 377, 378, 379, 367, 401, 366, 447, 389,
     70, 63, 105, 65, 55, 285, 295, 334, 293, 300,
@@ -59,10 +50,11 @@ OUTLINE_AND_BROWS: Final = (
 none bounds the box)."""
 
 
-class DecaReconstructor:
+class DecaReconstructor(EncodedBackend[SquareCrop]):
     """See ``FaceReconstructor``; no weights are read here, ``load_deca`` does."""
 
-    name: str = "deca"
+    name = "deca"
+    noise_file = Path(__file__).with_name("noise.toml")
 
     def __init__(
         self,
@@ -78,48 +70,20 @@ class DecaReconstructor:
         """landmarker: cuts by the landmarks' box, as DECA was trained; None cuts by the detector's."""
         self._flame, self._table = flame, table
         self._landmarker = landmarker
-        options = options or BackendOptions()
-        self._jitter = jitter_of(options.crops)
-        self._work = CropAndEncode(
-            self.name, detector, self._cut, encoder, self.assemble, options.session.batch
+        triangles = flame.triangles.astype(np.int64)
+        super().__init__(
+            encoder=encoder,
+            detector=detector,
+            triangles=triangles,
+            skin=largest_part(triangles, len(flame.template)),
+            correspondence=correspondence,
+            options=options or BackendOptions(),
         )
-        self._load_correspondence = correspondence
-        self._triangles = flame.triangles.astype(np.int64)
-        self._skin = largest_part(self._triangles, len(flame.template))
-
-    def reconstruct(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
-        """See ``FaceReconstructor``."""
-        return self._work.outcomes(items)
 
     def mean_surface(self) -> tuple[Mesh, Array]:
-        """The mean head's skin and the 68 landmarks on it (68, 3), millimeters, head frame: what is
-        registered with the canonical model.
-        """
+        """See ``EncodedBackend``."""
         vertices = self._flame.template * MILLIMETERS
         return Mesh(vertices, self._skin), self._table.full.on(vertices, self._triangles)
-
-    def evidence(self, face: ReconstructedFace, model: MorphableModel) -> SurfaceEvidence:
-        """See ``FaceReconstructor``."""
-        if face.backend != self.name:
-            raise InvalidValue(f"a face by {face.backend} cannot be read as one by {self.name}")
-        return evidence_of(self.surface(face), self.name, model, self._correspondence, self._noise)
-
-    @cached_property
-    def _correspondence(self) -> Correspondence:
-        if self._load_correspondence is None:
-            raise WeightsUnavailable(
-                f"The correspondence of {self.name} with the canonical model is not here.",
-                next_step=f"Run: {REGISTER}",
-            )
-        return self._load_correspondence()
-
-    @cached_property
-    def _noise(self) -> SurfaceNoise:
-        return load_surface_noise(Path(__file__).with_name("noise.toml"))
-
-    def surface(self, face: ReconstructedFace) -> Mesh:
-        """The neutral face's skin, of ``mean_surface``'s triangles."""
-        return Mesh(face.neutral.vertices, self._skin)
 
     def _cut(self, image: Image, face: DetectedFace) -> Cut[SquareCrop]:
         if self._landmarker is None:

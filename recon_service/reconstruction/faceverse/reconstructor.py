@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array, finite
-from recon_service.domain.errors import InvalidValue, WeightsUnavailable
-from recon_service.domain.evidence import SurfacePoints as SurfaceEvidence
+from recon_service.domain.errors import WeightsUnavailable
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
-from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
 from recon_service.reconstruction.backend import BackendOptions, GraphOf
+from recon_service.reconstruction.encoded_backend import EncodedBackend
 from recon_service.reconstruction.encoders import (
     Encoder,
     Engine,
@@ -29,16 +27,11 @@ from recon_service.reconstruction.encoders import (
     read_arrays,
 )
 from recon_service.reconstruction.faces_of import (
-    CropAndEncode,
     Cut,
     FindsFaces,
     FindsLandmarks,
-    Item,
-    Outcome,
-    jitter_of,
 )
 from recon_service.reconstruction.skin import largest_part
-from recon_service.reconstruction.surface_evidence import SurfaceNoise, evidence_of, load_surface_noise
 from recon_service.registration import Correspondence
 from third_party.faceverse.camera import FOCAL, to_camera, to_input
 from third_party.faceverse.crop import INPUT_SIDE, CropBox, box_of_landmarks, crop_of, sampled
@@ -48,13 +41,13 @@ from third_party.faceverse.model import MILLIMETERS_PER_UNIT, FaceVerse, head_ro
 TORCH_NETWORKS: Final = "recon_service.reconstruction.faceverse.torch_networks"
 ENCODER = "faceverse/encoder"
 """What the network is called where another process runs it."""
-REGISTER: Final = "recon weights register faceverse"
 
 
-class FaceVerseReconstructor:
+class FaceVerseReconstructor(EncodedBackend[CropBox]):
     """See ``FaceReconstructor``; no weights are read here, ``load_faceverse`` does."""
 
-    name: str = "faceverse"
+    name = "faceverse"
+    noise_file = Path(__file__).with_name("noise.toml")
 
     def __init__(
         self,
@@ -69,50 +62,22 @@ class FaceVerseReconstructor:
         """Raises WeightsUnavailable for a model whose landmarks are a mirrored face."""
         self._head = head
         self._landmarker = landmarker
-        options = options or BackendOptions()
-        self._jitter = jitter_of(options.crops)
-        self._work = CropAndEncode(
-            self.name, detector, self._cut, encoder, self.assemble, options.session.batch
-        )
-        self._load_correspondence = correspondence
-        self._triangles = head.triangles.astype(np.int64)
         self._axes = head_axes(head.mean[head.landmarks])
-        on_face = self._triangles[head.face[self._triangles].all(axis=1)]
-        self._skin = largest_part(on_face, len(head.mean))
-
-    def reconstruct(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
-        """See ``FaceReconstructor``."""
-        return self._work.outcomes(items)
+        triangles = head.triangles.astype(np.int64)
+        on_face = triangles[head.face[triangles].all(axis=1)]
+        super().__init__(
+            encoder=encoder,
+            detector=detector,
+            triangles=triangles,
+            skin=largest_part(on_face, len(head.mean)),
+            correspondence=correspondence,
+            options=options or BackendOptions(),
+        )
 
     def mean_surface(self) -> tuple[Mesh, Array]:
-        """The mean face's skin and the 68 landmarks on it (68, 3), millimeters, head frame: what is
-        registered with the canonical model.
-        """
+        """See ``EncodedBackend``."""
         vertices = self._in_head_frame(self._head.mean)
         return Mesh(vertices, self._skin), vertices[self._head.landmarks]
-
-    def evidence(self, face: ReconstructedFace, model: MorphableModel) -> SurfaceEvidence:
-        """See ``FaceReconstructor``."""
-        if face.backend != self.name:
-            raise InvalidValue(f"a face by {face.backend} cannot be read as one by {self.name}")
-        return evidence_of(self.surface(face), self.name, model, self._correspondence, self._noise)
-
-    @cached_property
-    def _correspondence(self) -> Correspondence:
-        if self._load_correspondence is None:
-            raise WeightsUnavailable(
-                f"The correspondence of {self.name} with the canonical model is not here.",
-                next_step=f"Run: {REGISTER}",
-            )
-        return self._load_correspondence()
-
-    @cached_property
-    def _noise(self) -> SurfaceNoise:
-        return load_surface_noise(Path(__file__).with_name("noise.toml"))
-
-    def surface(self, face: ReconstructedFace) -> Mesh:
-        """The neutral face's skin, of ``mean_surface``'s triangles."""
-        return Mesh(face.neutral.vertices, self._skin)
 
     def _in_head_frame(self, vertices: Array) -> Array:
         return np.asarray(vertices @ self._axes.T * MILLIMETERS_PER_UNIT)
