@@ -49,7 +49,7 @@ def flat_print(of: Visitor) -> tuple[DepthFrame, ...]:
         center = np.array([column.mean(), row.mean()])
         place = frame.camera.rays(center[None])[0] * float(np.median(frame.depth[row, column]))
         rng = np.random.default_rng([7, number])
-        eyes = np.stack([center - [30, 30], center + [30, -30]])
+        eyes = center + np.array([[-30.0, -30.0], [30.0, -30.0]])
         shown = simulate_print(SPECIES["flat-print"], frame, place, eyes, StructuredLight(), rng)
         depth = np.where(shown.depth > 0, shown.depth, 1400.0)
         made.append(DepthFrame(depth, frame.camera, frame.camera_name, frame.image))

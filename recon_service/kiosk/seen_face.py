@@ -34,6 +34,10 @@ LOOKING_STRAIGHT_DEG: Final = 17.0
 out. It differs by some 8 degrees between people.
 """
 SHARP_SIDE: Final = 96
+AT_KIOSK_MM: Final = 1300.0
+"""Who stands farther is not at the kiosk. (Depth alone can take a bare wall for a face.)"""
+FOLLOWED_MM: Final = 120.0
+"""Farther than this nobody's head moves between two frames."""
 
 
 class FaceDetector(Protocol):
@@ -88,9 +92,11 @@ class FaceFinder:
     def _in_depth(self, frame: CameraFrame) -> SeenFace | None:
         clean = clean_depth(frame.millimetres().astype(np.float64))
         try:
-            pose = pose_near(clean, frame.camera, self._model, self._last) if self._last else None
-            pose = pose or pose_from_depth(clean, frame.camera, self._model)
+            pose = self._followed(clean, frame.camera) or pose_from_depth(clean, frame.camera, self._model)
         except (DepthRejected, FitFailed):
+            self._last = None
+            return None
+        if pose.translation[2] > AT_KIOSK_MM:
             self._last = None
             return None
         self._last = pose
@@ -106,6 +112,15 @@ class FaceFinder:
             valid=_valid_share(clean, box),
             pose=pose,
         )
+
+    def _followed(self, clean: Array, camera: PinholeCamera) -> HeadPose | None:
+        """Where the last head is now; None when it is not there any more."""
+        if self._last is None:
+            return None
+        pose = pose_near(clean, camera, self._model, self._last)
+        # A plane attracts a head without one: what slid away was not followed.
+        near = pose is not None and np.abs(pose.translation - self._last.translation).max() < FOLLOWED_MM
+        return pose if near else None
 
 
 def _in_picture(frame: CameraFrame, image: Image, face: DetectedFace, count: int) -> SeenFace | None:

@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 BLOCKED = (
-    "fastapi", "starlette", "uvicorn", "celery", "kombu", "sqlalchemy", "alembic", "psycopg", "redis",
-    "boto3", "botocore", "pydantic_settings", "multipart", "structlog", "typer", "rich", "torch", "onnxruntime",
+    "fastapi", "starlette", "uvicorn", "multipart", "celery", "kombu", "sqlalchemy", "alembic", "psycopg",
+    "redis", "boto3", "botocore", "pydantic_settings", "structlog", "typer", "rich", "torch", "onnxruntime",
 )  # fmt: skip
 
 PROGRAM = f"""
