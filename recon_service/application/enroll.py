@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from recon_service.application.appearances import appearance_of, joined, light_of
 from recon_service.application.consistency import Grouping, StrangerInSet, by_appearance, by_skin
+from recon_service.application.evidence_refits import RememberingMatcher
+from recon_service.application.kept_evidence import KeptCaptures
 from recon_service.application.photometric import PHOTOMETRIC, refined
 from recon_service.application.pipeline import FacePipeline
 from recon_service.application.ports.compute import FaceReconstructor
@@ -73,7 +75,8 @@ class EnrollmentResult:
     fit: None when no selfie was accepted or the fit is not plausible (a failure to enroll). doubts: code
     and hint for each thing that speaks against the fit; the reasons of rejected selfies are in the selfies.
     source: what the fit rests on and the light of the pictures ("selfies-photometric/visible"). appearance:
-    of the selfies that were used. surfaces: how many meshes of a reconstruction backend took part.
+    of the selfies that were used. surfaces: how many meshes of a reconstruction backend took part. kept:
+    what the fit rests on, without the pictures.
     """
 
     selfies: tuple[Selfie, ...]
@@ -82,6 +85,7 @@ class EnrollmentResult:
     source: str = ""
     appearance: Appearance | None = None
     surfaces: int = 0
+    kept: KeptCaptures | None = None
 
     @property
     def used(self) -> tuple[Selfie, ...]:
@@ -157,7 +161,8 @@ def _fitted_once(
         fit = fit_identity(
             pipeline.model, captures, landmark_model=pipeline.landmark_model, surfaces=surfaces
         )
-        sharpened = _sharpened(fit, captures, accepted, pipeline, surfaces)
+        matcher = RememberingMatcher(pipeline.matcher) if pipeline.matcher is not None else None
+        sharpened = _sharpened(fit, captures, accepted, replace(pipeline, matcher=matcher), surfaces)
     except FitFailed as problem:
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),)), one
     best = sharpened or fit
@@ -169,7 +174,18 @@ def _fitted_once(
     source = f"{PHOTOMETRIC if sharpened else captures[0].source}/{lights.most_common(1)[0][0]}"
     if found:
         return EnrollmentResult(selfies, None, found, source), one
-    return EnrollmentResult(selfies, best, (), source, surfaces=len(surfaces)), one
+    kept = KeptCaptures(
+        model=pipeline.model.name,
+        space=pipeline.model.space,
+        captures=tuple(captures),
+        fit=best,
+        matches=matcher.matched if matcher is not None and sharpened is not None else (),
+        surfaces=tuple(surfaces),
+        resolved=matcher.resolved if matcher is not None else 1.0,
+        source=source,
+        backend="",
+    )
+    return EnrollmentResult(selfies, best, (), source, surfaces=len(surfaces), kept=kept), one
 
 
 def _left_out(

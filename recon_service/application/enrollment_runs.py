@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from recon_service.application.audit import SERVICE, operation_digest, record
 from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
 from recon_service.application.errors import StorageUnavailable
+from recon_service.application.keeping_evidence import keep_evidence
 from recon_service.application.objects import delete_doomed
 from recon_service.application.operations import progress_to_database, signs_of_life
 from recon_service.application.ports.compute import Compute
@@ -151,6 +152,7 @@ def _keep(
             tx.templates.add(_sealed_template(template, operation, sealed))
             if not (findings and duplicates is not None and duplicates.hold):
                 tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
+                keep_evidence(template, operation, outcome.evidence, tx=tx, key=key, on=on)
             if duplicates is not None:
                 duplicates.keep(findings, tx)
         objects = forget_selfies(operation, tx, on)

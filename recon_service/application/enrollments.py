@@ -61,6 +61,7 @@ class EnrollmentRequest:
     selfies: tuple[bytes, ...] = field(repr=False)
     consent_id: str
     keep_selfies: bool = False
+    keep_evidence: bool = False
     idempotency_key: str | None = None
     api_key_id: str = ""
     batch: bool = False
@@ -220,6 +221,8 @@ def _digest(request: EnrollmentRequest, on: Stores) -> str:
     words = [request.subject_id, request.consent_id, str(request.keep_selfies), request.lane.value]
     if request.backend != LANDMARKS_ALONE:  # a digest of before there were others stays what it was
         words.append(request.backend)
+    if request.keep_evidence:
+        words.append("keep-evidence")
     if request.consent_expires_at is not None:
         words.append(f"until {request.consent_expires_at.isoformat()}")
     return on.vault.digest("idempotency", *(w.encode() for w in words), *request.selfies)
@@ -243,6 +246,7 @@ def _record(
         state=OperationState.QUEUED,
         consent_id=request.consent_id,
         keep_selfies=request.keep_selfies,
+        keep_evidence=request.keep_evidence,
         created_at=now,
         updated_at=now,
         lane=request.lane,
@@ -279,7 +283,10 @@ def _record(
             actor=request.api_key_id or SERVICE,
             subject_id=request.subject_id,
             object_id=operation_digest(operation_id, on=on),
-            outcome=("keep-selfies",) if request.keep_selfies else (),
+            outcome=[
+                *(["keep-selfies"] if request.keep_selfies else []),
+                *(["keep-evidence"] if request.keep_evidence else []),
+            ],
         )
     return operation
 

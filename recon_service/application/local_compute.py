@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from recon_service.application.enroll import Selfie, enroll, examine
 from recon_service.application.evidence_refits import refitted
-from recon_service.application.model_carrying import carried_over
-from recon_service.application.model_records import ModelsInForce
-from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
 from recon_service.application.identification_records import ObservedVisit
-from recon_service.application.observation import observed_visit
 from recon_service.application.inspection import Overlay, inspected, no_overlay
 from recon_service.application.inspection_records import Inspection
+from recon_service.application.kept_evidence import to_bytes
+from recon_service.application.model_carrying import carried_over
+from recon_service.application.model_records import ModelsInForce
+from recon_service.application.observation import observed_visit
+from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import (
     LANDMARKS_ALONE,
@@ -77,11 +78,13 @@ class LocalCompute:
                 (Problem(code, "The fit is not to be trusted.", hint) for code, hint in result.doubts), None
             )
             return EnrollmentOutcome(reports, None, doubt)
+        name = "+".join([self.pipeline.landmarker.name, *([backend] if result.surfaces else [])])
         return EnrollmentOutcome(
             reports,
             result.fit.posterior,
             source=result.source,
-            backend="+".join([self.pipeline.landmarker.name, *([backend] if result.surfaces else [])]),
+            backend=name,
+            evidence=to_bytes(replace(result.kept, backend=name)) if result.kept else b"",
             model=self.pipeline.model.name,
             calibration=self.pipeline.calibration.identity,
             appearance=result.appearance,
@@ -156,9 +159,7 @@ class LocalCompute:
         """The neutral face from three sides. Raises ModelMismatch as ``mesh``."""
         return self.mesh_picture(self._neutral(template))
 
-    def inspect(
-        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
-    ) -> Inspection:
+    def inspect(self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None) -> Inspection:
         """See ``inspection.py``. Raises ModelMismatch as ``mesh``, DepthRejected, ImageRejected."""
         self._neutral(template)
         outcome = self.verify(template, visit) if visit is not None else None

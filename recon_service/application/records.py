@@ -278,6 +278,7 @@ class EnrollmentOutcome:
     model: str = ""
     calibration: str = ""
     appearance: Appearance | None = None
+    evidence: bytes = field(default=b"", repr=False)
 
     @property
     def quality(self) -> float:

@@ -30,8 +30,12 @@ class SqlKeptEvidence:
 
     def put(self, evidence: SealedEvidence) -> None:
         """The subject's key is locked by whoever calls: nobody puts another one at the same time."""
-        self._connection.execute(sa.delete(kept_evidence).where(_e.subject_id == evidence.subject_id))
+        self.forget(evidence.subject_id)
         self._connection.execute(sa.insert(kept_evidence).values(**asdict(evidence)))
+
+    def forget(self, subject_id: str) -> None:
+        """Remove what is kept of the subject."""
+        self._connection.execute(sa.delete(kept_evidence).where(_e.subject_id == subject_id))
 
     def of(self, subject_id: str) -> SealedEvidence | None:
         """The one that is kept."""

@@ -13,7 +13,7 @@ import psutil
 
 from tests.chaos.batch_audit import BatchReport, Versions
 from tests.integration.running import Server
-from tests.integration.test_service import verify
+from tests.integration.captures import verify
 
 
 @dataclass

@@ -21,7 +21,9 @@ from recon_service.domain.errors import InvalidValue
 router = APIRouter(tags=["enroll"])
 
 SUBJECT_ID = Path(
-    description="Your pseudonym for the person: 1 to 64 of A-Z a-z 0-9 . _ ~ -", examples=["user-8c41"]
+    description="Your pseudonym for the person: 1 to 64 of A-Z a-z 0-9 . _ ~ -",
+    examples=["user-8c41"],
+    json_schema_extra={"pattern": "^[A-Za-z0-9._~-]{1,64}$"},
 )
 
 _BODY: dict[str, Any] = {
@@ -56,6 +58,12 @@ _BODY: dict[str, Any] = {
                         "type": "boolean",
                         "default": False,
                         "description": "Keep the selfies, encrypted: only where consent says so.",
+                    },
+                    "keep_evidence": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Keep what was seen in the selfies, without the pictures, encrypted, "
+                        "for later models: only where consent says so.",
                     },
                     "batch": {
                         "type": "boolean",
@@ -120,6 +128,7 @@ async def enroll(
         consent_id=form.require("consent_id"),
         consent_expires_at=_moment("consent_expires_at", form.fields.get("consent_expires_at")),
         keep_selfies=_flag("keep_selfies", form.fields.get("keep_selfies", "false")),
+        keep_evidence=_flag("keep_evidence", form.fields.get("keep_evidence", "false")),
         idempotency_key=idempotency_key,
         api_key_id=key.key_id,
         batch=_flag("batch", form.fields.get("batch", "false")),
@@ -143,7 +152,9 @@ def _limits(service: Service) -> FormLimits:
     settings = service.settings
     return FormLimits(
         files={"selfies": settings.max_selfie_bytes},
-        fields=frozenset({"consent_id", "consent_expires_at", "keep_selfies", "batch", "backend"}),
+        fields=frozenset(
+            {"consent_id", "consent_expires_at", "keep_selfies", "keep_evidence", "batch", "backend"}
+        ),
         total_bytes=settings.max_request_bytes,
         seconds=settings.upload_seconds,
     )
