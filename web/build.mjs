@@ -67,6 +67,9 @@ const worker = await script("face-worker", "face/worker.ts", { KERNEL_URL: url(k
 const capture = await script("capture", "capture/page.ts", { WORKER_URL: url(worker) });
 const captureStyle = await style("capture", "tokens.css", "components.css", "capture.css");
 
+const viewer = await script("viewer", "viewer/page.ts");
+const viewerStyle = await style("viewer", "tokens.css", "components.css", "viewer.css");
+
 const words = join(temporary, "strings.mjs");
 await build({ ...settings, entryPoints: [join(here, "src/capture/strings.ts")], write: true, outfile: words });
 const { STRINGS, LANGUAGES } = await import(words);
@@ -88,6 +91,7 @@ for (const lang of LANGUAGES) {
   };
   writeFileSync(join(out, `capture.${lang}.html`), filled("capture/capture.html", values));
 }
+writeFileSync(join(out, "viewer.html"), filled("viewer/viewer.html", { script: viewer, style: viewerStyle }));
 writeFileSync(join(out, "build.json"), `${JSON.stringify({ sizes }, null, 1)}\n`);
 for (const [name, { bytes, compressed }] of Object.entries(sizes)) {
   console.log(`${name.padEnd(18)} ${String(bytes).padStart(7)} bytes, ${String(compressed).padStart(6)} compressed`);

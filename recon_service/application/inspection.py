@@ -47,6 +47,8 @@ SEEN_COSINE: Final = 0.3
 FARTHEST_MM: Final = 15.0
 ALIGNMENTS: Final = 8
 ROBUST_MM: Final = 2.0
+MOST_OVERLAYS: Final = 3
+"""Half a second each: an inspection has the time limit of a verification."""
 
 
 def posterior_width(model: MorphableModel, posterior: IdentityPosterior) -> Array:
@@ -75,6 +77,12 @@ def region_widths(
         for number, name in enumerate(names)
         if (region == number).any()
     )
+
+
+def of_the_face(model: MorphableModel, landmark_model: LandmarkModel) -> NDArray[np.bool_]:
+    """(V,): the face proper, without hair line, ears and neck, of which selfies say little."""
+    distance, _ = cKDTree(landmark_model.points.mean).query(model.vertices.mean)
+    return np.asarray(distance <= REACH_MM)
 
 
 def landmark_residuals(result: EnrollmentResult, pipeline: FacePipeline) -> Array | None:
@@ -189,6 +197,8 @@ def inspected(
     if visit is not None:
         frames = decode_visit(visit, limits=pipeline.image_limits)
         distance = depth_distance(frames, observe(frames, pipeline).fits, model, posterior)
+        if distance is not None:
+            distance = np.where(of_the_face(model, pipeline.landmark_model), distance, np.nan)
     return Inspection(
         width=width,
         regions=region_widths(model, pipeline.landmark_model, width),
@@ -205,5 +215,5 @@ def _overlays(result: EnrollmentResult, model: MorphableModel, overlay: Overlay)
     return tuple(
         overlay(selfie.image, fitted, result.fit.mesh(model, capture=number), model)
         for number, (selfie, fitted) in enumerate(zip(result.used, result.fit.captures, strict=True))
-        if selfie.image is not None
+        if selfie.image is not None and number < MOST_OVERLAYS
     )

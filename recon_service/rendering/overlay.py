@@ -62,7 +62,7 @@ def overlay_png(
 def fit_overlay(image: Image, fitted: CaptureFit, mesh: Mesh, model: MorphableModel) -> bytes:
     """PNG bytes: ``overlay_png`` of one capture of a fit. mesh: with its expression, head frame."""
     posed = Mesh(fitted.pose.apply(mesh.vertices), mesh.triangles)
-    return overlay_png(image, posed, fitted.camera, height=480, focus=face_focus(model))
+    return overlay_png(image, posed, fitted.camera, height=400, focus=face_focus(model))
 
 
 def face_focus(model: MorphableModel) -> Array:

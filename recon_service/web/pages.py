@@ -95,6 +95,12 @@ def enroll(request: Request, session_id: str, lang: str = "") -> Response:
     return _page(f"capture.{language}.html", camera=True)
 
 
+@router.get("/viewer")
+def viewer() -> Response:
+    """The viewer of templates. It holds nothing itself: what it shows it asks for with the reader's API key."""
+    return _page("viewer.html", camera=False)
+
+
 @router.get("/web/models/{name}")
 async def model(name: str) -> Response:
     """A model file of the service, for the face model on the device."""

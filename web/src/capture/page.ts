@@ -5,7 +5,7 @@ import { FilePictures } from "./files";
 import { Frames } from "./frames";
 import { Guide, type Target } from "./guidance";
 import { openLooker, type Looker } from "./looking";
-import { MeshView, readGlb } from "./mesh_view";
+import { MeshView, readGlb } from "../shared/mesh_view";
 import { element, Screen } from "./screen";
 import { Refused, Session, tokenOf, type SessionState, type Verdict } from "./session";
 import { STRINGS, type Language } from "./strings";

@@ -1,6 +1,6 @@
 // A binary glTF file as a slowly turning shape: one mesh, one light, WebGL.
 
-interface Shape {
+export interface Shape {
   readonly positions: Float32Array;
   readonly normals: Float32Array;
   readonly triangles: Uint32Array;
@@ -65,6 +65,7 @@ const PERIOD_MS = 9000;
 export class MeshView {
   private readonly gl: WebGLRenderingContext;
   private readonly count: number;
+  private readonly vertices: number;
   private readonly middle: [number, number, number];
   private readonly size: number;
   private yaw = 0;
@@ -83,10 +84,11 @@ export class MeshView {
     [this.middle, this.size] = extent(shape.positions);
     const program = link(gl);
     gl.useProgram(program);
-    const colors = tints ?? Float32Array.from({ length: shape.positions.length }, (_, i) => CLAY[i % 3]!);
+    this.vertices = shape.positions.length / 3;
+    const colors = tints ?? clay(this.vertices);
     attribute(gl, program, "position", shape.positions);
     attribute(gl, program, "normal", shape.normals);
-    attribute(gl, program, "tint", colors);
+    this.colors = attribute(gl, program, "tint", colors);
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, shape.triangles, gl.STATIC_DRAW);
     gl.enable(gl.DEPTH_TEST);
@@ -96,10 +98,19 @@ export class MeshView {
     this.frame = requestAnimationFrame(this.draw);
   }
 
+  private readonly colors: WebGLBuffer | null;
   private readonly uniforms: Readonly<Record<"turn" | "middle" | "zoom", WebGLUniformLocation | null>>;
+
+  /** Other colors on the same shape: (V, 3) linear; null: clay. */
+  paint(tints: Float32Array | null): void {
+    const { gl } = this;
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.colors);
+    gl.bufferData(gl.ARRAY_BUFFER, tints ?? clay(this.vertices), gl.STATIC_DRAW);
+  }
 
   close(): void {
     cancelAnimationFrame(this.frame);
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
 
   private readonly draw = (now: number): void => {
@@ -161,12 +172,20 @@ function rotation(yaw: number, pitch: number, scale: number): Float32Array {
   return new Float32Array([cy, sy * sp, -sy * cp, 0, cp, sp, sy, -cy * sp, cy * cp].map((v) => v * scale));
 }
 
-function attribute(gl: WebGLRenderingContext, program: WebGLProgram, name: string, values: Float32Array): void {
-  gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
+function clay(vertices: number): Float32Array {
+  return Float32Array.from({ length: 3 * vertices }, (_, i) => CLAY[i % 3]!);
+}
+
+function attribute(
+  gl: WebGLRenderingContext, program: WebGLProgram, name: string, values: Float32Array,
+): WebGLBuffer | null {
+  const buffer = gl.createBuffer();
+  gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
   gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
   const at = gl.getAttribLocation(program, name);
   gl.enableVertexAttribArray(at);
   gl.vertexAttribPointer(at, 3, gl.FLOAT, false, 0, 0);
+  return buffer;
 }
 
 function link(gl: WebGLRenderingContext): WebGLProgram {
