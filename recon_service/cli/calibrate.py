@@ -19,7 +19,6 @@ from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import (
     RELEASED,
     load_calibration,
-    released_for,
     save_calibration,
 )
 from recon_service.comparison.measured import Measured
@@ -124,7 +123,7 @@ def command(
                 build = partial(pipeline_of, model, appearance=APPEARANCE_OFF)
                 rows = DEPTH_ROWS if number else ROWS
                 materials += observe(dataset, build, draws=SYNTHETIC_DRAWS, rows=rows)
-            released = load_calibration(released_for(parts.name)) if keep and RELEASED.exists() else None
+            released = load_calibration() if keep and RELEASED.exists() else None
             learned = learned_calibration(
                 materials,
                 name=name,
@@ -154,7 +153,7 @@ def table(calibration: Calibration) -> Table:
     printed = Table(title=calibration.identity, box=SIMPLE_HEAD, pad_edge=False)
     for column in ("reference", "probe"):
         printed.add_column(column, no_wrap=True)
-    for column in ("people", "EER %", "Cllr", "min", "at most ±"):
+    for column in ("people", "EER %", "before", "Cllr", "min", "at most ±"):
         printed.add_column(column, justify="right", no_wrap=True)
     for (first, second), pair in sorted(calibration.pairs.items()):
         printed.add_row(str(first), str(second), *_figures(pair.measured), f"{pair.score_map.limit:.1f}")
@@ -165,15 +164,18 @@ def table(calibration: Calibration) -> Table:
     for one in calibration.fused:
         kinds = [f"{kind} + {one.embedder}" for kind in one.kinds]
         printed.add_row(*kinds, *_figures(one.measured), "")
-    printed.caption = "Cross-validated: nothing was learned from the people who are compared."
+    printed.caption = (
+        "Cross-validated: nothing was learned from the people who are compared. Before: Cllr without the map."
+    )
     printed.caption_justify = "left"
     return printed
 
 
-def _figures(m: Measured | None) -> tuple[str, str, str, str]:
+def _figures(m: Measured | None) -> tuple[str, ...]:
     if m is None:
-        return "", "", "", ""
-    return str(m.people), f"{100 * m.eer:.1f}", f"{m.cllr:.2f}", f"{m.min_cllr:.2f}"
+        return ("",) * 5
+    before = "" if m.cllr_before is None else f"{m.cllr_before:.2f}"
+    return str(m.people), f"{100 * m.eer:.1f}", before, f"{m.cllr:.2f}", f"{m.min_cllr:.2f}"
 
 
 def _without_paths(arguments: list[str]) -> list[str]:

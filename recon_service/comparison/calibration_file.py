@@ -272,6 +272,7 @@ def _described_measured(table: str, measured: Measured | None) -> list[str]:
         *(
             f"{name} = {json.dumps(value) if isinstance(value, str) else _number(value)}"
             for name, value in asdict(measured).items()
+            if value is not None
         ),
     ]
 

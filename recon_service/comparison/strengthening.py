@@ -1,15 +1,17 @@
 """Whether a visit may strengthen a template: the guards, each against one way of walking a template from one
 person to another.
 
-Every visit is held against three parts that no attacker can move: the enrollment, the first visit that was
-kept, and all visits together; and what the visits would be with it is held against the first two. So the
-steps do not add up: whatever is added lies as near to the enrollment as the first step had to.
+Every visit is held against the enrollment and the first visit that was kept, which no later visit moves, and
+against all visits together; and what all of them would be with it is held against the enrollment. So steps do
+not add up: every visit that is kept lies as near to what stays as the first one had to, and so does what they
+are together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -44,8 +46,9 @@ class Strengthening:
     strong_above: of the verification. enrollment_above: of the visit against the enrollment alone, appearance
     included. visits_above: of its shape against the visits kept, and against the first of them.
     confirmed_above: instead of the first two where card and PIN have confirmed who it is; None: a
-    confirmation opens nothing. most_drift: of all visits together from the enrollment and from the first
-    visit, in units of what the calibration expects of one person (1 on average). least_frames: usable ones.
+    confirmation opens nothing. most_drift: of the visit from the enrollment and from the first visit, and of
+    all visits together from the enrollment, in units of what the calibration expects of one person (1 on
+    average). least_frames: usable ones.
     least_bona_fide: share of the check for artefacts, which must have run. most_visits: that are kept.
     """
 
@@ -53,10 +56,10 @@ class Strengthening:
     enrollment_above: float
     visits_above: float
     confirmed_above: float | None = None
-    most_drift: float = 2.0
+    most_drift: float = 1.25
     least_frames: int = 3
     least_bona_fide: float = 0.5
-    most_visits: int = 5
+    most_visits: int = 4
 
     def __post_init__(self) -> None:
         thresholds = [
@@ -121,33 +124,37 @@ def objections(
             found.append(VISITS)
     if any(one.general for one in held) and not confirmed:
         found.append(CAMERA)
-    staying = {visit.visit_id for visit in room_for(template.visits, most=asked.most_visits)}
-    together = (*(visit for visit in kept if visit.visit_id in staying), offered)
-    if drift(anchors, together, calibration) > asked.most_drift:
+    if max(drift(anchor, [offered], calibration) for anchor in anchors) > asked.most_drift:
         found.append(DRIFT)
-    return tuple(found)
+    staying = {visit.visit_id for visit in room_for(template.visits, most=asked.most_visits)}
+    together: list[SeenInDepth] = [visit for visit in kept if visit.visit_id in staying]
+    together.append(offered)
+    if drift(enrolled.part, together, calibration) > asked.most_drift:
+        found.append(DRIFT)
+    return tuple(dict.fromkeys(found))
 
 
-def drift(anchors: Sequence[ReferencePart], visits: Sequence[SeenInDepth], calibration: Calibration) -> float:
-    """How far the visits together have gone from where they must not leave: the largest normalized innovation
-    over the anchors and all modes, 1 on average for visits of the person.
+def drift(anchor: ReferencePart, visits: Sequence[SeenInDepth], calibration: Calibration) -> float:
+    """How far the visits together lie from a part that stays: the normalized innovation over all modes, 1 on
+    average for a visit of the person.
     """
     part = depth_part(visits)
-    mean = part.posterior.mean[None]
-    modes = len(part.posterior.mean)
-    return max(
-        float(pair.score.innovations(anchor.posterior.mean[None], mean, modes)[0])
-        for anchor in anchors
-        for pair in [calibration.of(anchor.kind, part.kind).pair]
-    )
+    score = calibration.of(anchor.kind, part.kind).pair.score
+    means = anchor.posterior.mean[None], part.posterior.mean[None]
+    return float(score.innovations(*means, score.modes)[0])
 
 
 def entropy_gain(offered: Offered, template: Template, calibration: Calibration) -> float:
-    """Nats by which the visit narrows the depth evidence before its camera; of the first one, the prior."""
+    """Nats by which the visit narrows all that was seen in depth before its camera, if visits err
+    independently; of the first one, the prior.
+    """
     kept = usable_visits(template, offered.source, calibration)
-    after = depth_part((*kept, offered)).posterior
-    before = depth_part(kept).posterior if kept else IdentityPosterior.prior(after.space, len(after.mean))
-    return float(np.linalg.slogdet(before.covariance)[1] - np.linalg.slogdet(after.covariance)[1]) / 2
+    seen = [visit.posterior for visit in kept]
+    before = reduce(IdentityPosterior.fused_with, seen) if seen else None
+    after = offered.posterior if before is None else before.fused_with(offered.posterior)
+    narrow = np.linalg.slogdet(after.covariance)[1]
+    wide = 0.0 if before is None else np.linalg.slogdet(before.covariance)[1]
+    return float(wide - narrow) / 2
 
 
 def room_for(visits: Sequence[DepthVisit], *, most: int) -> tuple[DepthVisit, ...]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Final, Protocol
+
+import numpy as np
 
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
@@ -25,6 +26,8 @@ MOST_FRAMES: Final = 3
 """A visit counts as no more: expressions and poses of one moment do not average out with the frames, and
 calibrations were learned on no more.
 """
+FIRST: Final = 2 / 3
+"""Weight of the first visit among several."""
 LEAST_CONFIRMED: Final = 2
 """Visits that nothing but card and PIN vouched for count once so many of them show one person."""
 
@@ -56,12 +59,29 @@ def enrollment_part(template: Template) -> ReferencePart:
 
 
 def depth_part(visits: Sequence[SeenInDepth]) -> ReferencePart:
-    """What visits before one camera saw: the sum of their information. Raises InvalidValue."""
+    """What visits before one camera saw, oldest first: the weighted mean of their information, in which the
+    first has ``FIRST``. Raises InvalidValue.
+
+    The mean, and not the sum: a posterior mean is drawn toward the prior by what its information lacks, and a
+    sum of visits less than the single visits that the calibration was learned on, which tells one person
+    from himself. The first is what all later ones were held against: were all equal, visits that lie
+    between two people, each near enough to the first, would bring the whole nearly to where they lie.
+    """
     if not visits or len({visit.source for visit in visits}) != 1:
         raise InvalidValue("a part of a template is made of the visits before one camera")
-    posterior = reduce(IdentityPosterior.fused_with, (_weighed(visit) for visit in visits))
-    captures = sum(min(visit.captures, MOST_FRAMES) for visit in visits)
-    return ReferencePart(EvidenceKind.of(visits[0].source, captures), posterior)
+    others = len(visits) - 1
+    weights = [FIRST, *[(1.0 - FIRST) / others] * others] if others else [1.0]
+    frames = [min(visit.captures, MOST_FRAMES) for visit in visits]
+    captures = int(np.dot(weights, frames) + 1e-9)
+    kind = EvidenceKind.of(visits[0].source, captures)
+    if not others and visits[0].captures <= MOST_FRAMES:
+        return ReferencePart(kind, visits[0].posterior)
+    space = visits[0].posterior.space
+    evidence = [visit.posterior.evidence() for visit in visits]
+    weights = [w * few / visit.captures for w, few, visit in zip(weights, frames, visits, strict=True)]
+    information = np.sum([w * matrix for w, (matrix, _) in zip(weights, evidence, strict=True)], axis=0)
+    vector = np.sum([w * one for w, (_, one) in zip(weights, evidence, strict=True)], axis=0)
+    return ReferencePart(kind, IdentityPosterior.from_evidence(space, information, vector))
 
 
 def usable_visits(template: Template, source: str, calibration: Calibration) -> tuple[DepthVisit, ...]:
@@ -113,11 +133,6 @@ def _rank(kind: EvidenceKind, probe: EvidenceKind, calibration: Calibration) -> 
         return 0, measured.cllr
     # What was not measured cannot be ranked by figures: the same kind of evidence first.
     return (1 if kind.source == probe.source else 2), 0.0
-
-
-def _weighed(visit: SeenInDepth) -> IdentityPosterior:
-    over = visit.captures / MOST_FRAMES
-    return visit.posterior.inflated(over) if over > 1 else visit.posterior
 
 
 def _accepted(visit: DepthVisit, calibration: Calibration) -> bool:

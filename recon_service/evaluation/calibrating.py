@@ -104,7 +104,21 @@ def scored_on_others(one: Material, *, shrinkage: Shrinkage = DEFAULT) -> tuple[
     first, second = some_of_each(one.first), some_of_each(one.second)
     pairs = learning_pairs(first, second)
     values = cross_validated(one, first, second, pairs, folds=parts_of(one), shrinkage=shrinkage)
-    return measured_of(one.dataset, first, second, pairs, values), values
+    before = before_the_map(one, first, second, pairs, shrinkage=shrinkage)
+    return measured_of(one.dataset, first, second, pairs, values, before=before), values
+
+
+def before_the_map(
+    one: Material, first: Observed, second: Observed, pairs: Comparisons, *, shrinkage: Shrinkage = DEFAULT
+) -> Array:
+    """(m,) what the model says of itself, learned on others: the log-likelihood ratio that the map mends."""
+    return SubjectSplit.of([*first.person, *second.person], folds=parts_of(one)).scored(
+        first,
+        second,
+        pairs,
+        learn=lambda a, b: learned_score(a, b, one_kind=one.one_kind, shrinkage=shrinkage),
+        score=lambda model, a, b, here: model.of_pairs(a.mean, b.mean, here.reference, here.probe),
+    )
 
 
 def cross_validated(

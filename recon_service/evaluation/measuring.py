@@ -16,9 +16,17 @@ THRESHOLDS = tuple(np.arange(-2.0, 10.25, 0.5).tolist())
 
 
 def measured_of(
-    dataset: str, first: Observed, second: Observed, pairs: Comparisons, values: Array
+    dataset: str,
+    first: Observed,
+    second: Observed,
+    pairs: Comparisons,
+    values: Array,
+    *,
+    before: Array | None = None,
 ) -> Measured:
-    """The figures of cross-validated log-likelihood ratios (m,) of the pairs."""
+    """The figures of cross-validated log-likelihood ratios (m,) of the pairs. before: (m,) the same without
+    the map.
+    """
     names = sorted({*first.person.tolist(), *second.person.tolist()})
     number = {name: place for place, name in enumerate(names)}
     owners = [np.array([number[str(name)] for name in side.person]) for side in (first, second)]
@@ -40,4 +48,5 @@ def measured_of(
         thresholds=THRESHOLDS,
         false_matches=tuple(false),
         false_non_matches=tuple(float((genuine < t).mean()) for t in THRESHOLDS),
+        cllr_before=None if before is None else cllr(before[same], before[~same]),
     )

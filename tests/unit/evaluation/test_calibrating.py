@@ -141,3 +141,10 @@ def test_too_few_people_are_refused() -> None:
             learned_score(few.take(np.arange(3)), few.take(np.arange(3)), one_kind=False)
         with pytest.raises(InvalidValue):
             cross_fitted_map(few, few, one_kind=True, folds=4)
+
+
+def test_the_map_mends_a_model_that_is_too_sure(learned: Calibration) -> None:
+    for pair in learned.pairs.values():
+        if pair.measured is not None:
+            assert pair.measured.cllr_before is not None
+            assert pair.measured.min_cllr <= pair.measured.cllr <= pair.measured.cllr_before + 0.05
