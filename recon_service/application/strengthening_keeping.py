@@ -174,7 +174,7 @@ def _visit(proposal: Proposal, posterior: IdentityPosterior, api_key_id: str, on
         score=proposal.score,
         confirmed=proposal.confirmed,
         gain=proposal.gain,
-        kiosk=on.vault.digest("kiosk", api_key_id.encode()),
+        kiosk=on.vault.digest("kiosk-key", api_key_id.encode()),
     )
 
 

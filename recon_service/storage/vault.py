@@ -35,6 +35,7 @@ DIGEST_PURPOSES = (
     "operation",
     "kiosk-nonce",
     "kiosk-client",
+    "kiosk-key",
     "capture",
     "console",
     "search-turn",
