@@ -234,8 +234,8 @@ def build_pipeline(settings: Settings) -> FacePipeline:
 
 
 def open_identifier(settings: Settings, opened: OpenStores) -> Identifier | None:
-    """The search among all references; None where it is switched off. Raises SettingsInvalid, WeightsUnavailable,
-    PgvectorMissing.
+    """The search among all references; None where it is switched off. Raises SettingsInvalid,
+    WeightsUnavailable, PgvectorMissing.
     """
     if settings.identification == "off":
         if settings.duplicate_check != "off":

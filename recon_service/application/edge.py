@@ -162,7 +162,7 @@ def signed_revocations(site: str, *, on: Stores, by: EdgeFormat) -> dict[str, An
     return by.revocations(Revocations(site, number, now, revoked), signer=signer)
 
 
-def take_reports(reports: Sequence[SealedReport], *, actor: str, on: Stores, by: EdgeFormat) -> int:
+def take_reports(reports: Sequence[SealedReport], *, on: Stores, by: EdgeFormat) -> int:
     """Number of the last report that is on record; those that were sent before change nothing.
 
     Every decision goes to the audit log, in the order in which it was made. Raises InvalidValue, NotFound,

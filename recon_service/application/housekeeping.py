@@ -19,6 +19,7 @@ from recon_service.application.lockouts import REMEMBERED
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
+from recon_service.application.reference_feed import KEPT_CHANGES
 from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import StorageFault
 
@@ -107,6 +108,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retentio
             sessions_before=now - SESSION_REMEMBERED, captures_before=now - retention.replay
         )
         tx.captures.expire(now=now, limit=SWEPT_AT_ONCE)
+        tx.references.forget_changes(before=tx.references.head() - KEPT_CHANGES)
         stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
         buried = tx.operations.bury(dead_before=now - retention.dead, limit=SWEPT_AT_ONCE)
         for operation_id in buried:

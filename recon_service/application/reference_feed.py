@@ -119,10 +119,3 @@ def open_reference(reference: SealedReference, *, on: Stores) -> Template:
     if (template.template_id, template.subject_id) != (reference.template_id, reference.key.subject_id):
         raise StorageFault("a stored template does not belong to its row")
     return template
-
-
-def forget_old_changes(*, on: Stores) -> int:
-    """Shorten the log; how many entries went."""
-    with on.database.transaction() as tx:
-        head = tx.references.head()
-        return tx.references.forget_changes(before=head - KEPT_CHANGES) if head > KEPT_CHANGES else 0

@@ -155,7 +155,7 @@ def bundle(
 def revocations(
     request: Request,
     site: Annotated[str, SITE],
-    key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))],
+    _key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))],
 ) -> RevocationsBody:
     """Ids of templates, which name nobody: deleted, replaced, or of somebody who left the site."""
     from recon_service.edge.format import HpkeEdgeFormat
@@ -173,14 +173,12 @@ def revocations(
 def reports(
     request: Request,
     asked: ReportsRequest,
-    key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))],
+    _key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))],
 ) -> TakenBody:
     """Every decision goes to the audit log. Sending reports again changes nothing; a report that is missing
     in between is noticed (409).
     """
     from recon_service.edge.format import HpkeEdgeFormat
 
-    last = take_reports(
-        sealed_reports(asked), actor=key.key_id, on=service_of(request).stores, by=HpkeEdgeFormat()
-    )
+    last = take_reports(sealed_reports(asked), on=service_of(request).stores, by=HpkeEdgeFormat())
     return TakenBody(last=last)
