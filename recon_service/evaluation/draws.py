@@ -18,6 +18,8 @@ from recon_service.evaluation.rows import Row, Side
 
 MAX_EXHAUSTIVE = 1000
 """Single items of one kind are all compared up to this number of them; more are drawn."""
+GUIDED = 5
+"""Of the items of guided sessions so many of each person are compared then: what an enrollment takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def drawn(row: Row, subjects: Sequence[Subject], *, draws: int, seed: int) -> Dr
         )
         if len(every) > MAX_EXHAUSTIVE:
             # Draws from a guided session would take its first item for both sides.
-            few = MAX_EXHAUSTIVE // len(subjects)
+            few = min(GUIDED, MAX_EXHAUSTIVE // len(subjects))
             guided = tuple(s for s in every if (rank := s.items[0].rank) is not None and rank < few)
             every = guided or every
         if len(every) <= MAX_EXHAUSTIVE:
