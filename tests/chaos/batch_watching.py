@@ -12,8 +12,8 @@ import httpx
 import psutil
 
 from tests.chaos.batch_audit import BatchReport, Versions
-from tests.integration.running import Server
 from tests.integration.captures import verify
+from tests.integration.running import Server
 
 
 @dataclass

@@ -30,8 +30,8 @@ from tests.chaos.batch_audit import BatchReport
 from tests.chaos.batch_watching import Watch
 from tests.chaos.faults import Faults, Production, stopping_cleanly
 from tests.chaos.run import QUICK
-from tests.integration.running import Server, enroll, portrait_jpeg
 from tests.integration.captures import depth_of, png16, verify
+from tests.integration.running import Server, enroll, portrait_jpeg
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import Proxy
 from tests.servers.redis_server import Redis
