@@ -65,8 +65,10 @@ def gray(frame: DepthFrame) -> NDArray[np.uint8]:
 class SoftwareRealSense:
     """The SDK's software device with a depth, a color and an infrared stream of the frames' camera.
 
-    ``with device.running():`` sends the frames again and again, ``every_s`` apart, with time stamps of 30 per
-    second. offset_mm: of the color camera to the right of the depth camera; its picture has to fit to that.
+    ``with device.running():`` sends the frames again and again, ``every_s`` apart, with time stamps of 30
+    per second. offset_mm: of the color camera to the right of the depth camera; its picture has to fit to
+    that. alive: no two depth maps are equal, as of any sensor: a tenth of a millimeter more or less at
+    random pixels.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class SoftwareRealSense:
         colors: Sequence[NDArray[np.uint8]] | None = None,
         infrared: bool = False,
         fps: int = 30,
+        alive: bool = False,
     ) -> None:
         import pyrealsense2 as rs
 
@@ -110,6 +113,7 @@ class SoftwareRealSense:
             self._depth.register_extrinsics_to(self._color, apart)
         self.device.create_matcher(rs.matchers.default)
         self._numbers = itertools.count()
+        self._noise = np.random.default_rng() if alive else None
 
     def _stream(self, kind: Any, uid: int, camera: PinholeCamera, bpp: int, format_: Any, fps: int) -> Any:
         lens = self._rs.intrinsics()
@@ -128,7 +132,10 @@ class SoftwareRealSense:
             number = next(self._numbers)
             at = number % len(self.frames)
             frame = self.frames[at]
-            self._push(self._stereo, self._depth, units(frame), 2, number)
+            depth = units(frame)
+            if self._noise is not None:
+                depth = np.where(depth > 0, depth + self._noise.integers(0, 2, depth.shape, np.uint16), depth)
+            self._push(self._stereo, self._depth, depth, 2, number)
             if self._infrared is not None:
                 self._push(self._stereo, self._infrared, gray(frame), 1, number)
             if self._rgb is not None:

@@ -17,7 +17,7 @@ from recon_service.simulation.prints import SPECIES, simulate_print
 from tests.kiosk_devices import uncropped
 
 SEED = 5
-FRAMES = 5
+FRAMES = 4
 
 
 @dataclass(frozen=True)

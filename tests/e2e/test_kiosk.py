@@ -12,12 +12,14 @@ import pytest
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.kiosk.cameras.camera import CameraSession
 from recon_service.kiosk.cameras.realsense import RealSenseCamera
+from recon_service.kiosk.capture import Capture
 from recon_service.kiosk.seen_face import on_this_device
-from recon_service.kiosk.service import Service, Times
+from recon_service.kiosk.service import Service, Session, Times, Verdict
 from recon_service.kiosk.visit import Kiosk, VisitResult
 from tests.integration.running import Server, enroll
 from tests.kiosk_devices import SoftwareRealSense
 from tests.kiosk_people import Visitor, flat_print, visitor
+from tests.servers.proxy import Proxy
 
 pytest.importorskip("pyrealsense2", reason="the package pyrealsense2 is not installed")
 
@@ -29,14 +31,37 @@ def enroll_by_selfies(server: Server, subject_id: str, selfies: Sequence[bytes])
     assert operation["state"] == "succeeded", operation["problem"]
 
 
-def stand_before_the_kiosk(server: Server, subject_id: str, frames: Sequence[DepthFrame]) -> VisitResult:
-    """A visit of somebody who says that they are ``subject_id``, with the real SDK between."""
-    device = SoftwareRealSense(frames, every_s=1 / 30)
+def stand_before_the_kiosk(
+    server: Server, subject_id: str, frames: Sequence[DepthFrame], *, service: Service | None = None
+) -> VisitResult:
+    """A visit of somebody who says that they are ``subject_id``, with the real SDK between. service:
+    another way to the server.
+    """
+    device = SoftwareRealSense(frames, every_s=1 / 30, alive=True)
     camera = RealSenseCamera(device=device.device, camera_name=frames[0].camera_name)
-    with Service(server.url, server.key, times=Times(answer=30.0, visit=60.0)) as service:
-        kiosk = Kiosk(on_this_device(), service)
+    with service or Service(server.url, server.key, times=Times(answer=30.0, visit=60.0)) as way:
+        kiosk = Kiosk(on_this_device(), way)
         with device.running(), CameraSession(camera) as session:
             return kiosk.visit(subject_id, session.frames())
+
+
+class LineThatBreaks(Service):
+    """The first verification reaches the service, and its answer never comes back."""
+
+    def __init__(self, server: Server, proxy: Proxy) -> None:
+        times = Times(answer=8.0, visit=60.0)
+        super().__init__(f"http://127.0.0.1:{proxy.port}", server.key, times=times)
+        self.proxy, self.sent = proxy, 0
+
+    def verify_once(self, session: Session, capture: Capture) -> Verdict:
+        self.sent += 1
+        self.proxy.stalled = self.sent == 1
+        try:
+            return super().verify_once(session, capture)
+        finally:
+            if self.proxy.stalled:
+                self.proxy.cut()
+                self.proxy.stalled = False
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +95,14 @@ def test_somebody_else_is_not(server: Server) -> None:
 def test_a_print_of_the_person_is_an_attack(server: Server, person: Visitor) -> None:
     result = stand_before_the_kiosk(server, "user-0", flat_print(person))
     assert result.decision == "PRESENTATION_ATTACK", result
+
+
+def test_a_decision_that_nobody_heard_is_made_anew_with_new_frames(server: Server, person: Visitor) -> None:
+    proxy = Proxy(server.port).start()
+    try:
+        line = LineThatBreaks(server, proxy)
+        result = stand_before_the_kiosk(server, "user-0", person.frames, service=line)
+    finally:
+        proxy.close()
+    assert result.decision == "MATCH", result
+    assert line.sent == 2
