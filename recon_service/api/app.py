@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 
 from recon_service import __version__
 from recon_service.api import guidance
+from recon_service.api.body_limits import BodyLimits
 from recon_service.api.middleware import RequestFrame
 from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
@@ -96,12 +97,14 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
+    app.state.endpoints = api_routes()
     for noun in NOUNS:
         app.include_router(noun.router)
     for unlisted in (guidance, pages):
         app.include_router(unlisted.router)
     app.include_router(console.router)
     add_problem_handlers(app)
+    app.add_middleware(BodyLimits, endpoints=api_routes(), seconds=service.settings.upload_seconds)
     app.add_middleware(RequestFrame, vault=service.stores.vault, telemetry=service.telemetry)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

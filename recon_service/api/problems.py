@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from recon_service.api.schemas import ProblemBody
 from recon_service.application import errors as use_case
@@ -67,6 +68,8 @@ HTTP_CODES: Final = {
     403: ("forbidden", "The API key lacks a scope"),
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "The endpoint does not know this method"),
+    408: ("upload-too-slow", "The request came too slowly"),
+    413: ("payload-too-large", "The request is too large"),
     406: ("not-acceptable", "No answer in that format"),
     422: ("invalid-value", "Invalid value"),
     500: ("internal-fault", "The service failed"),
@@ -145,7 +148,7 @@ def add_problem_handlers(app: FastAPI) -> None:
             title=title,
             detail=_DETAILS.get(fault.status_code, title + "."),
             next_step="The endpoints are listed at /docs." if fault.status_code in (404, 405) else "",
-            headers=fault.headers,
+            headers=_allowed(request, fault),
         )
 
     @app.exception_handler(RequestValidationError)
@@ -158,7 +161,22 @@ def add_problem_handlers(app: FastAPI) -> None:
         )
 
 
-_DETAILS: Final = {404: "There is nothing at this address.", 405: "This address does not know this method."}
+def _allowed(request: Request, fault: HTTPException) -> Mapping[str, str] | None:
+    """All methods of an address: the framework names those of the first route only."""
+    routes = [r for r in request.app.state.endpoints if r.matches(request.scope)[0] is not Match.NONE]
+    if fault.status_code != 405 or not routes:
+        return fault.headers
+    # ``/things/{id}`` also matches ``/things/x:act``: the longest pattern is the address that is meant.
+    longest = max((r.path for r in routes), key=len)
+    return {"Allow": ", ".join(sorted({m for r in routes if r.path == longest for m in r.methods}))}
+
+
+_DETAILS: Final = {
+    408: "The body did not arrive in time.",
+    413: "The body is larger than this endpoint reads.",
+    404: "There is nothing at this address.",
+    405: "This address does not know this method.",
+}
 
 
 def explain(code: str) -> Response:

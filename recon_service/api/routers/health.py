@@ -41,7 +41,12 @@ def ready(request: Request) -> Response:
     return JSONResponse(body.model_dump(), status_code=200 if works else 503)
 
 
-@router.get("/problems/{code}", summary="What a problem means", response_class=HTMLResponse)
+@router.get(
+    "/problems/{code}",
+    summary="What a problem means",
+    response_class=HTMLResponse,
+    responses=problems.documented(404),
+)
 def problem(code: str) -> Response:
     """The page behind the `type` of an answer of the kind application/problem+json."""
     return problems.explain(code)
