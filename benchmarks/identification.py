@@ -3,6 +3,8 @@
     python benchmarks/identification.py                        1,000,000 references in memory, several ranks
     python benchmarks/identification.py --sizes 250000,1000000,4000000
     python benchmarks/identification.py --pgvector             the same in a PostgreSQL of its own
+    python benchmarks/identification.py --quantized            with one byte per direction
+    python benchmarks/identification.py --index                the index as the service holds it
     python benchmarks/identification.py --loading              opening sealed templates
 
 References and probes are drawn from the population that the calibration describes: x = G z + e for
@@ -34,6 +36,9 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from recon_service.application.reference_feed import PAGE, ReferenceChange
+from recon_service.application.reference_records import SearchProbe
+from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import load_calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.pair_score import PairScore
@@ -42,7 +47,7 @@ from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template
 from recon_service.search.bounding_space import BoundingSpace, ProbeVector
 from recon_service.search.exact_search import best_of
-from recon_service.search.memory_index import RANK
+from recon_service.search.memory_index import RANK, MemoryIndex
 from recon_service.search.vector_blocks import BLOCK_ROWS, BlockScan, VectorBlocks
 
 REFERENCES = EvidenceKind("selfies-photometric", "visible", 5)
@@ -262,6 +267,61 @@ def exact_of(
     return space.exact(people.means.rows(ids), probe)
 
 
+def whole_index(
+    people: Population, right: list[set[int]], console: Console, calibration: Calibration
+) -> None:
+    """The index as a process of the service holds it, ids and all: its memory, and the time of a search."""
+    now, covariance = datetime.now(UTC), 0.1 * np.eye(people.score.modes)
+    seen = (Provenance(REFERENCES.source, "facemesh", now),) * REFERENCES.captures
+
+    class Feed:
+        """In place of the database."""
+
+        def since(self, sequence: int | None) -> Iterator[ReferenceChange]:
+            if sequence is not None:
+                return
+            number = 0
+            for block in people.means.filled():
+                for start in range(0, len(block), PAGE):
+                    page = []
+                    for mean in block[start : start + PAGE]:
+                        posterior = object.__new__(IdentityPosterior)  # without its checks
+                        for name, value in (
+                            ("space", calibration.space),
+                            ("mean", mean),
+                            ("covariance", covariance),
+                        ):
+                            object.__setattr__(posterior, name, value)
+                        ids = f"tpl_{number:032d}", f"s-{number}"
+                        page.append(
+                            Template(
+                                *ids, posterior, seen[0].source, "ict", calibration.name, seen, 80.0, now
+                            )
+                        )
+                        number += 1
+                    yield ReferenceChange(tuple(page), (), 1, fresh=number == len(page))
+
+    index = MemoryIndex(None, calibration)  # type: ignore[arg-type]
+    index._feed = Feed()  # type: ignore[assignment]
+    before, begun = psutil.Process().memory_info().rss, time.process_time()
+    probes = [
+        SearchProbe(PROBES, IdentityPosterior(calibration.space, mean, covariance)) for mean in people.probes
+    ]
+    index.search(probes[0], count=COUNT, least_llr=-np.inf)
+    built, memory = time.process_time() - begun, psutil.Process().memory_info().rss - before
+    clock, found = Clock([], []), 0
+    for probe, wanted in zip(probes, right, strict=True):
+        with clock.measure():
+            result = index.search(probe, count=COUNT, least_llr=-np.inf)
+        found += len(wanted & {int(hit.template_id[4:]) for hit in result.hits})
+    p50, p95, cpu50, cpu95 = clock.columns()
+    console.print(
+        f"MemoryIndex of {result.searched:,}: {memory / 1e6:,.0f} MB of the process; a search p50 {p50} ms, "
+        f"p95 {p95} ms (CPU {cpu50} and {cpu95} ms); recall {100 * found / (COUNT * len(right)):.2f} %; "
+        f"made in {built:.0f} s of CPU from opened templates"
+    )
+
+
 def loading(console: Console, count: int = 2000) -> None:
     """How fast sealed templates are opened: unwrap the subject's key, decrypt, parse."""
     from recon_service.storage.template_format import BinaryTemplateFormat
@@ -295,6 +355,7 @@ def main() -> None:
     parser.add_argument("--pgvector", action="store_true")
     parser.add_argument("--quantized", action="store_true")
     parser.add_argument("--loading", action="store_true")
+    parser.add_argument("--index", action="store_true", help="the whole index of the service")
     chosen = parser.parse_args()
     console, calibration = Console(width=150), load_calibration()
     if chosen.loading:
@@ -323,11 +384,14 @@ def main() -> None:
             right = truth(people)
             if chosen.pgvector:
                 in_postgresql(people, right, ranks, table)
+            elif chosen.index:
+                whole_index(people, right, console, calibration)
             elif chosen.quantized:
                 quantized(people, right, table)
             else:
                 in_memory(people, right, ranks, table)
-        console.print(table)
+        if table.row_count:
+            console.print(table)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,18 @@ from dataclasses import replace
 import numpy as np
 
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.enrollments import TEMPLATE_PLACE, EnrollmentRequest, request_enrollment
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import EnrollmentOutcome, Operation
+from recon_service.application.records import EnrollmentOutcome, Operation, new_id
 from recon_service.application.reference_records import SearchProbe
+from recon_service.application.subjects import load_template
+from recon_service.application.template_records import SealedTemplate, TemplateOrigin
 from recon_service.comparison.calibration import Calibration, PairCalibration
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.score_map import ScoreMap
 from recon_service.domain.arrays import Array
 from recon_service.domain.posterior import IdentityPosterior
+from recon_service.domain.template import DepthVisit, Template
 from tests.property.test_pair_score import random_score
 from tests.unit.application.stores import GOOD, ListQueue, ScriptedCompute
 
@@ -30,9 +33,9 @@ DEPTH = EvidenceKind("depth", "kinect2", 1)
 
 
 def small_calibration(seed: int = 0) -> Calibration:
-    """Two kinds of enrollment against depth, and selfies against selfies."""
+    """Two kinds of enrollment against depth, and selfies and depth against their own kind."""
     rng = np.random.default_rng(seed)
-    pairs = {(SELFIES, DEPTH): 0.9, (LANDMARKS, DEPTH): 0.5, (SELFIES, SELFIES): 0.8}
+    pairs = {(SELFIES, DEPTH): 0.9, (LANDMARKS, DEPTH): 0.5, (SELFIES, SELFIES): 0.8, (DEPTH, DEPTH): 1.1}
     return Calibration(
         "small",
         SPACE,
@@ -78,5 +81,32 @@ def by_comparing_with_all(
     return sorted(found, key=lambda entry: -entry[1])
 
 
-def without_pixels(probe: SearchProbe, mean: Array) -> SearchProbe:
-    return replace(probe, posterior=replace(probe.posterior, mean=mean))
+def strengthen(subject_id: str, mean: Array, stores: Stores) -> Template:
+    """A version of the active template with the depth of a visit, in force."""
+    now = stores.clock()
+    before = load_template(subject_id, None, on=stores)
+    posterior = IdentityPosterior(SPACE, np.asarray(mean), 0.1 * np.eye(len(mean)))
+    visit = DepthVisit("visit", posterior, DEPTH.source, 1, "small", now, "p", 9.0, False, 0.0, "k")
+    template = replace(before, template_id=new_id("tpl"), visits=(*before.visits, visit))
+    with stores.database.transaction() as tx:
+        key = tx.subjects.key(subject_id, lock=True)
+        assert key is not None
+        content = stores.template_format.write(template)
+        sealed = stores.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=template.template_id)
+        tx.templates.add(
+            SealedTemplate(
+                template.template_id,
+                subject_id,
+                None,
+                template.model,
+                template.source,
+                template.calibration,
+                template.quality,
+                now,
+                sealed,
+                origin=TemplateOrigin.STRENGTHENING,
+                parent_id=before.template_id,
+            )
+        )
+        tx.templates.activate(subject_id, template.template_id, now=now)
+    return template

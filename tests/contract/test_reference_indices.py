@@ -26,6 +26,7 @@ from tests.references import (
     enroll,
     probe,
     small_calibration,
+    strengthen,
 )
 from tests.stacks import Embedded, make_stack
 from tests.unit.application.stores import open_in
@@ -152,6 +153,30 @@ def test_any_kind_of_probe_may_come(index: ReferenceIndex, stores: Stores) -> No
         enroll(f"person-{n}", rng.standard_normal(MODES), stores)
     for kind in (DEPTH, SELFIES, DEPTH):
         assert len(index.search(probe(rng.standard_normal(MODES), kind), count=9, least_llr=ANY).hits) == 6
+
+
+def test_a_template_is_compared_by_the_part_that_a_verification_takes(
+    index: ReferenceIndex, stores: Stores
+) -> None:
+    """What a depth camera saw on a visit is compared with depth, and the enrollment with pictures; also when
+    the index has seen the template before, and after one of others went.
+    """
+    rng = np.random.default_rng(9)
+    means, seen = rng.standard_normal((2, 6, MODES))
+    for n in range(6):
+        enroll(f"person-{n}", means[n], stores)
+    names(index, stores, means[0])
+    for n in range(4):
+        strengthen(f"person-{n}", seen[n], stores)
+    delete_subject("person-0", on=stores)
+    parts = {f"person-{n}": (seen[n], DEPTH) if n < 4 else (means[n], SELFIES) for n in range(1, 6)}
+    mean = rng.standard_normal(MODES)
+    by_depth = [(name, *part) for name, part in parts.items()]
+    by_selfies = [(f"person-{n}", means[n], SELFIES) for n in range(1, 6)]
+    for kind, enrolled in ((DEPTH, by_depth), (SELFIES, by_selfies)):
+        wanted = by_comparing_with_all(probe(mean, kind), enrolled, CALIBRATION)
+        found = index.search(probe(mean, kind), count=9, least_llr=ANY)
+        np.testing.assert_allclose([hit.llr for hit in found.hits], [llr for _, llr in wanted], atol=1e-9)
 
 
 def test_a_log_that_was_shortened_is_read_from_the_beginning(index: ReferenceIndex, stores: Stores) -> None:
