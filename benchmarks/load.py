@@ -6,14 +6,15 @@ write.
     python benchmarks/load.py --workers 2 --seconds 120 --soak 900 --out load.json
     python benchmarks/load.py --only idle,mix              some of the phases
 
-One API process with one compute process, n workers, PostgreSQL, Redis and S3 servers, and locust, all on this
-machine: set ``taskset -c 0,1`` before it to measure two cores of a bigger one. People are simulated (three
-selfies of 720 x 960, three depth frames of 640 x 480); each verification opens a kiosk session and sends
-frames that were never sent before, as production asks for.
+One API process with two compute processes, n workers, PostgreSQL, Redis and S3 servers, and locust, all on
+this machine: set ``taskset -c 0,1`` before it to measure two cores of a bigger one. People are simulated
+(three selfies of 720 x 960, three depth frames of 640 x 480); each verification opens a kiosk session and
+sends frames that were never sent before, as production asks for.
 
-idle: verifications alone, 5/s. mix: the same beside 1 enrollment/s. batch: the same beside a batch that never
-ends. capacity: enrollments as fast as they are taken, until all are done. soak: the mix, with the memory of
-every process. peer: the same selfies to face_recognition behind FastAPI, synchronous.
+Ten kiosks, evenly spread, or with --random at random moments. idle: verifications alone, 5/s. mix: the same
+beside 1 enrollment/s. batch: the same beside a batch that never ends. capacity: enrollments as fast as they
+are taken, until all are done. soak: the mix, with the memory of every process. peer: the same selfies to
+face_recognition behind FastAPI, synchronous.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
@@ -80,6 +83,8 @@ class Rig:
     folder: Path
     ports: list[int]
     """Of the metrics: API first, then workers."""
+    random: bool = False
+    """Requests come at random moments, not evenly spread."""
     key: str = ""
     memory: list[dict[str, float]] = field(default_factory=list)
 
@@ -111,8 +116,46 @@ class Rig:
         self.memory.append(seen)
 
 
+def processor_seconds(rig: Rig) -> dict[str, float]:
+    """What each part has used so far; of the servers: database, broker and objects."""
+
+    def used(process: psutil.Process) -> float:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            return float(times.user + times.system)
+        return 0.0
+
+    def below(pid: int) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(pid).children(recursive=True)
+        return []
+
+    api = rig.server.process
+    workers = [w.process.pid for w in rig.server.crew if w.process is not None]
+    assert api is not None
+    ours = {api.pid, *(p.pid for p in below(api.pid))}
+    of_workers = {pid for w in workers for pid in (w, *(p.pid for p in below(w)))}
+    rest = [p for p in below(os.getpid()) if p.pid not in ours | of_workers]
+    return {
+        "api": used(psutil.Process(api.pid)),
+        "compute": sum(used(p) for p in below(api.pid)),
+        "workers": sum(used(psutil.Process(pid)) for pid in of_workers if psutil.pid_exists(pid)),
+        "servers": sum(used(p) for p in rest),
+    }
+
+
 @contextlib.contextmanager
-def service(folder: Path, *, workers: int, model: str) -> Iterator[Rig]:
+def processor_of(rig: Rig, result: dict[str, Any], name: str) -> Iterator[None]:
+    """Milliseconds of processor time per answer, by part: what a busy machine does not change much."""
+    before = processor_seconds(rig)
+    yield
+    spent = {k: v - before[k] for k, v in processor_seconds(rig).items()}
+    answers = max(1, result[name]["answers"])
+    result["processor_ms"] = {k: round(1000 * v / answers, 1) for k, v in spent.items()}
+
+
+@contextlib.contextmanager
+def service(folder: Path, *, workers: int, compute: int, model: str) -> Iterator[Rig]:
     """An API process and workers on servers of their own."""
     with contextlib.ExitStack() as stack:
         postgres, redis, s3 = Postgres(), Redis(), S3()
@@ -129,6 +172,7 @@ def service(folder: Path, *, workers: int, model: str) -> Iterator[Rig]:
             "RECON_BROKER_URL": redis.url(),
             "RECON_MASTER_KEY": MASTER_KEY,
             "RECON_MODEL": model,
+            "RECON_COMPUTE_PROCESSES": str(compute),
             "RECON_LOG_LEVEL": "warning",
             "RECON_LOG_FORMAT": "json",
             # Simulated people are not everybody, and one key stands for many kiosks here.
@@ -187,10 +231,13 @@ def run(
             "LOAD_KEY": rig.key,
             "LOAD_KIOSK_RATE": str(each),
             "LOAD_APP_RATE": str(each),
+            "LOAD_RANDOM": "1" if rig.random else "",
             "LOAD_BATCH": "true" if batch and load.kind == "App" else "false",
         }
         command = [sys.executable, "-m", "locust", "-f", str(ROOT / "benchmarks/loading/users.py"), load.kind]
-        command += ["--headless", "-u", str(load.users), "-r", str(load.users), "-t", f"{seconds:.0f}s"]
+        # Begun at this rate they come evenly spread, not all at the beginning of each round.
+        spread = load.rate or load.users
+        command += ["--headless", "-u", str(load.users), "-r", str(spread), "-t", f"{seconds:.0f}s"]
         command += [
             "--host",
             host or rig.server.url,
@@ -247,8 +294,11 @@ APPS = Load("App", ENROLLMENTS, 4)
 
 
 def idle(rig: Rig, seconds: float) -> dict[str, Any]:
-    lines = run(rig, [KIOSKS], seconds)
-    return {"verification": told(lines, "verification"), "session": told(lines, "session")}
+    result: dict[str, Any] = {}
+    with processor_of(rig, result, "verification"):
+        lines = run(rig, [KIOSKS], seconds)
+        result |= {"verification": told(lines, "verification"), "session": told(lines, "session")}
+    return result
 
 
 def mix(rig: Rig, seconds: float) -> dict[str, Any]:
@@ -283,13 +333,15 @@ def batch(rig: Rig, seconds: float) -> dict[str, Any]:
 
 
 def capacity(rig: Rig, seconds: float) -> dict[str, Any]:
+    result: dict[str, Any] = {}
     before, begun = rig.ended(), time.monotonic()
-    lines = run(rig, [Load("App", 0, 4)], max(5.0, seconds / 6))
-    acknowledged = told(lines, "enrollment")
-    drain(rig)
-    spent = time.monotonic() - begun
+    with processor_of(rig, result, "enrollment"):
+        lines = run(rig, [Load("App", 0, 4)], max(5.0, seconds / 6))
+        result["enrollment"] = told(lines, "enrollment")
+        drain(rig)
     done = rig.ended() - before
-    return {"enrollment": acknowledged, "completed": done, "completed_per_second": round(done / spent, 2)}
+    result |= {"completed": done, "completed_per_second": round(done / (time.monotonic() - begun), 2)}
+    return result
 
 
 def soak(rig: Rig, seconds: float) -> dict[str, Any]:
@@ -390,6 +442,9 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
     if "idle" in results and "batch" in results:
         beside = results["batch"]["verification"]["p95"]
         said["fairness"] = round(beside / results["idle"]["verification"]["p95"], 2)
+    for phase in ("idle", "capacity"):
+        if phase in results:
+            said[f"processor_ms_{phase}"] = results[phase]["processor_ms"]
     if "capacity" in results:
         said["enrollments_completed_per_second"] = results["capacity"]["completed_per_second"]
         said["enrollments_acknowledged_per_second"] = results["capacity"]["enrollment"]["per_second"]
@@ -412,6 +467,8 @@ def main() -> int:
     """Run the phases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--compute", type=int, default=2, help="compute processes of the API")
+    parser.add_argument("--random", action="store_true", help="requests come at random moments")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each phase")
     parser.add_argument("--soak", type=float, default=120.0, help="seconds of the soak")
     parser.add_argument("--model", default="auto", help="auto, builtin or dense")
@@ -421,13 +478,16 @@ def main() -> int:
     if find_spec("locust") is None:
         print("this benchmark needs locust: pip install 'recon-service[load]'")
         return 0
+    # Asked to stop, it takes its servers along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     phases = [p for p in PHASES if p in wanted.only.split(",")]
     folder = Path(tempfile.mkdtemp(prefix="recon-load-"))
     results: dict[str, Any] = {}
     try:
         console.print("simulating people …")
         make_people(folder / "people", PEOPLE, model=wanted.model)
-        with service(folder, workers=wanted.workers, model=wanted.model) as rig:
+        with service(folder, workers=wanted.workers, compute=wanted.compute, model=wanted.model) as rig:
+            rig.random = wanted.random
             prime(rig)
             for phase in phases:
                 console.print(f"{phase} … (load average {os.getloadavg()[0]:.1f})")

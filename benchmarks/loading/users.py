@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,10 +43,17 @@ def write_down(
     RESULTS.write(json.dumps(line) + "\n")
 
 
+def pace(rate: float) -> Callable[[Any], float]:
+    """How long a user waits for its next request."""
+    if not os.environ.get("LOAD_RANDOM") or rate > 1000:
+        return constant_throughput(rate)
+    return lambda user: float(rng.exponential(1 / rate))
+
+
 class Kiosk(FastHttpUser):
     """Somebody stands before it: a session, three depth frames, a decision."""
 
-    wait_time = constant_throughput(KIOSK_RATE)
+    wait_time = pace(KIOSK_RATE)
 
     @task
     def verify(self) -> None:
@@ -68,7 +76,7 @@ class Kiosk(FastHttpUser):
 class App(FastHttpUser):
     """Somebody enrolls with three selfies."""
 
-    wait_time = constant_throughput(APP_RATE)
+    wait_time = pace(APP_RATE)
     fields: ClassVar = [("consent_id", "consent-load"), ("batch", BATCH)]
     path, named = "/v1/subjects/load-{}/enrollments", "enrollment"
 
