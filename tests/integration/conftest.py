@@ -11,7 +11,7 @@ from tests.integration.running import Server
 from tests.stacks import STACKS, make_stack
 
 
-@pytest.fixture(scope="module", params=STACKS)
+@pytest.fixture(scope="package", params=STACKS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with make_stack(request.param, request) as stack:
         running = Server(tmp_path_factory.mktemp("service") / "state", stack.environment()).start()

@@ -15,8 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from recon_service.telemetry.names import NAMES
+from tests.integration.captures import depth_of, png16, verify
 from tests.integration.running import Server, enroll, eventually, portrait_jpeg, selfies, wait_for_end
-from tests.integration.test_service import depth_of, png16, verify
 from tests.servers.otlp_receiver import OtlpReceiver
 from tests.servers.processes import free_port
 from tests.stacks import STACKS, make_stack
