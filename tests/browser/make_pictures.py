@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,9 +19,13 @@ import numpy as np
 from PIL import Image as PillowImage
 from playwright.sync_api import sync_playwright
 
+from recon_service.simulation import Stereo
+from recon_service.simulation.population.population import SyntheticPopulation
+from recon_service.simulation.population.spec import PopulationSpec
 from tests.browser import camera
 from tests.browser.conftest import executable, launched
-from tests.integration.running import Server
+from tests.browser.make_people import SEED
+from tests.integration.running import Server, enroll
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "capture"
 PHONE = {"viewport": {"width": 390, "height": 780}, "device_scale_factor": 1.5}
@@ -46,12 +51,14 @@ def main() -> None:
                     FOLDER / f"{name}.jpg", quality=87, optimize=True
                 )
                 print(f"docs/pictures/capture/{name}.jpg")
+            _viewer(browser, server, Path(folder)).save(FOLDER / "viewer.jpg", quality=87, optimize=True)
+            print("docs/pictures/capture/viewer.jpg")
             print(f"first paint, processor slowed {SLOWDOWN} times: {_first_paint(browser, server):.0f} ms")
 
 
 @contextlib.contextmanager
 def _service(folder: Path) -> Iterator[Server]:
-    server = Server(folder / "state", {"RECON_MODEL": "auto"}).start()
+    server = Server(folder / "state", {"RECON_MODEL": "auto", "RECON_VERIFICATION_SECONDS": "60"}).start()
     try:
         yield server
     finally:
@@ -90,6 +97,40 @@ def _sheet(shots: list[bytes], *, columns: int) -> PillowImage.Image:
     rows = [np.hstack(pictures[k : k + columns]) for k in range(0, len(pictures), columns)]
     sheet = PillowImage.fromarray(np.vstack(rows))
     return sheet.resize((1600, round(sheet.height * 1600 / sheet.width)), PillowImage.Resampling.LANCZOS)
+
+
+def _viewer(browser: Any, server: Server, folder: Path) -> PillowImage.Image:
+    """The viewer with a template of five kept selfies and a simulated depth capture of the same person."""
+    population = SyntheticPopulation(PopulationSpec(seed=SEED, subjects=8, width=600, height=800))
+    frame = population.subject(1).visit(Stereo(), 0, 1)[0]
+    depth = folder / "depth.png"
+    PillowImage.fromarray(np.round(10 * frame.depth).astype(np.uint16)).save(depth)
+    lens = frame.camera
+    intrinsics = {
+        "width": lens.width, "height": lens.height, "fx": lens.fx, "fy": lens.fy, "cx": lens.cx, "cy": lens.cy,
+        "millimetres_per_unit": 0.1, "camera": frame.camera_name,
+    }  # fmt: skip
+    with server.client() as client:
+        selfies = [camera.file_of(1, pose).read_bytes() for pose in camera.POSES]
+        enroll(client, "user-8c41", *selfies, keep_selfies="true")
+    made = browser.new_context(viewport={"width": 1240, "height": 1000})
+    page = made.new_page()
+    page.set_default_timeout(90_000)
+    page.goto(f"{server.url}/viewer")
+    page.fill("#key", server.key)
+    page.fill("#subject", "user-8c41")
+    page.click("#ask button")
+    page.wait_for_selector("#mesh[data-ready]")
+    page.click("#selfies")
+    page.wait_for_selector("input[value=residual]:checked")
+    page.set_input_files("#depth", str(depth))
+    page.fill("#intrinsics", json.dumps(intrinsics))
+    page.click("#capture button")
+    page.wait_for_selector("input[value=distance]:checked")
+    page.wait_for_timeout(1500)
+    picture = PillowImage.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    made.close()
+    return picture
 
 
 def _first_paint(browser: Any, server: Server) -> float:

@@ -141,7 +141,9 @@ const en: Strings = {
   rejectedText: "The pictures were not good enough to tell the shape of your face.",
   problems: {
     "stranger-in-set": "Not all pictures show the same person.",
-    "face-implausible": "The pictures do not fit together. Take them in even light, and turn your head slowly.",
+    "skin-does-not-match": "The pictures do not show one person, or the light changed too much between them.",
+    "fit-disagrees": "The pictures do not fit together. Take them in even light, and turn your head slowly.",
+    "implausible-shape": "The pictures do not fit together. Take them in even light, and turn your head slowly.",
     other: "Please take them once more.",
   },
   tryAgain: "Try again",
@@ -239,7 +241,9 @@ const ko: Strings = {
   rejectedText: "얼굴 형태를 알아내기에 사진이 충분하지 않았습니다.",
   problems: {
     "stranger-in-set": "모든 사진이 같은 사람의 것이 아닙니다.",
-    "face-implausible": "사진들이 서로 맞지 않습니다. 고른 빛에서 고개를 천천히 돌리며 다시 찍어 주세요.",
+    "skin-does-not-match": "사진들이 한 사람의 것이 아니거나, 사진마다 빛이 너무 달랐습니다.",
+    "fit-disagrees": "사진들이 서로 맞지 않습니다. 고른 빛에서 고개를 천천히 돌리며 다시 찍어 주세요.",
+    "implausible-shape": "사진들이 서로 맞지 않습니다. 고른 빛에서 고개를 천천히 돌리며 다시 찍어 주세요.",
     other: "다시 한 번 찍어 주세요.",
   },
   tryAgain: "다시 시도",
