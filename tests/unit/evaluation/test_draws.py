@@ -31,6 +31,21 @@ def test_the_pictures_of_an_enrollment_are_of_different_poses() -> None:
         }
 
 
+def test_a_strengthened_reference_has_pictures_and_a_visit_and_the_probe_is_another() -> None:
+    for people, frames in ((PEOPLE, 3), (VISITORS, 4)):
+        one = drawn(row(f"strengthened5-depth{frames}"), people, draws=6, seed=0)
+        assert one.references
+        assert not one.same
+        for reference in one.references:
+            media = Counter(item.medium for item in reference.items)
+            assert media == {Medium.IMAGE: 5, Medium.DEPTH: frames}
+            mine = [probe for probe in one.probes if probe.subject == reference.subject]
+            assert any(probe.groups.isdisjoint(reference.groups) for probe in mine)
+        pairs = comparisons(one)
+        for a, b in zip(pairs.reference, pairs.probe, strict=True):
+            assert one.references[a].groups.isdisjoint(one.probes[b].groups)
+
+
 def test_rows_of_one_draw_are_nested() -> None:
     one, three, five = (drawn(row(f"image{n}-depth3"), PEOPLE, draws=5, seed=3) for n in (1, 3, 5))
     assert one.probes == three.probes == five.probes

@@ -46,6 +46,18 @@ def test_what_is_no_row_is_told(name: str) -> None:
         Row.parse(name)
 
 
+def test_a_strengthened_reference_is_compared_as_what_the_visits_saw() -> None:
+    row = Row.parse("strengthened5-depth3")
+    assert str(row) == "strengthened5-depth3"
+    assert row.strengthened
+    assert row.one_kind
+    assert not row.leads_with_appearance
+    assert not Row.parse("image5-depth3").one_kind
+    for wrong in ("depth3-strengthened5", "strengthened5-image3"):
+        with pytest.raises(InvalidValue):
+            Row.parse(wrong)
+
+
 def test_every_kind_can_be_observed() -> None:
     assert KINDS.keys() == OBSERVERS.keys()
 

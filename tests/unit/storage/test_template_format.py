@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recon_service.domain.appearance import Appearance, Light
-from recon_service.domain.errors import StorageFault
+from recon_service.domain.errors import InvalidValue, ModelMismatch, StorageFault
 from recon_service.domain.posterior import IdentityPosterior
-from recon_service.domain.template import Provenance, Template
+from recon_service.domain.template import DepthVisit, Provenance, Template
 from recon_service.storage.template_format import BinaryTemplateFormat
 
 FORMAT = BinaryTemplateFormat()
@@ -61,6 +61,58 @@ def test_an_appearance_comes_back_bit_for_bit() -> None:
     for wrong in (content[:-8], content + bytes(8)):
         with pytest.raises(StorageFault):
             FORMAT.read(wrong)
+
+
+def visit(number: int, modes: int = 7) -> DepthVisit:
+    seen = make_template(modes, seed=number)
+    return DepthVisit(
+        visit_id=f"vis_{number}",
+        posterior=seen.posterior,
+        source="depth/kinect2",
+        captures=3,
+        calibration="table-1",
+        captured_at=seen.created_at,
+        policy="p-1",
+        score=3.75,
+        confirmed=bool(number % 2),
+        gain=12.5,
+        kiosk="7a" * 32,
+    )
+
+
+def test_visits_come_back_bit_for_bit_and_one_can_be_left_out() -> None:
+    visits = (visit(1), visit(2), visit(3))
+    content = FORMAT.write(replace(make_template(), visits=visits))
+    again = FORMAT.read(content)
+    for one, before in zip(again.visits, visits, strict=True):
+        assert np.array_equal(one.posterior.mean, before.posterior.mean)
+        facts = replace(one, posterior=before.posterior)
+        assert facts == before
+    left = replace(again, visits=(again.visits[0], again.visits[2]))
+    assert FORMAT.write(left) == FORMAT.write(replace(make_template(), visits=(visits[0], visits[2])))
+    assert FORMAT.write(replace(again, visits=())) == FORMAT.write(make_template())
+    for wrong in (content[:-8], content + bytes(8)):
+        with pytest.raises(StorageFault):
+            FORMAT.read(wrong)
+
+
+def test_a_visit_of_another_coefficient_space_cannot_join() -> None:
+    with pytest.raises(ModelMismatch):
+        replace(make_template(), visits=(visit(1, modes=6),))
+    with pytest.raises(InvalidValue):
+        replace(visit(1), source="selfies/visible")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_templates_of_older_versions_are_read_without_visits(version: int) -> None:
+    content = FORMAT.write(make_template())
+    length = struct.unpack_from("<I", content, 6)[0]
+    header = json.loads(content[10 : 10 + length])
+    del header["visits"]
+    old = json.dumps(header, sort_keys=True).encode()
+    template = FORMAT.read(struct.pack("<4sHI", b"RTPL", version, len(old)) + old + content[10 + length :])
+    assert template.visits == ()
+    assert FORMAT.write(template) == content
 
 
 def test_a_template_of_version_1_is_read_without_an_appearance() -> None:
