@@ -26,7 +26,13 @@ from recon_service.application.verify import verified_probe
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.template import Decision, Template, VerificationResult
 from recon_service.edge.bundle import OpenBundle, open_bundle
-from recon_service.edge.errors import BundleExpired, SubjectNotInBundle, SubjectRefused, SubjectRevoked
+from recon_service.edge.errors import (
+    BundleExpired,
+    EdgeStateLost,
+    SubjectNotInBundle,
+    SubjectRefused,
+    SubjectRevoked,
+)
 from recon_service.edge.keys import KioskKeys
 from recon_service.edge.state import EdgeState
 from recon_service.edge.statements import digest_of, read_revocations, seal_report, written
@@ -83,7 +89,15 @@ class EdgeKiosk:
 
     @classmethod
     def set_up(cls, folder: Path, keys: KioskKeys) -> None:
-        """Once, before the first start. Raises Conflict."""
+        """Once, before the first start. Raises Conflict; EdgeStateLost where a bundle or reports are left of a
+        state that is gone: who could make a kiosk forget could bring back what was revoked.
+        """
+        left = (folder / "bundle").exists() or any((folder / "reports").glob("*"))
+        if left and not (folder / "state").exists():
+            raise EdgeStateLost(
+                "the kiosk's state is missing, its bundle or reports are not",
+                next_step="Look after the kiosk; then set it up in an empty folder, with new keys.",
+            )
         (folder / "reports").mkdir(mode=0o700, parents=True, exist_ok=True)
         EdgeState.create(folder / "state", keys)
 

@@ -249,6 +249,9 @@ def test_a_state_that_is_missing_or_altered_is_not_made_up(tmp_path: Path, site:
     path.unlink()
     with pytest.raises(EdgeStateLost):
         site.kiosk()
+    (site.folder / "bundle").write_bytes(b"left over")
+    with pytest.raises(EdgeStateLost):
+        EdgeKiosk.set_up(site.folder, KEYS)
 
 
 def test_a_decision_is_reported_once_the_service_is_there(site: Site) -> None:
