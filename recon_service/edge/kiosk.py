@@ -89,8 +89,8 @@ class EdgeKiosk:
 
     @classmethod
     def set_up(cls, folder: Path, keys: KioskKeys) -> None:
-        """Once, before the first start. Raises Conflict; EdgeStateLost where a bundle or reports are left of a
-        state that is gone: who could make a kiosk forget could bring back what was revoked.
+        """Once, before the first start. Raises Conflict; EdgeStateLost where a bundle or reports are left
+        of a state that is gone: who could make a kiosk forget could bring back what was revoked.
         """
         left = (folder / "bundle").exists() or any((folder / "reports").glob("*"))
         if left and not (folder / "state").exists():
