@@ -43,12 +43,14 @@ STATISTICS = (
     "material",
     "measuring",
     "metrics",
+    "model_people",
     "pair_learning",
     "rates",
     "result",
     "rows",
     "scores",
     "split",
+    "strengthening_walk",
     "whitening",
 )
 

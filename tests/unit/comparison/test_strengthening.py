@@ -29,7 +29,7 @@ from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import DepthVisit, Template
-from tests.model_people import ModelPeople
+from recon_service.evaluation.model_people import ModelPeople
 
 POLICY = load_policies()["pilot-strengthening-1"]
 ASKED = POLICY.strengthening or Strengthening(0, 0, 0)
