@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -26,7 +26,7 @@ from recon_service.application.objects import delete_doomed
 from recon_service.application.operations import get_operation
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.queue import JobQueue
-from recon_service.application.ports.requests import IdempotencyState
+from recon_service.application.ports.requests import IdempotencyState, Reservation
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import (
     BACKENDS,
@@ -43,6 +43,7 @@ from recon_service.domain.errors import Conflict, InvalidValue, StorageFault, Un
 MAX_SELFIES = 10
 SELFIE_PLACE = "selfies"
 TEMPLATE_PLACE = "templates"
+ANSWER_PLACE = "answers"
 RACES = 5
 """How often two requests that make the same row at the same moment are sorted out before one is refused."""
 _SUBJECT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
@@ -99,10 +100,13 @@ class EnrollmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The enrollment is on record. replayed: it was so before this request came."""
+    """The enrollment is on record. replayed: it was so before this request came, and ``answer`` is what was
+    said then.
+    """
 
     operation: Operation
     replayed: bool = False
+    answer: bytes | None = None
 
 
 def check_subject_id(subject_id: str) -> None:
@@ -130,9 +134,15 @@ def check_sizes(selfies: Sequence[bytes], *, max_bytes: int) -> None:
 
 
 def request_enrollment(
-    request: EnrollmentRequest, *, on: Stores, queue: JobQueue, budget: timedelta | None = None
+    request: EnrollmentRequest,
+    *,
+    on: Stores,
+    queue: JobQueue,
+    budget: timedelta | None = None,
+    answer: Callable[[Operation], bytes] | None = None,
 ) -> Acknowledged:
-    """Put an enrollment on record. budget: when others have waited longer, none is taken.
+    """Put an enrollment on record. budget: when others have waited longer, none is taken. answer: what the
+    caller will be told; kept with the Idempotency-Key, for a repeated request to be told the same.
 
     Raises IdempotencyKeyReused, RequestInFlight, Conflict (the subject is being deleted at this moment),
     QueueFull, StorageFault.
@@ -145,11 +155,11 @@ def request_enrollment(
         for n in range(len(request.selfies))
     ]
     earlier, key = _open_request(request, stored, budget, on)
-    if earlier is not None:
-        return Acknowledged(get_operation(earlier, on=on), replayed=True)
+    if earlier is not None and earlier.operation_id is not None:
+        return _replayed(earlier, earlier.operation_id, key, on)
     try:
         _store_selfies(request.selfies, stored, key, on)
-        operation = _record(request, operation_id, key, stored, on)
+        operation = _record(request, operation_id, key, stored, answer, on)
     except BaseException:
         # What cannot be withdrawn now is listed, and the sweeper finds it.
         with contextlib.suppress(StorageFault):
@@ -159,9 +169,16 @@ def request_enrollment(
     return Acknowledged(operation)
 
 
+def _replayed(earlier: Reservation, operation_id: str, key: WrappedKey, on: Stores) -> Acknowledged:
+    said = None
+    if earlier.answer is not None:
+        said = on.vault.cipher(key).open(earlier.answer, place=ANSWER_PLACE, row=operation_id)
+    return Acknowledged(get_operation(operation_id, on=on), replayed=True, answer=said)
+
+
 def _open_request(
     request: EnrollmentRequest, stored: Sequence[StoredSelfie], budget: timedelta | None, on: Stores
-) -> tuple[str | None, WrappedKey]:
+) -> tuple[Reservation | None, WrappedKey]:
     """Reserve the Idempotency-Key, see to the subject's data key, and list the objects that are about to be
     written. The first value: the operation of an earlier request.
     """
@@ -186,7 +203,7 @@ def _open_request(
     raise AssertionError("unreachable")
 
 
-def _reserve(request: EnrollmentRequest, tx: Transaction, on: Stores) -> str | None:
+def _reserve(request: EnrollmentRequest, tx: Transaction, on: Stores) -> Reservation | None:
     if request.idempotency_key is None:
         return None
     reservation = tx.idempotency.reserve(
@@ -203,7 +220,7 @@ def _reserve(request: EnrollmentRequest, tx: Transaction, on: Stores) -> str | N
         )
     if reservation.state is IdempotencyState.IN_FLIGHT:
         raise RequestInFlight("the same request is still being served", next_step="Repeat it in a second.")
-    return reservation.operation_id
+    return reservation if reservation.state is IdempotencyState.REPLAY else None
 
 
 def _check_budget(lane: Lane, budget: timedelta | None, tx: Transaction, on: Stores) -> None:
@@ -237,7 +254,12 @@ def _store_selfies(
 
 
 def _record(
-    request: EnrollmentRequest, operation_id: str, key: WrappedKey, stored: Sequence[StoredSelfie], on: Stores
+    request: EnrollmentRequest,
+    operation_id: str,
+    key: WrappedKey,
+    stored: Sequence[StoredSelfie],
+    answer: Callable[[Operation], bytes] | None,
+    on: Stores,
 ) -> Operation:
     now = on.clock()
     operation = Operation(
@@ -273,8 +295,12 @@ def _record(
             )
         )
         if request.idempotency_key is not None:
+            said = answer(operation) if answer is not None else None
             tx.idempotency.complete(
-                api_key_id=request.api_key_id, key=request.idempotency_key, operation_id=operation_id
+                api_key_id=request.api_key_id,
+                key=request.idempotency_key,
+                operation_id=operation_id,
+                answer=said and on.vault.cipher(key).seal(said, place=ANSWER_PLACE, row=operation_id),
             )
         record(
             tx,

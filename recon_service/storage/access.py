@@ -40,7 +40,7 @@ class SqlIdempotency:
             elif row.operation_id is None:
                 return Reservation(IdempotencyState.IN_FLIGHT)
             else:
-                return Reservation(IdempotencyState.REPLAY, row.operation_id)
+                return Reservation(IdempotencyState.REPLAY, row.operation_id, row.answer)
         self._connection.execute(
             sa.insert(t.idempotency_records).values(
                 api_key_id=api_key_id,
@@ -52,11 +52,10 @@ class SqlIdempotency:
         )
         return Reservation(IdempotencyState.NEW)
 
-    def complete(self, *, api_key_id: str, key: str, operation_id: str) -> None:
-        """From now on the key stands for this operation."""
-        self._connection.execute(
-            sa.update(t.idempotency_records).where(_ours(api_key_id, key)).values(operation_id=operation_id)
-        )
+    def complete(self, *, api_key_id: str, key: str, operation_id: str, answer: bytes | None = None) -> None:
+        """From now on the key stands for this operation, and this answer to it."""
+        ours = sa.update(t.idempotency_records).where(_ours(api_key_id, key))
+        self._connection.execute(ours.values(operation_id=operation_id, answer=answer))
 
     def release(self, *, api_key_id: str, key: str) -> None:
         """The request failed: the key may be used again."""

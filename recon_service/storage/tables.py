@@ -177,6 +177,7 @@ idempotency_records = sa.Table(
     sa.Column("subject_id", SUBJECT_ID, nullable=False, index=True),
     sa.Column("operation_id", ID, nullable=True),  # null: the request is being served
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("answer", sa.LargeBinary, nullable=True),  # status and body, encrypted for the subject
 )
 
 api_keys = sa.Table(

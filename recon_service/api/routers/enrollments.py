@@ -88,6 +88,7 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/v1/subjects/{subject_id}/enrollments",
     status_code=202,
+    response_model=EnrollmentAccepted,
     summary="Enroll a subject from 1 to 10 selfies",
     openapi_extra={"requestBody": _BODY},
     responses={
@@ -117,7 +118,7 @@ async def enroll(
             description="A new random value per enrollment; the same when the request is repeated.",
         ),
     ] = None,
-) -> EnrollmentAccepted:
+) -> EnrollmentAccepted | Response:
     """Put an enrollment on record and answer at once; follow it at the address in `Location`."""
     service = service_of(request)
     check_subject_id(subject_id)
@@ -141,10 +142,14 @@ async def enroll(
         on=service.stores,
         queue=service.queue,
         budget=timedelta(seconds=service.settings.queue_budget_seconds),
+        answer=lambda operation: accepted_body(operation).model_dump_json().encode(),
     )
     response.headers["Location"] = operation_path(acknowledged.operation.operation_id)
     if acknowledged.replayed:
         response.headers["Idempotent-Replayed"] = "true"
+    if acknowledged.answer is not None:
+        # What was said the first time, to the byte, whatever became of the enrollment since.
+        return Response(acknowledged.answer, 202, dict(response.headers), "application/json")
     return accepted_body(acknowledged.operation)
 
 

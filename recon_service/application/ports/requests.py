@@ -21,10 +21,13 @@ class IdempotencyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """state NEW: go on, and complete or release it. REPLAY: the operation that the first request made."""
+    """state NEW: go on, and complete or release it. REPLAY: the operation that the first request made, and
+    what was answered (encrypted for the subject); None: kept by a version that did not keep answers.
+    """
 
     state: IdempotencyState
     operation_id: str | None = None
+    answer: bytes | None = None
 
 
 class Idempotency(Protocol):
@@ -34,7 +37,9 @@ class Idempotency(Protocol):
         self, *, api_key_id: str, key: str, digest: str, subject_id: str, now: datetime
     ) -> Reservation: ...
 
-    def complete(self, *, api_key_id: str, key: str, operation_id: str) -> None: ...
+    def complete(
+        self, *, api_key_id: str, key: str, operation_id: str, answer: bytes | None = None
+    ) -> None: ...
 
     def release(self, *, api_key_id: str, key: str) -> None: ...
 
