@@ -33,6 +33,7 @@ from recon_service.application.identification_records import ObservedVisit
 from recon_service.application.inspection_records import Inspection
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
+from recon_service.application.version_records import VersionsCompared
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import ReconError
 from recon_service.domain.template import Template
@@ -262,9 +263,7 @@ class ChildCompute:
         observed: ObservedVisit = self._call("observe", (visit,))
         return observed
 
-    def inspect(
-        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
-    ) -> Inspection:
+    def inspect(self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None) -> Inspection:
         """See ``LocalCompute.inspect``."""
         found: Inspection = self._call("inspect", (template, tuple(selfies), visit))
         return found
@@ -278,6 +277,11 @@ class ChildCompute:
         """See ``LocalCompute.picture``."""
         content: bytes = self._call("picture", (template,))
         return content
+
+    def compare_versions(self, pairs: Sequence[tuple[Template, Template]]) -> VersionsCompared:
+        """See ``LocalCompute.compare_versions``."""
+        compared: VersionsCompared = self._call("compare_versions", (tuple(pairs),))
+        return compared
 
     def _call(self, method: str, arguments: tuple[Any, ...], progress: Progress | None = None) -> Any:
         for attempt in (1, 2):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from recon_service.api.schemas import Body
+from recon_service.api.schemas import Body, mesh_path
+from recon_service.application.batch_comparison import BatchComparison, ScoreChange
 from recon_service.application.batch_records import (
     FROM_CAPTURES,
     MAX_LISTED_SUBJECTS,
@@ -247,6 +249,97 @@ class ItemsBody(Body):
     next: str | None = Field(description="Where the next page is; null: there is none.")
 
 
+class SpreadBody(Body):
+    """Middle, 95th percentile and largest of a number over the sample."""
+
+    median: float
+    high: float
+    largest: float
+
+
+class ScoreChangeBody(Body):
+    """Log-likelihood ratios of kept visits under the former templates and under the candidates."""
+
+    count: int
+    former: float = Field(description="Mean.")
+    candidate: float = Field(description="Mean.")
+    largest_fall: float
+    largest_rise: float
+    falling: float = Field(description="Share.")
+
+
+class EvaluationBody(Body):
+    """How a kind of template did on people whom the calibration in force was not learned on."""
+
+    side: str = Field(description="former or candidate")
+    reference: str
+    probe: str
+    templates: int = Field(description="Of the sample.")
+    dataset: str
+    people: int
+    eer: float
+    cllr: float
+
+
+class OutlierBody(Body):
+    """A subject whose template would change most. fall: of the worst own visit; null: none was kept."""
+
+    subject_id: str
+    shift: float
+    width: float
+    fall: float | None
+    problem: str = Field(description="Why the two cannot be compared, by code, or empty.")
+    links: dict[str, str] = Field(description="The faces before and after; looking at one is audited.")
+
+
+class ComparisonBody(Body):
+    """What the activation would change, from a sample."""
+
+    batch_id: str
+    candidates: int
+    sampled: int
+    shift: SpreadBody = Field(description="Of the mean shape, in standard deviations of people.")
+    width: SpreadBody = Field(description="Of the posterior, candidate over former.")
+    visits: ScoreChangeBody | None = Field(description="Subjects' own kept visits; null: there are none.")
+    strangers: ScoreChangeBody | None = Field(description="Visits of others.")
+    incomparable: int
+    evaluation: list[EvaluationBody]
+    outliers: list[OutlierBody]
+
+    @classmethod
+    def of(cls, found: BatchComparison) -> Self:
+        """On the wire."""
+
+        def change(score: ScoreChange | None) -> ScoreChangeBody | None:
+            return ScoreChangeBody(**asdict(score)) if score is not None else None
+
+        return cls(
+            batch_id=found.batch_id,
+            candidates=found.candidates,
+            sampled=found.sampled,
+            shift=SpreadBody(**asdict(found.shift)),
+            width=SpreadBody(**asdict(found.width)),
+            visits=change(found.visits),
+            strangers=change(found.strangers),
+            incomparable=found.incomparable,
+            evaluation=[EvaluationBody(**asdict(figure)) for figure in found.evaluation],
+            outliers=[
+                OutlierBody(
+                    subject_id=one.subject_id,
+                    shift=round(one.shift, 4),
+                    width=round(one.width, 4),
+                    fall=one.fall,
+                    problem=one.problem,
+                    links={
+                        "former": mesh_path(one.subject_id, one.former_id),
+                        "candidate": mesh_path(one.subject_id, one.candidate_id),
+                    },
+                )
+                for one in found.outliers
+            ],
+        )
+
+
 def batch_path(batch_id: str) -> str:
     """Address of a batch."""
     return f"/v1/batches/{batch_id}"
@@ -336,4 +429,47 @@ ITEMS: Final[dict[str, Any]] = {
         }
     ],
     "next": f"/v1/batches/{_ID}/items?state=succeeded&limit=1&after=user-8c41",
+}
+
+COMPARISON: Final[dict[str, Any]] = {
+    "batch_id": _ID,
+    "candidates": 19200,
+    "sampled": 200,
+    "shift": {"median": 0.11, "high": 0.31, "largest": 1.42},
+    "width": {"median": 0.97, "high": 1.02, "largest": 1.31},
+    "visits": {
+        "count": 42,
+        "former": 7.1,
+        "candidate": 7.9,
+        "largest_fall": 2.2,
+        "largest_rise": 3.0,
+        "falling": 0.19,
+    },
+    "strangers": None,
+    "incomparable": 0,
+    "evaluation": [
+        {
+            "side": "candidate",
+            "reference": "selfies-photometric/visible/5",
+            "probe": "depth/structured-light/3",
+            "templates": 200,
+            "dataset": "synthetic/1",
+            "people": 160,
+            "eer": 0.025,
+            "cllr": 0.11,
+        }
+    ],
+    "outliers": [
+        {
+            "subject_id": "user-8c41",
+            "shift": 1.42,
+            "width": 1.31,
+            "fall": 2.2,
+            "problem": "",
+            "links": {
+                "former": "/v1/subjects/user-8c41/templates/tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e/mesh.glb",
+                "candidate": "/v1/subjects/user-8c41/templates/tpl_1c9d7e5f3a1b2c4d6e0b9f2d4c6e8a4b/mesh.glb",
+            },
+        }
+    ],
 }

@@ -23,6 +23,7 @@ from recon_service.domain.errors import (
     StorageFault,
     WeightsUnavailable,
 )
+from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template
 
 WORKER_LOST: Final = "worker-lost"
@@ -175,7 +176,7 @@ def _end(
     if outcome.posterior is None:
         reason = outcome.problem.code if outcome.problem else NOT_GOOD_ENOUGH
         return ItemEnd(item.subject_id, ItemState.REJECTED, item.key.key_id, reason, material)
-    used = sum(1 for s in outcome.selfies if s.accepted) or len(parent.provenance)
+    used = sum(1 for s in outcome.selfies if s.used) or len(parent.provenance)
     captured = min((p.captured_at for p in parent.provenance), default=parent.created_at)
     seen = Provenance(source=outcome.source, backend=outcome.backend, captured_at=captured)
     template = Template(
@@ -189,8 +190,14 @@ def _end(
         quality=outcome.quality or parent.quality,
         created_at=on.clock(),
         appearance=outcome.appearance or parent.appearance,
+        # Visits are evidence of their own: they stay where coefficients mean the same.
+        visits=parent.visits if _same_space(parent.posterior, outcome.posterior) else (),
     )
     return _succeeded(item, template, material, on)
+
+
+def _same_space(one: IdentityPosterior, other: IdentityPosterior) -> bool:
+    return one.space == other.space and len(one.mean) == len(other.mean)
 
 
 def _succeeded(item: Taken, template: Template, material: Material, on: Stores) -> ItemEnd:

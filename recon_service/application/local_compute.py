@@ -27,6 +27,8 @@ from recon_service.application.records import (
 from recon_service.application.streaming import StoppingRule
 from recon_service.application.strengthening import proposed
 from recon_service.application.verify import verified_probe
+from recon_service.application.version_comparison import versions_compared
+from recon_service.application.version_records import VersionsCompared
 from recon_service.application.visit_decoding import decode_visit
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.comparison.policy import Policy
@@ -128,6 +130,10 @@ class LocalCompute:
             {k: round(v, 2) for k, v in spent.items()},
             proposal,
         )
+
+    def compare_versions(self, pairs: Sequence[tuple[Template, Template]]) -> VersionsCompared:
+        """Under the calibration in force."""
+        return versions_compared(pairs, self.pipeline.calibration)
 
     def models(self) -> ModelsInForce:
         """What templates are derived with. Raises WeightsUnavailable."""

@@ -85,5 +85,5 @@ class IdentityPosterior:
             raise ModelMismatch(
                 f"coefficients of {self.space} ({len(self.mean)}) cannot be compared "
                 f"with {other.space} ({len(other.mean)})",
-                next_step="Re-enroll with the model that the probe uses.",
+                next_step="Derive the template anew for the model in force: a batch of re-enrollment does.",
             )

@@ -243,6 +243,14 @@ class SqlBatchItems:
             query = query.where(_i.standing == standing.value)
         return [item_of(row) for row in self._connection.execute(query.order_by(_i.subject_id).limit(limit))]
 
+    def sample(self, batch_id: str, *, limit: int) -> list[BatchItem]:
+        """By the ids of their candidates, which are random."""
+        made = (
+            (_i.batch_id == batch_id) & (_i.state == ItemState.SUCCEEDED.value) & _i.template_id.is_not(None)
+        )
+        query = sa.select(batch_items).where(made).order_by(_i.template_id).limit(limit)
+        return [item_of(row) for row in self._connection.execute(query)]
+
     def begin_switch(self, batch_id: str, *, into: Standing) -> None:
         """See ``batch_switches``."""
         batch_switches.begin(self._connection, batch_id, into)

@@ -14,6 +14,7 @@ from recon_service.api.schemas import example
 from recon_service.api.schemas_batches import (
     BATCH,
     BATCHES,
+    COMPARISON,
     ITEMS,
     REQUEST,
     RETRIED,
@@ -21,6 +22,7 @@ from recon_service.api.schemas_batches import (
     BatchBody,
     BatchesBody,
     BatchRequest,
+    ComparisonBody,
     ItemBody,
     ItemsBody,
     PreviewBody,
@@ -30,6 +32,7 @@ from recon_service.api.schemas_batches import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
+from recon_service.application.batch_comparison import MAX_SAMPLE, compare_batch
 from recon_service.application.batch_records import ItemState, Standing
 from recon_service.application.batches import (
     MAX_PAGE,
@@ -142,6 +145,33 @@ def batch_items(
         query = urlencode({k: v for k, v in wish.items() if v} | {"after": found[-1].subject_id})
         following = f"{batch_path(batch_id)}/items?{query}"
     return ItemsBody(batch_id=batch_id, items=[ItemBody.of(item) for item in found], next=following)
+
+
+@router.get(
+    "/v1/batches/{batch_id}/comparison",
+    summary="What the activation of a batch would change",
+    responses={200: example(COMPARISON), **documented(401, 403, 404, 422, 500, 503)},
+)
+def batch_comparison(
+    request: Request,
+    batch_id: str,
+    key: Ops,
+    sample: Annotated[int, Query(ge=1, le=MAX_SAMPLE, description="Subjects, by chance.")] = 200,
+    outliers: Annotated[int, Query(ge=0, le=100)] = 10,
+) -> ComparisonBody:
+    """From a sample of its candidates, each against the template that it was derived from. Scores are of the
+    visits that strengthening kept. This goes to the audit log.
+    """
+    service = service_of(request)
+    found = compare_batch(
+        batch_id,
+        on=service.stores,
+        compute=service.compute,
+        actor=key.key_id,
+        sample=sample,
+        outliers=outliers,
+    )
+    return ComparisonBody.of(found)
 
 
 @router.post("/v1/batches/{batch_id}:pause", summary="Begin nothing more for now", responses=_CHANGE)

@@ -123,6 +123,10 @@ class BatchItems(Protocol):
         """In the order of their subjects, from after that one."""
         ...
 
+    def sample(self, batch_id: str, *, limit: int) -> list[BatchItem]:
+        """Items with a candidate, by chance, the same ones every time."""
+        ...
+
     def destroy_candidates(self, *, ended_before: datetime, limit: int) -> list[tuple[str, str]]:
         """Remove candidates that nobody can activate any more; subject and template of each."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from recon_service.application.records import EnrollmentOutcome, SelfieReport
+from recon_service.application.version_records import VersionsCompared
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
     from recon_service.application.identification_records import ObservedVisit
@@ -70,10 +71,12 @@ class Compute(Protocol):
         """The neutral face as binary glTF."""
         ...
 
-    def inspect(
-        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
-    ) -> Inspection:
+    def inspect(self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None) -> Inspection:
         """How sure the template is where, how its selfies agree with it, how far a capture lies from it."""
+        ...
+
+    def compare_versions(self, pairs: Sequence[tuple[Template, Template]]) -> VersionsCompared:
+        """What changes from the first template of each pair to the second."""
         ...
 
     def picture(self, template: Template) -> bytes:

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, tuple[type[pydantic.BaseModel], dict[str, Any]]] = {
     "submitted": (bodies.SubmittedBody, bodies.SUBMITTED),
     "batches": (bodies.BatchesBody, bodies.BATCHES),
     "items": (bodies.ItemsBody, bodies.ITEMS),
+    "comparison": (bodies.ComparisonBody, bodies.COMPARISON),
     "retried": (bodies.RetriedBody, bodies.RETRIED),
     "models": (schemas_models.ModelsBody, schemas_models.MODELS),
 }

@@ -41,6 +41,7 @@ from recon_service.application.records import new_id
 from recon_service.application.subjects import delete_subject, list_templates, load_template
 from recon_service.application.template_records import TemplateOrigin, TemplateState
 from recon_service.domain.errors import Conflict, FitFailed, InvalidValue, NotFound
+from recon_service.domain.template import DepthVisit
 from tests.stacks import Stack
 from tests.unit.application.batches_support import (
     MODELS,
@@ -52,7 +53,7 @@ from tests.unit.application.batches_support import (
     template_for,
     work,
 )
-from tests.unit.application.stores import ListQueue, ScriptedCompute, open_in
+from tests.unit.application.stores import OUTCOME, ListQueue, ScriptedCompute, open_in
 
 EVERYBODY = Selection(everybody=True)
 CARRIED = BatchTarget(materials=(Material.POSTERIOR,))
@@ -274,6 +275,32 @@ def test_selfies_first_then_evidence_else_a_new_selfie(stores: Stores) -> None:
     assert (item.subject_id, item.reason) == ("nothing", "nothing-kept")
 
 
+def test_kept_visits_stay_with_the_new_template(stores: Stores) -> None:
+    """What strengthening added is evidence of its own, in the same coefficients."""
+    _enroll(stores, "ada", keep_selfies=True)
+    seen = DepthVisit(
+        "vis_1",
+        OUTCOME.posterior,
+        "depth/kinect2",
+        1,
+        "table",
+        utc_now(),
+        "pilot-1",
+        9.0,
+        False,
+        1.0,
+        "kiosk",
+    )
+    _add_version(stores, "ada", TemplateOrigin.STRENGTHENING, visits=(seen,))
+    batch_id = submit(stores, target=BatchTarget())
+    work(stores)
+    activate_batch(batch_id, actor="ops", on=stores)
+    work(stores)
+    found = load_template("ada", None, on=stores)
+    assert found.model == "model-2"
+    assert [visit.visit_id for visit in found.visits] == ["vis_1"]
+
+
 def test_faults_end_as_failed_and_can_be_retried(stores: Stores) -> None:
     add_subjects(stores, ["a", "b"])
     batch_id = submit(stores)
@@ -424,12 +451,12 @@ def _enroll(stores: Stores, subject_id: str, *, keep_selfies: bool = False) -> N
     assert done is not None
 
 
-def _add_version(stores: Stores, subject_id: str, origin: TemplateOrigin) -> str:
+def _add_version(stores: Stores, subject_id: str, origin: TemplateOrigin, **changes: object) -> str:
     with stores.database.transaction() as tx:
         key, active = tx.subjects.key(subject_id, lock=True), tx.templates.active(subject_id)
         assert key is not None
         assert active is not None
-        template = replace(template_for(subject_id, now=utc_now()), template_id=new_id("tpl"))
+        template = replace(template_for(subject_id, now=utc_now()), template_id=new_id("tpl"), **changes)
         version = seal(
             stores,
             template,
