@@ -24,9 +24,7 @@ class CaptureWishBody(BaseModel):
     consent_id: str = Field(
         description="Under which the person's consent is recorded.", examples=["consent-2031"]
     )
-    keep_selfies: bool = Field(
-        False, description="Keep the pictures, encrypted: only where consent says so."
-    )
+    keep_selfies: bool = Field(False, description="Keep the pictures, encrypted: only where consent says so.")
     language: Language | None = Field(None, description="Of the page; null: as the browser asks.")
     return_url: str = Field(
         "",

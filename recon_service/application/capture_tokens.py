@@ -23,8 +23,8 @@ from recon_service.application.capture_records import (
     Language,
     SealedFrame,
 )
-from recon_service.application.enrollments import EnrollmentRequest, check_subject_id, request_enrollment
 from recon_service.application.enrollment_runs import get_operation_or_none
+from recon_service.application.enrollments import EnrollmentRequest, check_subject_id, request_enrollment
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores

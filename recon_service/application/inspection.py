@@ -1,5 +1,5 @@
-"""Looking into a template: how sure each part of the face is, how well the selfies agree with it, and how far a
-depth capture lies from it. For operations and developers; nothing of it takes part in a decision.
+"""Looking into a template: how sure each part of the face is, how well the selfies agree with it, and how
+far a depth capture lies from it. For operations and developers; nothing of it takes part in a decision.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The use case behind the viewer: what a template says, with the selfies that are kept and with a depth capture
-that somebody brings. Each look goes to the audit log, for it shows a face.
+"""The use case behind the viewer: what a template says, with the selfies that are kept and with a depth
+capture that somebody brings. Each look goes to the audit log, for it shows a face.
 """
 
 from __future__ import annotations

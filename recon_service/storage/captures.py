@@ -71,9 +71,7 @@ class SqlCaptureSessions:
     def expire(self, *, now: datetime, limit: int) -> int:
         """Remove the sessions whose time is over."""
         c = capture_sessions.c
-        over = self._connection.scalars(
-            sa.select(c.session_id).where(c.expires_at <= now).limit(limit)
-        ).all()
+        over = self._connection.scalars(sa.select(c.session_id).where(c.expires_at <= now).limit(limit)).all()
         for session_id in over:
             self.remove(session_id)
         return len(over)

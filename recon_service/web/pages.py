@@ -97,7 +97,7 @@ def enroll(request: Request, session_id: str, lang: str = "") -> Response:
 
 @router.get("/viewer")
 def viewer() -> Response:
-    """The viewer of templates. It holds nothing itself: what it shows it asks for with the reader's API key."""
+    """The viewer of templates: what it shows, it asks for with the reader's API key."""
     return _page("viewer.html", camera=False)
 
 
@@ -107,7 +107,9 @@ async def model(name: str) -> Response:
     if name not in MODELS:
         raise _no_such_file()
     content = await run_in_threadpool(_model, name)
-    return Response(content, media_type="application/octet-stream", headers={"Cache-Control": "public, max-age=86400"})
+    return Response(
+        content, media_type="application/octet-stream", headers={"Cache-Control": "public, max-age=86400"}
+    )
 
 
 @router.get("/web/assets/{name}")
@@ -136,9 +138,7 @@ def asset(request: Request, name: str) -> Response:
 def _page(name: str, *, camera: bool) -> Response:
     path = STATIC / name
     if not path.is_file():
-        raise PagesNotBuilt(
-            "the web pages were not built into this installation", next_step="Run: make web"
-        )
+        raise PagesNotBuilt("the web pages were not built into this installation", next_step="Run: make web")
     headers = {**security_headers(camera=camera), "Vary": "Accept-Language"}
     return Response(path.read_bytes(), media_type="text/html; charset=utf-8", headers=headers)
 

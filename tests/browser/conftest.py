@@ -20,7 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def executable() -> Path:
-    """The browser that is here: RECON_CHROMIUM, one on the path, or the unpacked one (scripts/build_web.sh)."""
+    """The browser that is here: RECON_CHROMIUM, one on the path, or the unpacked one."""
     if named := os.environ.get("RECON_CHROMIUM"):
         return Path(named)
     for name in NAMES:
@@ -70,7 +70,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def launched(playwright: Any, chromium: Path, film: Path, *, allow: bool = True) -> Iterator[Any]:
     """A browser whose camera plays ``film``. allow: it may be used without a question."""
     flags = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
-    flags += ["--enable-unsafe-swiftshader", "--no-sandbox", *(["--use-fake-ui-for-media-stream"] if allow else [])]
+    flags += [
+        "--enable-unsafe-swiftshader",
+        "--no-sandbox",
+        *(["--use-fake-ui-for-media-stream"] if allow else []),
+    ]
     library = f"{UNPACKED / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}"
     environment = {**os.environ, **({"LD_LIBRARY_PATH": library} if chromium.parent == UNPACKED else {})}
     browser = playwright.chromium.launch(

@@ -1,5 +1,5 @@
-"""Renders the people of the films: `python -m tests.browser.make_people`. They are kept beside this file so that
-the browser's tests need neither the dense model nor half a minute.
+"""Renders the people of the films: `python -m tests.browser.make_people`. They are kept beside this file so
+that the browser's tests need neither the dense model nor half a minute.
 """
 
 from __future__ import annotations

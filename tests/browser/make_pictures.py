@@ -1,7 +1,7 @@
 """Draws docs/pictures/capture: the capture page on a phone and on a desk, light and dark, in both languages.
 
-`make pictures`. Korean needs a Korean font on this machine (Debian: fonts-nanum). It also measures when the first
-paint comes on a processor slowed down six times.
+`make pictures`. Korean needs a Korean font on this machine (Debian: fonts-nanum). It also measures when the
+first paint comes on a processor slowed down six times.
 """
 
 from __future__ import annotations
@@ -107,9 +107,10 @@ def _viewer(browser: Any, server: Server, folder: Path) -> PillowImage.Image:
     PillowImage.fromarray(np.round(10 * frame.depth).astype(np.uint16)).save(depth)
     lens = frame.camera
     intrinsics = {
-        "width": lens.width, "height": lens.height, "fx": lens.fx, "fy": lens.fy, "cx": lens.cx, "cy": lens.cy,
-        "millimetres_per_unit": 0.1, "camera": frame.camera_name,
-    }  # fmt: skip
+        **{name: getattr(lens, name) for name in ("width", "height", "fx", "fy", "cx", "cy")},
+        "millimetres_per_unit": 0.1,
+        "camera": frame.camera_name,
+    }
     with server.client() as client:
         selfies = [camera.file_of(1, pose).read_bytes() for pose in camera.POSES]
         enroll(client, "user-8c41", *selfies, keep_selfies="true")

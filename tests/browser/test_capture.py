@@ -82,9 +82,7 @@ def test_nothing_is_taken_while_anything_is_wrong(troubled: Any, opened: OpenPag
     assert page.is_visible("#intro")
 
 
-def test_a_lost_network_is_told_and_nothing_is_lost(
-    obedient: Any, opened: OpenPage, server: Server
-) -> None:
+def test_a_lost_network_is_told_and_nothing_is_lost(obedient: Any, opened: OpenPage, server: Server) -> None:
     page = opened(obedient, "page-offline")
     page.click("#start")
     page.wait_for_function("() => document.getElementById('count').textContent.startsWith('2 of')")
@@ -144,7 +142,9 @@ def test_korean_and_guided_by_the_service(obedient: Any, opened: OpenPage, serve
     page.wait_for_selector("html[lang=en] #done:not([hidden])")
 
 
-def test_the_sessions_language_wins_and_a_wrong_link_says_so(obedient: Any, opened: OpenPage, server: Server) -> None:
+def test_the_sessions_language_wins_and_a_wrong_link_says_so(
+    obedient: Any, opened: OpenPage, server: Server
+) -> None:
     page = opened(obedient, "page-language", wish={"language": "ko"})
     page.wait_for_selector("html[lang=ko] body[data-ready]")
     page.goto(f"{server.url}/enroll/cap_{'0' * 32}?lang=en#{'A' * 43}")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -38,11 +38,11 @@ class Judging(ScriptedCompute):
 
 
 @pytest.fixture
-def judged(fresh_service: Service) -> Iterator[Service]:
+def judged(fresh_service: Service) -> Service:
     settings = fresh_service.settings.model_copy(
         update={"capture_return_urls": "https://app.example/done,https://other.example/"}
     )
-    yield dataclasses.replace(fresh_service, compute=Judging(), settings=settings)
+    return dataclasses.replace(fresh_service, compute=Judging(), settings=settings)
 
 
 @pytest.fixture
