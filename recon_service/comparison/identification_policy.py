@@ -63,6 +63,6 @@ class IdentificationPolicy:
 PILOT: Final = IdentificationPolicy(
     "pilot-identification-1", false_positives=0.05, list_above=2.0, least_frames=2
 )
-"""One search of a stranger in twenty may give a candidate. No calibration of this version supports that for
-more than a handful of people (docs/identification.md).
+"""One search of a stranger in twenty may give a candidate. What was measured bears that for 82 references on
+simulated cameras, and for none on real ones (docs/identification.md).
 """
