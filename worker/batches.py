@@ -15,6 +15,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -168,6 +169,8 @@ def main() -> None:
 
     from recon_service.bootstrap import batch_policy, open_stores
     from recon_service.telemetry import configure_logging
+    from recon_service.telemetry.metrics import FOLDER, Metrics
+    from recon_service.telemetry.observed import BATCH
 
     # A supervisor's stop reaches the whole group: the worker says when.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -185,7 +188,15 @@ def main() -> None:
     if opened is None:
         return
     count = settings.batch_processes
-    compute = BatchChildCompute(settings, processes=count, limit_s=settings.enrollment_seconds)
+    folder = os.environ.get(FOLDER)
+    metrics = Metrics(folder=Path(folder) if folder else None)  # counted with the rest of the worker
+    compute = BatchChildCompute(
+        settings,
+        processes=count,
+        limit_s=settings.enrollment_seconds,
+        happened=lambda event: metrics.child(BATCH, event),
+        versions=lambda versions: metrics.versions(BATCH, versions),
+    )
     runners = BatchRunners(
         opened.stores,
         compute,

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING
 import structlog
 from celery import Celery
 
-from recon_service.application.enrollment_runs import JobPolicy, get_operation_or_none, run_enrollment
+from recon_service.application.enrollment_runs import (
+    WORKER_LOST,
+    JobPolicy,
+    get_operation_or_none,
+    run_enrollment,
+)
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
+from recon_service.application.records import Operation
 from recon_service.domain.errors import ReconError, StorageFault
 from recon_service.telemetry.bundle import Telemetry
 from recon_service.telemetry.context import TraceContext, bound
@@ -60,11 +66,11 @@ def add_tasks(app: Celery, make_context: Callable[[], WorkerContext]) -> None:
 def attempt(operation_id: str, part: WorkerContext) -> None:
     """One attempt at an enrollment, within the trace of the request that asked for it; never raises."""
     metrics, log = part.telemetry.metrics, structlog.get_logger()
+    before = _look_up(operation_id, part)
+    above = TraceContext.parse(before.traceparent) if before is not None else None
     with (
         suppress(Exception),
-        part.telemetry.traces.span(
-            "enrollment", parent=_trace_of(operation_id, part), kind="consumer"
-        ) as span,
+        part.telemetry.traces.span("enrollment", parent=above, kind="consumer") as span,
     ):
         try:
             operation = run_enrollment(
@@ -79,29 +85,29 @@ def attempt(operation_id: str, part: WorkerContext) -> None:
             code = fault.code if isinstance(fault, ReconError) else "internal-fault"
             log.error("enrollment attempt failed", code=code, exc_info=fault)
             metrics.attempt(code)
-            _tell_end(operation_id, part)
+            _tell_end(_look_up(operation_id, part), part)  # it may have been the last
             raise
         if operation is None:
             span.set(nothing_to_do=True)
             metrics.attempt("nothing-to-do")
+            if before is not None and not before.state.ended:
+                after = _look_up(operation_id, part)
+                if after is not None and after.problem is not None and after.problem.code == WORKER_LOST:
+                    _tell_end(after, part)  # given up, for the workers that it cost
             return
         span.set(state=operation.state.value, attempts=operation.attempts, lane=operation.lane.value)
         log.info("enrollment ended", state=operation.state.value, attempts=operation.attempts)
         metrics.attempt("done")
-        metrics.enrollment_ended(operation)
+        _tell_end(operation, part)
 
 
-def _tell_end(operation_id: str, part: WorkerContext) -> None:
-    """A failed attempt may have been the last."""
-    with suppress(StorageFault):
-        operation = get_operation_or_none(operation_id, part.stores)
-        if operation is not None and operation.state.ended:
-            part.telemetry.metrics.enrollment_ended(operation)
+def _tell_end(operation: Operation | None, part: WorkerContext) -> None:
+    if operation is not None and operation.state.ended:  # else somebody else took it over
+        part.telemetry.metrics.enrollment_ended(operation)
 
 
-def _trace_of(operation_id: str, part: WorkerContext) -> TraceContext | None:
+def _look_up(operation_id: str, part: WorkerContext) -> Operation | None:
     try:
-        operation = get_operation_or_none(operation_id, part.stores)
+        return get_operation_or_none(operation_id, part.stores)
     except StorageFault:
         return None  # the attempt finds out by itself
-    return TraceContext.parse(operation.traceparent) if operation is not None else None

@@ -36,7 +36,7 @@ from recon_service.storage.master_key import Origin
 from recon_service.storage.state_lock import StateLock
 from recon_service.telemetry.bundle import open_telemetry
 from recon_service.telemetry.exposition import open_metrics
-from recon_service.telemetry.observed import ENROLLMENT, VERIFICATION
+from recon_service.telemetry.observed import BATCH, ENROLLMENT, VERIFICATION
 from recon_service.telemetry.standing import Standing
 from worker.app import make_app
 from worker.batch_compute import BatchChildCompute
@@ -156,7 +156,11 @@ class _Parts:
         self._batches: BatchRunners | None = None
         if settings.embedded and settings.batch_processes:
             self._batch_compute = BatchChildCompute(
-                settings, processes=settings.batch_processes, limit_s=settings.enrollment_seconds
+                settings,
+                processes=settings.batch_processes,
+                limit_s=settings.enrollment_seconds,
+                happened=lambda event: telemetry.metrics.child(BATCH, event),
+                versions=lambda versions: telemetry.metrics.versions(BATCH, versions),
             )
             self._batches = BatchRunners(
                 opened.stores,

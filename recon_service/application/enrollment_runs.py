@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from recon_service.application.audit import SERVICE, operation_digest, record
 from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
@@ -38,6 +38,9 @@ from recon_service.domain.template import Provenance, Template
 
 if TYPE_CHECKING:  # loaded only where somebody asks for it
     from recon_service.application.duplicates import DuplicateCheck
+
+
+WORKER_LOST: Final = "worker-lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def _claim(operation_id: str, on: Stores, policy: JobPolicy) -> Claim | None:
         if claim is None or claim.operation.attempts <= policy.attempts:
             return claim
         # Its workers died so often that it is more likely the cause than the victim.
-        problem = Problem("worker-lost", "The workers that took this enrollment did not survive it.")
+        problem = Problem(WORKER_LOST, "The workers that took this enrollment did not survive it.")
         tx.operations.finish(claim, state=OperationState.FAILED, now=now, problem=problem, dead=True)
         emit(tx, operation_ended(claim.operation, OperationState.FAILED, problem=problem.code), now=now)
     return None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ENROLLMENT = "enrollment"
 VERIFICATION = "verification"
+BATCH = "batch"
 WHOLE = "total"
 
 
