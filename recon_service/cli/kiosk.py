@@ -7,7 +7,7 @@ import os
 import webbrowser
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -22,7 +22,13 @@ from recon_service.kiosk.cameras.checks import check_frames, require_plausible
 from recon_service.kiosk.cameras.parameters import known_cameras, parameters_of
 from recon_service.kiosk.cameras.recording import key_from_text
 
+if TYPE_CHECKING:
+    from recon_service.kiosk.edge_mode import SiteBundle
+    from recon_service.kiosk.service import Service
+    from recon_service.kiosk.visit import Kiosk, Moment, VisitLimits
+
 app = typer.Typer(no_args_is_help=True)
+REPORT_SECONDS = 60.0
 EXIT_CODES = {"MATCH": 0, "NO_MATCH": 1, "PRESENTATION_ATTACK": 1, "INCONCLUSIVE": 4, "TIMED_OUT": 4}
 
 CameraName = Annotated[
@@ -158,6 +164,13 @@ def run(
     authority: Annotated[
         Path | None, typer.Option(help="Certificates to trust instead of the system's.", exists=True)
     ] = None,
+    edge_folder: Annotated[
+        Path | None, typer.Option(help="Edge mode: folder for its state; with the four options that follow.")
+    ] = None,
+    edge_keys: Annotated[Path | None, typer.Option(help="Keys of the kiosk (recon edge keys).")] = None,
+    edge_site: Annotated[str, typer.Option(help="Name of the site.")] = "",
+    edge_kiosk: Annotated[str, typer.Option(help="Id of the kiosk (recon edge register).")] = "",
+    edge_trusted: Annotated[str, typer.Option(help="Public key of the service.")] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="With --subject: print the result as JSON.")
     ] = False,
@@ -173,8 +186,9 @@ def run(
 
       recon kiosk run --camera simulated --subject user-8c41
     """
+    from recon_service.kiosk.offline import OfflinePolicy, WhenOffline
     from recon_service.kiosk.seen_face import on_this_device
-    from recon_service.kiosk.service import Service
+    from recon_service.kiosk.service import Service, Times
     from recon_service.kiosk.visit import Kiosk, VisitLimits
 
     secret = api_key or os.environ.get("RECON_API_KEY")
@@ -187,18 +201,23 @@ def run(
     pair = (str(client_certificate), str(client_key)) if client_certificate and client_key else None
     opened = _camera(camera, picture, calibration_name, key_file, paced=True, loop=True)
     limits = VisitLimits(max_bytes=1000 * max_kilobytes)
-    with Service(url, secret, certificate=pair, authority=str(authority) if authority else None) as service:
-        kiosk = Kiosk(on_this_device(), service, limits=limits)
+    # With something else to decide, nobody is kept waiting for a service that is not there.
+    times = Times() if edge_folder is None else Times(visit=4.0)
+    trust = str(authority) if authority else None
+    with Service(url, secret, times=times, certificate=pair, authority=trust) as service:
+        bundle = _site_bundle(service, edge_folder, edge_keys, edge_site, edge_kiosk, edge_trusted)
+        offline = OfflinePolicy(WhenOffline.REFUSE if bundle is None else WhenOffline.BUNDLE)
+        kiosk = Kiosk(on_this_device(), service, limits=limits, offline=offline, bundle=bundle)
         if subject is not None:
             _one_visit(kiosk, opened, subject, as_json)
         else:
             _serve(kiosk, opened, limits, port, open_page)
 
 
-def _one_visit(kiosk, opened: DepthCamera, subject: str, as_json: bool) -> None:  # type: ignore[no-untyped-def]
+def _one_visit(kiosk: Kiosk, opened: DepthCamera, subject: str, as_json: bool) -> None:
     said = ""
 
-    def show(moment) -> None:  # type: ignore[no-untyped-def]
+    def show(moment: Moment) -> None:
         nonlocal said
         if moment.advice.value != said and not as_json:
             said = moment.advice.value
@@ -220,7 +239,7 @@ def _one_visit(kiosk, opened: DepthCamera, subject: str, as_json: bool) -> None:
     raise typer.Exit(EXIT_CODES.get(result.decision, EXIT_FAULT))
 
 
-def _serve(kiosk, opened: DepthCamera, limits, port: int, open_page: bool) -> None:  # type: ignore[no-untyped-def]
+def _serve(kiosk: Kiosk, opened: DepthCamera, limits: VisitLimits, port: int, open_page: bool) -> None:
     import threading
 
     from recon_service.kiosk.screen.server import Screen
@@ -238,9 +257,35 @@ def _serve(kiosk, opened: DepthCamera, limits, port: int, open_page: bool) -> No
     if open_page:
         webbrowser.open(screen.url)
     try:
-        threading.Event().wait()
+        while True:
+            station.report()
+            threading.Event().wait(REPORT_SECONDS)
     finally:
         screen.close()
+
+
+def _site_bundle(
+    service: Service,
+    folder: Path | None,
+    keys: Path | None,
+    site: str,
+    kiosk_id: str,
+    trusted: str,
+) -> SiteBundle | None:
+    """What decides without the service, or None where edge mode is not asked for."""
+    if folder is None:
+        return None
+    if keys is None or not (site and kiosk_id and trusted):
+        stop(
+            EXIT_USAGE,
+            "Edge mode needs --edge-keys, --edge-site, --edge-kiosk and --edge-trusted.",
+            "`recon edge register` prints the last two.",
+        )
+    from recon_service.edge import KioskKeys
+    from recon_service.kiosk.edge_mode import Line, SiteBundle
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return SiteBundle(folder, KioskKeys.load(keys), Line(service, site, kiosk_id), trusted=trusted)
 
 
 def _camera(

@@ -207,6 +207,10 @@ class Service:
         except ServiceUnreachable as fault:
             raise _Unheard(fault) from None
 
+    def call(self, method: str, path: str, *, json: Any = None) -> httpx.Response:
+        """Another request of the kiosk, once. Raises ServiceUnreachable, ServiceBusy, ServiceRefused."""
+        return self._send(method, path, json=json)
+
     def reachable(self) -> bool:
         """Whether the service answers and is ready."""
         try:
@@ -237,8 +241,11 @@ class Service:
         self._sleep(pause_s)
 
     def _post(self, path: str, **content: Any) -> httpx.Response:
+        return self._send("POST", path, **content)
+
+    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
-            answer = self._http.post(path, **content)
+            answer = self._http.request(method, path, **content)
         except httpx.TimeoutException as fault:
             raise ServiceUnreachable(
                 f"{self._url} did not answer in time ({type(fault).__name__})",

@@ -56,6 +56,22 @@ class Station:
             threading.Thread(target=self._later_idle, daemon=True).start()
         return told
 
+    def report(self) -> None:
+        """Between visits: tell the service what was decided without it, and fetch the newest bundle. Does
+        nothing during a visit or without edge mode; what fails is tried again the next time.
+        """
+        bundle = self._kiosk.bundle
+        if bundle is None or not self._one.acquire(blocking=False):
+            return
+        try:
+            sent = bundle.report()
+            if sent:
+                self._log(f"{sent} decisions reported")
+        except ReconError as fault:
+            self._log(f"not reported: {fault.title} [{fault.code}]: {fault}")
+        finally:
+            self._one.release()
+
     def cancel(self) -> None:
         """End the visit that is under way, without a decision."""
         self._cancelled.set()

@@ -102,7 +102,7 @@ class Kiosk:
     ) -> None:
         self._finder, self._service = finder, service
         self._limits, self._offline = limits or VisitLimits(), offline or OfflinePolicy()
-        self._bundle, self._clock = bundle, clock
+        self.bundle, self._clock = bundle, clock
 
     def visit(
         self, subject_id: str, frames: Iterable[CameraFrame], *, show: Show = lambda moment: None
@@ -223,7 +223,7 @@ class _Visit:
         kiosk = self._kiosk
         frames = [candidate.frame.depth_frame() for candidate in chosen]
         return decide_offline(
-            self._subject, frames, policy=kiosk._offline, bundle=kiosk._bundle, because=fault
+            self._subject, frames, policy=kiosk._offline, bundle=kiosk.bundle, because=fault
         )
 
 
