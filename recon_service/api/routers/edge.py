@@ -49,7 +49,7 @@ KIOSK_ID = Path(max_length=64, examples=[KIOSK["kiosk_id"]])
     summary="Trust a kiosk of a site by its keys",
     responses={201: example(KIOSK), **documented(401, 403, 422, 500, 503)},
 )
-def register(
+def register_edge_kiosk(
     request: Request,
     site: Annotated[str, SITE],
     asked: KioskRequest,
@@ -77,7 +77,7 @@ def register(
     summary="No more bundles for a kiosk",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
-def revoke(
+def revoke_edge_kiosk(
     request: Request,
     site: Annotated[str, SITE],
     kiosk_id: Annotated[str, KIOSK_ID],
@@ -94,7 +94,7 @@ def revoke(
     summary="Let a site hold a subject",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
-def add(
+def add_site_subject(
     request: Request,
     site: Annotated[str, SITE],
     subject_id: Annotated[str, SUBJECT_ID],
@@ -111,7 +111,7 @@ def add(
     summary="Take a subject from a site",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
-def remove(
+def remove_site_subject(
     request: Request,
     site: Annotated[str, SITE],
     subject_id: Annotated[str, SUBJECT_ID],
@@ -134,7 +134,7 @@ def remove(
         **documented(401, 403, 404, 409, 422, 500, 503),
     },
 )
-def bundle(
+def site_bundle(
     request: Request,
     site: Annotated[str, SITE],
     asked: BundleRequest,
@@ -152,7 +152,7 @@ def bundle(
     summary="What the kiosks of a site must not use any more",
     responses={200: example(REVOCATIONS), **documented(401, 403, 422, 500, 503)},
 )
-def revocations(
+def site_revocations(
     request: Request,
     site: Annotated[str, SITE],
     _key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))],
@@ -170,7 +170,7 @@ def revocations(
     summary="Report what a kiosk decided by itself",
     responses={200: example(TAKEN), **documented(401, 403, 404, 409, 422, 500, 503)},
 )
-def reports(
+def edge_reports(
     request: Request,
     asked: ReportsRequest,
     _key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))],

@@ -98,7 +98,7 @@ def operation_duplicates(
     summary="All findings of duplicates",
     responses={200: example(DUPLICATES), **documented(401, 403, 422, 500, 503)},
 )
-def duplicates(
+def list_duplicates(
     request: Request,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
     after: Annotated[str, Query(max_length=64, description="`next_after` of the page before.")] = "",
