@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import typer
 
-from recon_service.cli.batch_display import show_batch, watch_batch
+from recon_service.cli.batch_display import show_batch, show_comparison, watch_batch
 from recon_service.cli.client import DEFAULT_URL, EXIT_USAGE, ServiceClient, stop
 from recon_service.cli.options import AsJson, Key, Url
 
@@ -158,6 +159,40 @@ def resume(batch: BatchId, url: Url = DEFAULT_URL, api_key: Key = None, as_json:
 def cancel(batch: BatchId, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
     """Begin nothing more, for good."""
     _change(batch, "cancel", url, api_key, as_json)
+
+
+@app.command()
+def compare(
+    batch: BatchId,
+    sample: Annotated[int, typer.Option(min=1, max=1000, help="Subjects, by chance.")] = 200,
+    outliers: Annotated[int, typer.Option(min=0, max=100, help="Whose template would change most.")] = 10,
+    faces: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Save the outliers' faces here, before and after.")
+    ] = None,
+    url: Url = DEFAULT_URL,
+    api_key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the activation would change: scores of kept visits, shapes, outliers, known error rates.
+
+    For example:
+
+      recon batch compare batch_3c1e8b1f --sample 1000 --faces outliers/
+    """
+    client = ServiceClient(url, api_key)
+    query = urlencode({"sample": sample, "outliers": outliers})
+    found = client.get(f"/v1/batches/{batch}/comparison?{query}").json()
+    if as_json:
+        typer.echo(json.dumps(found))
+    else:
+        show_comparison(found)
+    if faces is not None:
+        faces.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for outlier in found["outliers"]:
+            for name, link in outlier["links"].items():
+                file = faces / f"{outlier['subject_id']}-{name}.glb"
+                file.write_bytes(client.get(link).content)
+        typer.echo(f"faces of {len(found['outliers'])} subjects in {faces}", err=True)
 
 
 @app.command()

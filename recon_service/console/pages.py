@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from recon_service.api.problems import status_of
 from recon_service.api.service import Service, service_of
 from recon_service.application.audit import record_alone, subject_digest
+from recon_service.application.batch_comparison import compare_batch
 from recon_service.application.batch_records import WORKING, Batch, BatchState, ItemState
 from recon_service.application.batches import (
     activate_batch,
@@ -152,6 +153,14 @@ def batch(
         more=items[-1].subject_id if len(items) == ITEMS else None,
         buttons=_buttons(progress.batch),
     )
+
+
+@router.get("/batches/{batch_id}/comparison")
+def comparison(request: Request, session: Session, batch_id: str) -> Response:
+    """What the activation would change, from a sample; that somebody looked is in the audit log."""
+    service = service_of(request)
+    found = compare_batch(batch_id, on=service.stores, compute=service.compute, actor=session.key.key_id)
+    return _page(request, session, "comparison.html", found=found)
 
 
 @router.post("/batches/{batch_id}/{button}")
