@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         "hold also keeps the template out of force until they activate it.",
     )
     duplicate_llr: float = Field(
-        1.0, ge=-20, le=100, description="Log-likelihood ratio from which another subject is such a finding."
+        2.0, ge=-20, le=100, description="Log-likelihood ratio from which another subject is such a finding."
     )
     policy: str = Field(
         "pilot-1", description="How scores become decisions (recon_service/comparison/policies.toml)."
