@@ -48,6 +48,7 @@ SETTINGS = {
     "RECON_KIOSK_SESSIONS": "optional",
     # What else runs on the machine of a test is nobody to give way to.
     "RECON_BATCH_NICENESS": "0",
+    "RECON_ENROLLMENT_NICENESS": "0",
 }
 PERSON = "verified-all-the-time"
 PATIENCE_S = 60.0
