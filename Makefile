@@ -1,7 +1,7 @@
 # `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup web pictures torch demo test fuzz chaos chaos-batch lint format bench lock clean
+.PHONY: help setup web pictures torch demo test fuzz chaos chaos-batch audit lint format bench lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -67,6 +67,13 @@ lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
+
+audit: setup ## known vulnerabilities of the locked packages, bill of materials (dist/sbom.json), secrets
+	@$(BIN)/python -c "import detect_secrets, pip_audit" 2>/dev/null || $(BIN)/python -m pip install -q pip-audit detect-secrets
+	@mkdir -p dist
+	$(BIN)/python scripts/sbom.py locks/base.txt locks/cpu.txt > dist/sbom.json
+	$(BIN)/python scripts/find_secrets.py
+	AUDIT_REQUIRED=$(AUDIT_REQUIRED) $(BIN)/python scripts/audit.py locks/base.txt locks/cpu.txt
 
 format: setup ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
