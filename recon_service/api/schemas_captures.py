@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body, ProblemNote, SelfieBody, problem_note, selfie_body
 from recon_service.application.capture_records import MAX_ATTEMPTS, CaptureState, Language
@@ -25,6 +25,12 @@ class CaptureWishBody(BaseModel):
         description="Under which the person's consent is recorded.", examples=["consent-2031"]
     )
     keep_selfies: bool = Field(False, description="Keep the pictures, encrypted: only where consent says so.")
+    keep_evidence: bool = Field(
+        False, description="Keep the landmarks, encrypted, for better models: only where consent says so."
+    )
+    consent_expires_at: AwareDatetime | None = Field(
+        None, description="When what the enrollment gives has to go; null: the consent names no end."
+    )
     language: Language | None = Field(None, description="Of the page; null: as the browser asks.")
     return_url: str = Field(
         "",

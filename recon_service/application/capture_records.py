@@ -51,6 +51,8 @@ class CaptureSession:
     expires_at: datetime
     attempts: int = 0
     operation_id: str | None = None
+    keep_evidence: bool = False
+    consent_expires_at: datetime | None = None
 
     def state(self, operation: Operation | None) -> CaptureState:
         """Given its newest operation (None: none, or it is gone)."""

@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.audit import SERVICE, record
@@ -24,7 +24,7 @@ from recon_service.application.capture_records import (
     SealedFrame,
 )
 from recon_service.application.enrollment_runs import get_operation_or_none
-from recon_service.application.enrollments import EnrollmentRequest, check_subject_id, request_enrollment
+from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
@@ -40,7 +40,6 @@ MIN_FRAMES: Final = 3
 """Two pictures of a head say little about its depth; three with a turned head are the least worth keeping."""
 SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(hours=24)
-_CONSENT = re.compile(r"[\x21-\x7e]{1,200}")
 _TOKEN = re.compile(r"(cap_[0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
 
 
@@ -51,17 +50,20 @@ class CaptureWish:
     subject_id: str
     consent_id: str
     keep_selfies: bool = False
+    keep_evidence: bool = False
+    consent_expires_at: datetime | None = None
     language: Language | None = None
     return_url: str = ""
     lifetime: timedelta = timedelta(minutes=30)
 
     def __post_init__(self) -> None:
-        check_subject_id(self.subject_id)
-        if not _CONSENT.fullmatch(self.consent_id):
-            raise InvalidValue(
-                "consent_id must be 1 to 200 printable characters without spaces",
-                next_step="Send the id under which the consent is recorded.",
-            )
+        # What the enrollment would refuse at its end is refused before the person takes a picture.
+        EnrollmentRequest(
+            self.subject_id,
+            (b"-",),
+            self.consent_id,
+            consent_expires_at=self.consent_expires_at,
+        )
         if not SHORTEST <= self.lifetime <= LONGEST:
             raise InvalidValue("a capture session lives from one minute to one day")
 
@@ -112,12 +114,18 @@ def make_capture(
             next_step="Name its beginning in RECON_CAPTURE_RETURN_URLS.",
         )
     secret, now = secrets.token_urlsafe(32), on.clock()
+    if wish.consent_expires_at is not None and wish.consent_expires_at <= now + wish.lifetime:
+        raise InvalidValue(
+            "the consent ends before the link does", next_step="Ask for a shorter link, or for a new consent."
+        )
     session = CaptureSession(
         session_id=new_id("cap"),
         secret_sha256=_sha256(secret),
         subject_id=wish.subject_id,
         consent_id=wish.consent_id,
         keep_selfies=wish.keep_selfies,
+        keep_evidence=wish.keep_evidence,
+        consent_expires_at=wish.consent_expires_at,
         language=wish.language,
         return_url=wish.return_url,
         api_key_id=api_key_id,
@@ -205,6 +213,8 @@ def start_enrollment(
             selfies=selfies,
             consent_id=session.consent_id,
             keep_selfies=session.keep_selfies,
+            keep_evidence=session.keep_evidence,
+            consent_expires_at=session.consent_expires_at,
             idempotency_key=f"attempt-{session.attempts}",
             api_key_id=session_id,
         ),

@@ -22,6 +22,8 @@ capture_sessions = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("operation_id", ID, nullable=True),
+    sa.Column("keep_evidence", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("consent_expires_at", UtcDateTime, nullable=True),
 )
 
 # Sealed by a key that comes from the session's secret, which is stored nowhere.

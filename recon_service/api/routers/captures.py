@@ -92,6 +92,8 @@ def make_capture_session(
             subject_id=wish.subject_id,
             consent_id=wish.consent_id,
             keep_selfies=wish.keep_selfies,
+            keep_evidence=wish.keep_evidence,
+            consent_expires_at=wish.consent_expires_at,
             language=wish.language,
             return_url=wish.return_url,
             lifetime=timedelta(minutes=wish.minutes),

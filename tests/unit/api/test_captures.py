@@ -90,7 +90,8 @@ def newest(service: Service, token: dict[str, str]) -> str:
 def test_a_link_enrolls_its_subject_once_and_shows_nothing_but_its_own_result(
     page: TestClient, judged: Service
 ) -> None:
-    token = made(page, judged)
+    ends = utc_now() + timedelta(days=30)
+    token = made(page, judged, consent_expires_at=ends.isoformat(), keep_evidence=True)
     assert page.get("/v1/capture/mesh.glb", headers=token).status_code == 404
     send(page, token, b"one", b"two")
     assert page.post("/v1/capture/enrollment", headers=token).status_code == 409, "two frames are too few"
@@ -109,10 +110,23 @@ def test_a_link_enrolls_its_subject_once_and_shows_nothing_but_its_own_result(
     assert page.get("/v1/capture", headers=token).json()["state"] == "done"
     assert page.get("/v1/capture/mesh.glb", headers=token).content == b"glTF"
     assert page.put("/v1/capture/frames/0", content=b"x", headers={**token, **JPEG}).status_code == 409
+    enrolled = newest(judged, token)
     with judged.stores.database.transaction() as tx:
         assert [t.subject_id for t in tx.templates.of_subject("capture-1")] == ["capture-1"]
+        (consent,) = tx.consents.of_subject("capture-1")
+        operation = tx.operations.get(enrolled)
         actions = [(e.action, e.actor.partition(":")[0]) for e in tx.audit.entries()]
     assert ("mesh.read", "capture") in actions
+    assert (consent.consent_id, consent.expires_at) == ("consent-1", ends)
+    assert operation is not None
+    assert operation.keep_evidence
+
+
+def test_a_consent_that_ends_before_the_link_makes_none(page: TestClient, judged: Service) -> None:
+    headers = authorization(judged.stores, Scope.ENROLL)
+    for ends, status in (("2020-01-01T00:00:00Z", 422), ("2020-01-01T00:00:00", 422)):
+        wish = {**WISH, "consent_expires_at": ends}
+        assert page.post("/v1/capture-sessions", json=wish, headers=headers).status_code == status
 
 
 def test_after_a_rejection_the_person_may_try_again_but_not_for_ever(
