@@ -7,16 +7,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
+import sqlalchemy as sa
 
+from recon_service.comparison.policies import DEFAULT_POLICY
 from recon_service.domain.depth_frame import DepthFrame
+from recon_service.edge import KioskKeys
 from recon_service.kiosk.cameras.camera import CameraSession
 from recon_service.kiosk.cameras.realsense import RealSenseCamera
 from recon_service.kiosk.capture import Capture
+from recon_service.kiosk.edge_mode import Line, SiteBundle
+from recon_service.kiosk.errors import OfflineRefused
+from recon_service.kiosk.offline import OfflinePolicy, WhenOffline
 from recon_service.kiosk.seen_face import on_this_device
 from recon_service.kiosk.service import Service, Session, Times, Verdict
 from recon_service.kiosk.visit import Kiosk, VisitResult
-from tests.integration.running import Server, enroll
+from tests.integration.running import Server, enroll, eventually
 from tests.kiosk_devices import SoftwareRealSense
 from tests.kiosk_people import Visitor, flat_print, visitor
 from tests.servers.proxy import Proxy
@@ -32,15 +39,21 @@ def enroll_by_selfies(server: Server, subject_id: str, selfies: Sequence[bytes])
 
 
 def stand_before_the_kiosk(
-    server: Server, subject_id: str, frames: Sequence[DepthFrame], *, service: Service | None = None
+    server: Server,
+    subject_id: str,
+    frames: Sequence[DepthFrame],
+    *,
+    service: Service | None = None,
+    bundle: SiteBundle | None = None,
 ) -> VisitResult:
-    """A visit of somebody who says that they are ``subject_id``, with the real SDK between. service:
-    another way to the server.
+    """A visit of somebody who says that they are ``subject_id``, with the real SDK between. service: another
+    way to the server. bundle: what decides without the server.
     """
     device = SoftwareRealSense(frames, every_s=1 / 30, alive=True)
     camera = RealSenseCamera(device=device.device, camera_name=frames[0].camera_name)
+    offline = OfflinePolicy(WhenOffline.REFUSE if bundle is None else WhenOffline.BUNDLE)
     with service or Service(server.url, server.key, times=Times(answer=30.0, visit=60.0)) as way:
-        kiosk = Kiosk(on_this_device(), way)
+        kiosk = Kiosk(on_this_device(), way, offline=offline, bundle=bundle)
         with device.running(), CameraSession(camera) as session:
             return kiosk.visit(subject_id, session.frames())
 
@@ -72,9 +85,15 @@ def person(weights_mirror: Path) -> Visitor:
 @pytest.fixture(scope="module")
 def server(person: Visitor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """With the dense model, one person enrolled, and kiosk sessions required as in production."""
-    settings = {"RECON_MODEL": "dense", "RECON_KIOSK_SESSIONS": "required"}
-    running = Server(tmp_path_factory.mktemp("kiosk") / "state", settings).start()
+    settings = {
+        "RECON_MODEL": "dense",
+        "RECON_KIOSK_SESSIONS": "required",
+        "RECON_EDGE_POLICY": DEFAULT_POLICY,
+    }
+    running = Server(tmp_path_factory.mktemp("kiosk") / "state", settings).start(ready=False)
     try:
+        # The dense model takes its time on a busy machine.
+        assert eventually(lambda: httpx.get(f"{running.url}/readyz").is_success, limit_s=240)
         enroll_by_selfies(running, "user-0", person.selfies)
         yield running
     finally:
@@ -106,3 +125,40 @@ def test_a_decision_that_nobody_heard_is_made_anew_with_new_frames(server: Serve
         proxy.close()
     assert result.decision == "MATCH", result
     assert line.sent == 2
+
+
+def test_a_cut_line_the_sites_bundle_decides_and_the_service_hears_of_it(
+    server: Server, person: Visitor, tmp_path: Path
+) -> None:
+    keys = KioskKeys.generate(tmp_path / "keys")
+    with server.client() as ops:
+        public = {"recipient": keys.recipient, "signing": keys.signing}
+        known = ops.post("/v1/sites/lobby/kiosks", json=public).raise_for_status().json()
+        ops.put("/v1/sites/lobby/subjects/user-0").raise_for_status()
+    proxy = Proxy(server.port).start()
+
+    def way() -> Service:
+        short = Times(connect=1.0, answer=30.0, visit=1.0)
+        return Service(f"http://127.0.0.1:{proxy.port}", server.key, times=short)
+
+    try:
+        with way() as kept:
+            line = Line(kept, "lobby", known["kiosk_id"])
+            bundle = SiteBundle(tmp_path / "edge", keys, line, trusted=known["service"])
+            assert bundle.report() == 0
+            proxy.refuse()
+            with pytest.raises(OfflineRefused):
+                stand_before_the_kiosk(server, "user-0", person.frames, service=way())
+            result = stand_before_the_kiosk(server, "user-0", person.frames, service=way(), bundle=bundle)
+            assert (result.decision, result.offline) == ("MATCH", True), result
+            with pytest.raises(OfflineRefused):
+                stand_before_the_kiosk(server, "not-here", person.frames, service=way(), bundle=bundle)
+            assert bundle.unreported() == 1
+            proxy.start()
+            assert bundle.report() == 1
+            assert bundle.unreported() == 0
+    finally:
+        proxy.close()
+    with server.database() as connection:
+        actions = {row.action for row in connection.execute(sa.text("select action from audit_log"))}
+    assert "edge.verification" in actions

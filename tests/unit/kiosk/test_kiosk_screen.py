@@ -73,14 +73,18 @@ def screen(kiosk: ScriptedKiosk) -> Iterator[Screen]:
     made.close()
 
 
-def states(screen: Screen, until: str, *, seconds: float = 10.0) -> list[dict]:
-    """Events until a stage comes."""
+def states(
+    screen: Screen, until: str, *, seconds: float = 20.0, there: threading.Event | None = None
+) -> list[dict]:
+    """Events until a stage comes. there: set with the first one."""
     seen: list[dict] = []
     deadline = time.monotonic() + seconds
     with httpx.stream("GET", screen.url + "events", timeout=seconds) as answer:
         for line in answer.iter_lines():
             if line.startswith("data: "):
                 seen.append(json.loads(line[6:]))
+                if there is not None:
+                    there.set()
                 if seen[-1]["stage"] == until:
                     return seen
                 assert time.monotonic() < deadline, seen[-3:]
@@ -91,9 +95,14 @@ def states(screen: Screen, until: str, *, seconds: float = 10.0) -> list[dict]:
 def following(screen: Screen, until: str) -> Iterator[list[dict]]:
     """Events from now until a stage comes; all are there after the block."""
     seen: list[dict] = []
-    thread = threading.Thread(target=lambda: seen.extend(states(screen, until)))
+    there = threading.Event()
+
+    def follow() -> None:
+        seen.extend(states(screen, until, there=there))
+
+    thread = threading.Thread(target=follow)
     thread.start()
-    time.sleep(0.1)
+    assert there.wait(10.0)
     yield seen
     thread.join(15.0)
 
@@ -126,9 +135,14 @@ def test_without_the_token_or_by_another_name_there_is_nothing(screen: Screen) -
 
 
 def test_a_visit_is_shown_and_told_to_the_till(screen: Screen, kiosk: ScriptedKiosk) -> None:
-    threading.Timer(0.3, kiosk.go.set).start()
+    answers: list[httpx.Response] = []
+    till = threading.Thread(target=lambda: answers.append(ask(screen, "user-1")))
     with following(screen, "result") as follower:
-        answer = ask(screen, "user-1")
+        till.start()
+        states(screen, "guiding")
+        kiosk.go.set()
+    till.join(10)
+    answer = answers[0]
     assert answer.json()["decision"] == "MATCH"
     assert [s["stage"] for s in follower[-2:]] == ["guiding", "result"]
     assert follower[-1]["decision"] == "MATCH"
@@ -179,12 +193,14 @@ def test_no_decision_is_said_as_such(
 
 
 def test_the_preview_is_a_mirror_that_goes_dark_after_the_visit(screen: Screen, kiosk: ScriptedKiosk) -> None:
-    threading.Timer(0.4, kiosk.go.set).start()
     thread = threading.Thread(target=lambda: ask(screen))
     thread.start()
     states(screen, "guiding")
+    content = b""
     with httpx.stream("GET", screen.url + "preview", timeout=10.0) as answer:
-        content = b"".join(answer.iter_bytes())  # it ends with the visit
+        for piece in answer.iter_bytes():
+            content += piece
+            kiosk.go.set()  # the answer ends with the visit
     assert content.count(b"\xff\xd8\xff") >= 1
     thread.join(10)
 

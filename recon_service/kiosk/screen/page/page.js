@@ -25,6 +25,7 @@ let words = null;
 let language = (navigator.languages || ["en"]).some((l) => l.startsWith("ko")) ? "ko" : "en";
 let state = { stage: "idle", advice: "", progress: 0, distance_mm: null, good_mm: [350, 750], decision: "", code: "" };
 let said = "";
+let stageSaid = "";
 let changeAfter = 0;
 
 const asked = new URLSearchParams(location.search).get("lang");
@@ -54,10 +55,13 @@ function draw() {
   // Advice that changes at every frame cannot be read: each stays for half a second.
   const [say, more] = sentence();
   const now = performance.now();
-  if (say !== said && (now >= changeAfter || state.stage !== "guiding")) {
+  const sooner = stageSaid === "guiding" && state.stage === "guiding" && now < changeAfter;
+  if (say !== said && sooner) setTimeout(draw, changeAfter - now + 1);
+  if (say !== said && !sooner) {
     $("say").textContent = say;
     $("more").textContent = more;
     said = say;
+    stageSaid = state.stage;
     changeAfter = now + 500;
     const arrow = state.stage === "guiding" ? ARROWS[state.advice] || "" : "";
     $("hint-path").setAttribute("d", arrow);
