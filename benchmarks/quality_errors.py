@@ -24,7 +24,6 @@ from recon_service.evaluation.comparisons import Comparisons, Observed
 from recon_service.evaluation.discard import discard_curve
 from recon_service.evaluation.pair_learning import learned_pair
 from recon_service.evaluation.split import SubjectSplit
-from recon_service.quality.selection import merit
 from recon_service.simulation import StructuredLight
 from recon_service.simulation.population import PopulationSpec, SyntheticPopulation
 
@@ -81,7 +80,6 @@ def main() -> None:
             }
             found["UNIFIED"] = float(np.mean([r.unified for r in reports]))
             found["WEAKEST GATE"] = float(np.mean([r.score for r in reports]))
-            found["MERIT (without pose)"] = float(np.mean([merit(r) for r in reports]))
             qualities.append(found)
             # All under one kind: a poor picture is not told from a good one.
             add(sides[0], name, result.fit.posterior, EvidenceKind("selfies", "visible", SELFIES))
@@ -91,7 +89,7 @@ def main() -> None:
     first, second = (Observed.of(s["people"], s["posteriors"], s["kinds"]) for s in sides)
     rows, others = (grid.ravel() for grid in np.indices((len(first), len(second))))
     pairs = Comparisons(rows, others)
-    scores = SubjectSplit.of([*first.person]).scored(
+    scores = SubjectSplit.of([*first.person, *second.person]).scored(
         first,
         second,
         pairs,

@@ -71,7 +71,9 @@ class SelfieBody(Body):
     score: float | None = Field(
         description="The weakest score of those that may reject; null when the file could not be read."
     )
-    unified_score: float | None = Field(default=None, description="All measures in one number, 0 to 100.")
+    unified_score: float | None = Field(
+        default=None, description="All measures but the angles in one number, 0 to 100."
+    )
     hints: list[str] = Field(description="What the person can do, most important first.")
     measures: list[MeasureBody]
     problem: ProblemNote | None = None

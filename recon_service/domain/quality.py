@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+POSE = ("yaw", "pitch", "roll")
+"""The measures of how the head is turned."""
+
 
 class Verdict(StrEnum):
     """Outcome of one measure."""
@@ -72,9 +75,12 @@ class QualityReport:
 
     @property
     def unified(self) -> float:
-        """All measures in one number, 0 to 100: the mean of the weakest gate and of the mean over all
-        measures. It orders pictures of one person; 0 for a picture that is rejected.
+        """How good a picture is for its pose, 0 to 100: the mean of the weakest gate and of the mean over all
+        measures, without the angles, since turned heads are asked for (docs/quality.md has what it predicts).
+        0 for a picture that is rejected.
         """
-        if not self.measures or not self.accepted:
+        counted = [m for m in self.measures if m.name not in POSE]
+        if not counted or not self.accepted:
             return 0.0
-        return (self.score + sum(m.score for m in self.measures) / len(self.measures)) / 2
+        weakest = min((m.score for m in counted if not m.advice), default=0.0)
+        return (weakest + sum(m.score for m in counted) / len(counted)) / 2

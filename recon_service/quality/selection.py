@@ -13,7 +13,6 @@ from recon_service.domain.quality import QualityReport
 
 VIEWS: Final = (0.0, -30.0, 30.0, -15.0, 15.0)
 """Degrees of yaw, in the order in which they are wanted; a picture belongs to the nearest."""
-POSE: Final = ("yaw", "pitch", "roll")
 
 
 def best_frames(reports: Sequence[QualityReport], *, most: int) -> tuple[int, ...]:
@@ -23,18 +22,13 @@ def best_frames(reports: Sequence[QualityReport], *, most: int) -> tuple[int, ..
     """
     accepted = [place for place, report in enumerate(reports) if report.accepted]
     by_view: dict[float, list[int]] = {view: [] for view in VIEWS}
-    for place in sorted(accepted, key=lambda p: -merit(reports[p])):
+    for place in sorted(accepted, key=lambda p: -reports[p].unified):
         yaw = yaw_of(reports[place])
         by_view[min(VIEWS, key=lambda view: abs(view - yaw))].append(place)
     chosen: list[int] = []
     while len(chosen) < min(most, len(accepted)):
         chosen += [places.pop(0) for places in by_view.values() if places][: most - len(chosen)]
     return tuple(sorted(chosen))
-
-
-def merit(report: QualityReport) -> float:
-    """How good a picture is for its pose, 0 to 100: as ``QualityReport.unified``, without the angles."""
-    return QualityReport(tuple(m for m in report.measures if m.name not in POSE)).unified
 
 
 def yaw_of(report: QualityReport) -> float:

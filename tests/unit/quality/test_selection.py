@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.quality.scale import measure
-from recon_service.quality.selection import VIEWS, best_frames, merit, yaw_of
+from recon_service.quality.selection import VIEWS, best_frames, yaw_of
 
 
 def report(yaw: float, sharpness: float, *, accepted: bool = True) -> QualityReport:
@@ -40,11 +40,11 @@ def test_the_best_of_each_view_before_a_second_of_any(reports: list[QualityRepor
     for k in accepted:
         for other in chosen:
             if k not in chosen and view(yaw_of(reports[k])) == view(yaw_of(reports[other])):
-                assert merit(reports[other]) >= merit(reports[k])
+                assert reports[other].unified >= reports[k].unified
 
 
 def test_a_turned_head_is_no_worse_picture_than_a_frontal_one() -> None:
-    assert merit(report(-30.0, 80.0)) == merit(report(0.0, 80.0))
+    assert report(-30.0, 80.0).unified == report(0.0, 80.0).unified
     spread = [report(yaw, 90.0) for yaw in (0, 1, 2, 3, 29, -31)]
     assert {4, 5} < set(best_frames(spread, most=3))
 
@@ -53,6 +53,6 @@ def test_a_turned_head_is_no_worse_picture_than_a_frontal_one() -> None:
 def test_the_order_of_the_pictures_does_not_matter(reports: list[QualityReport], random: object) -> None:
     order = np.arange(len(reports))
     np.random.default_rng(len(reports)).shuffle(order)
-    there = sorted(merit(reports[k]) for k in best_frames(reports, most=5))
-    back = sorted(merit(reports[order[k]]) for k in best_frames([reports[k] for k in order], most=5))
+    there = sorted(reports[k].unified for k in best_frames(reports, most=5))
+    back = sorted(reports[order[k]].unified for k in best_frames([reports[k] for k in order], most=5))
     assert np.allclose(there, back)
