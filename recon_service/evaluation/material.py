@@ -35,14 +35,17 @@ class Material:
 
 def material(dataset: str, first: Observed, second: Observed, counts: tuple[int, int]) -> Material:
     """One row's observations, without those that were not observed as most of their side were (a set of
-    pictures whose skin could not be matched). counts: captures of each side.
+    pictures whose skin could not be matched), and without those that lost a capture on the way: the service
+    compares them as the kind that they then are. counts: captures of each side.
     """
     sides, kinds = [], []
     for side, count in zip((first, second), counts, strict=True):
-        sources = np.array([EvidenceKind.parse(str(kind)).source for kind in side.kind])
+        seen = [EvidenceKind.parse(str(kind)) for kind in side.kind]
+        sources = np.array([kind.source for kind in seen])
         names, numbers = np.unique(sources, return_counts=True)
         chosen = str(names[np.argmax(numbers)])
-        sides.append(side.take(sources == chosen))
+        whole = np.array([kind.captures == count for kind in seen])
+        sides.append(side.take((sources == chosen) & whole))
         kinds.append(EvidenceKind.of(chosen, count))
     return Material(dataset, (kinds[0], kinds[1]), sides[0], sides[1])
 
