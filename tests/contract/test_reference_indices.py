@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +191,46 @@ def test_a_log_that_was_shortened_is_read_from_the_beginning(index: ReferenceInd
         assert tx.references.forget_changes(before=tx.references.head()) > 0
     assert sorted(names(index, stores, np.ones(MODES))) == ["bob", "eve"]
     assert list(ReferenceFeed(stores).since(None))[-1].complete
+
+
+def test_nothing_is_missed_while_many_enroll_and_delete_at_once(
+    index: ReferenceIndex, stores: Stores
+) -> None:
+    """Changes are numbered in the order of their commits: a search in between never skips one that commits
+    later under a smaller number.
+    """
+    rng = np.random.default_rng(11)
+    means = {f"person-{n}": rng.standard_normal(MODES) for n in range(24)}
+    done = threading.Event()
+    faults: list[Exception] = []
+
+    def come_and_go(subjects: list[str]) -> None:
+        for name in subjects:
+            enroll(name, means[name], stores)
+            enroll(name, -means[name], stores)
+        for name in subjects[::3]:
+            delete_subject(name, on=stores)
+
+    def search() -> None:
+        while not done.is_set():
+            try:
+                index.search(probe(means["person-0"]), count=5, least_llr=ANY)
+            except Exception as fault:
+                faults.append(fault)
+                return
+
+    searching = threading.Thread(target=search)
+    searching.start()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, [list(means)[k::4] for k in range(4)]))
+    done.set()
+    searching.join()
+    assert faults == []
+    left = [name for k in range(4) for n, name in enumerate(list(means)[k::4]) if n % 3]
+    wanted = by_comparing_with_all(
+        probe(means["person-1"]), [(name, -means[name], SELFIES) for name in left], CALIBRATION
+    )
+    assert names(index, stores, means["person-1"]) == [name for name, _ in wanted]
 
 
 def test_pgvector_is_asked_of_a_postgresql(tmp_path: Path) -> None:
