@@ -210,7 +210,7 @@ def test_a_worker_counts_on_when_its_processes_are_replaced(enrolled: Watched) -
         for part in enrolled.server.crew[0].parts()[1:]
         if any(name in part.cmdline() for name in ("worker.child", "worker.housekeeping"))
     ]
-    assert len(victims) == 2
+    assert len(victims) >= 2
     for victim in victims:
         victim.kill()
     psutil.wait_procs(victims, timeout=10)
@@ -224,7 +224,7 @@ def test_a_worker_counts_on_when_its_processes_are_replaced(enrolled: Watched) -
             return False  # whoever answers is being started again
         return total(after, "recon_enrollments_total") == total(before, "recon_enrollments_total") + 1
 
-    assert eventually(counted, limit_s=30.0)
+    assert eventually(counted, limit_s=60.0)
     after = numbers(enrolled.worker_port)
-    assert total(after, "recon_compute_processes_total", event="died") == 1
-    assert total(after, "recon_compute_processes_total", event="started") == 2
+    assert total(after, "recon_compute_processes_total", work="enrollment", event="died") == 1
+    assert total(after, "recon_compute_processes_total", work="enrollment", event="started") == 2
