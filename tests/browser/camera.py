@@ -60,6 +60,14 @@ def far() -> Picture:
     return _on_wall(cv2.resize(selfie(1), size, interpolation=cv2.INTER_AREA))
 
 
+def portrait(pixels: NDArray[np.uint8], center: tuple[int, int], height: int) -> Picture:
+    """A part of a real photograph as the camera would see it, 3 : 4 around ``center`` (x, y)."""
+    width = height * WIDTH // HEIGHT
+    left, top = max(0, center[0] - width // 2), max(0, center[1] - height // 2)
+    part = pixels[top : top + height, left : left + width]
+    return np.asarray(cv2.resize(part, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
 def _on_wall(picture: NDArray[np.generic]) -> Picture:
     out = nobody()
     top, left = (HEIGHT - picture.shape[0]) // 2, (WIDTH - picture.shape[1]) // 2

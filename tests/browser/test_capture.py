@@ -84,8 +84,13 @@ def test_nothing_is_taken_while_anything_is_wrong(troubled: Any, opened: OpenPag
 
 def test_a_lost_network_is_told_and_nothing_is_lost(obedient: Any, opened: OpenPage, server: Server) -> None:
     page = opened(obedient, "page-offline")
+    with page.expect_response(re.compile("/v1/capture/frames/1$")) as second:
+        page.click("#start")
+    assert second.value.json()["accepted"]
+    page.reload()  # as when somebody answers a call: the page goes on where it was
+    page.wait_for_selector("body[data-ready]")
     page.click("#start")
-    page.wait_for_function("() => document.getElementById('count').textContent.startsWith('2 of')")
+    assert page.inner_text("#count").startswith("2 of")
     page.context.set_offline(True)
     page.wait_for_selector("#banner:not([hidden])")
     assert "kept on this device" in page.inner_text("#banner")
@@ -128,6 +133,22 @@ def test_without_the_camera_pictures_are_chosen(
         again.click("#files-enroll")
         again.wait_for_selector("#done:not([hidden])")
     assert templates(server, "page-files-2") == 1
+
+
+def test_a_real_face_is_seen_and_its_picture_accepted(
+    playwright: Any, chromium: Path, opened: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    from tests.images import portrait
+
+    face = camera.portrait(portrait("astronaut"), (225, 123), 230)
+    film = camera.film(tmp_path / "real.y4m", [(face, 2.0)])
+    with launched(playwright, chromium, film) as browser:
+        page = opened(browser, "page-real")
+        with page.expect_response(re.compile("/v1/capture/frames/0$")) as answer:
+            page.click("#start")
+        assert answer.value.json()["accepted"]
+        page.wait_for_selector("#stage[data-hint=turnLeft]")
+        assert page.inner_text("#count") == "1 of 5 pictures taken"
 
 
 def test_korean_and_guided_by_the_service(obedient: Any, opened: OpenPage, server: Server) -> None:
