@@ -111,8 +111,8 @@ class Settings(BaseSettings):
     consent_hold_minutes: float = Field(
         60.0,
         ge=0,
-        description="How long a process's clock must have run evenly before it destroys what has no consent any "
-        "more.",
+        description="How long a process's clock must have run evenly before it destroys what has no consent "
+        "any more.",
     )
     kiosk_sessions: Literal["auto", "required", "optional"] = Field(
         "auto",
@@ -132,6 +132,13 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8460, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    tls_certificate_file: Path | None = Field(
+        None, description="Certificates (PEM) with which the service speaks TLS itself; unset: a proxy does."
+    )
+    tls_key_file: Path | None = Field(None, description="Its private key (PEM).")
+    tls_client_authority_file: Path | None = Field(
+        None, description="Authorities (PEM) whose client certificates are asked for; unset: none are."
+    )
 
     model: Literal["auto", "builtin", "dense"] = Field(
         "auto", description="auto: dense where its file is there."
@@ -176,8 +183,8 @@ class Settings(BaseSettings):
     child_memory_mb: int = Field(
         2048,
         ge=0,
-        description="Memory of a compute process beyond its loaded models; 0: any. Linux, without matching on "
-        "a graphics processor.",
+        description="Memory of a compute process beyond its loaded models; 0: any. Linux, without matching "
+        "on a graphics processor.",
     )
     enrollment_processes: int = Field(
         1, ge=0, le=64, description="Processes of one worker for enrollments; 0: a thread."

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
 from recon_service.api.embedded import prepare
 from recon_service.domain.errors import Conflict
-from recon_service.settings import Settings
+from recon_service.settings import Settings, SettingsInvalid
 
 GRACE_S = 20
 
@@ -24,8 +26,9 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         announce("A development API key with all scopes was made. It works only on this machine.")
         announce("It is shown only now:")
         announce(f"  export RECON_API_KEY={prepared.new_key}")
+    scheme = "https" if settings.tls_certificate_file else "http"
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    announce(f"Listening on http://{shown}:{port}  (documentation: /docs, stop with Ctrl-C)")
+    announce(f"Listening on {scheme}://{shown}:{port}  (documentation: /docs, stop with Ctrl-C)")
     config = uvicorn.Config(
         prepared.app,
         log_config=None,
@@ -33,10 +36,28 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=32_768,
+        **_tls(settings),
     )
     # Uvicorn stops gracefully and then raises the signal again: to have stopped as asked is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """Options of uvicorn. Raises SettingsInvalid for a part of them."""
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    authority = settings.tls_client_authority_file
+    if certificate is None and key is None and authority is None:
+        return {}
+    if certificate is None or key is None:
+        raise SettingsInvalid(
+            "TLS needs a certificate and its key",
+            next_step="Set RECON_TLS_CERTIFICATE_FILE and RECON_TLS_KEY_FILE, or neither.",
+        )
+    options: dict[str, Any] = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+    if authority is not None:
+        options |= {"ssl_ca_certs": str(authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return options
 
 
 def _listen(host: str, port: int) -> socket.socket:
