@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -16,17 +17,24 @@ from tests.integration.running import Server
 from tests.servers.postgres import Postgres
 from tests.servers.proxy import Proxy
 from tests.servers.redis_server import Redis
+from tests.servers.s3_server import S3
 
 OUTAGE_S = (0.2, 2.0)
+JUMP_S = 3 * 3600.0
 
 
 @dataclass
 class Production:
-    """The servers behind a service, those that are spoken to through proxies behind those."""
+    """The servers behind a service, those that are spoken to through proxies behind those. s3: with a small
+    disk, and a bucket for ballast. clock: file of the seconds by which every process's clock is off.
+    """
 
     postgres: Postgres
     redis: Redis
     objects: Proxy
+    s3: S3 | None = None
+    ballast: str = ""
+    clock: Path | None = None
 
 
 @dataclass
@@ -61,6 +69,8 @@ class Faults:
             "refuse_objects": 1,
             "slow_objects": 1,
             "stall_redis": 1,
+            **({"fill_disk": 1} if self.production.s3 is not None else {}),
+            **({"jump_clock": 2} if self.production.clock is not None else {}),
         }
 
     # ---- kill -9 ----------------------------------------------------------------------------
@@ -146,6 +156,24 @@ class Faults:
         self.production.objects.delay_s = 0.5
         time.sleep(self.random.uniform(*OUTAGE_S))
         self.production.objects.delay_s = 0.0
+        self.other += 1
+
+    def fill_disk(self) -> None:
+        """The object store's disk has no room left."""
+        assert self.production is not None
+        assert self.production.s3 is not None
+        self.production.s3.fill(self.production.ballast)
+        time.sleep(self.random.uniform(*OUTAGE_S))
+        self.production.s3.free(self.production.ballast)
+        self.other += 1
+
+    def jump_clock(self) -> None:
+        """Every process's clock is hours off, into the past or the future, and put right again."""
+        assert self.production is not None
+        assert self.production.clock is not None
+        self.production.clock.write_text(str(self.random.uniform(-JUMP_S, JUMP_S)))
+        time.sleep(self.random.uniform(*OUTAGE_S))
+        self.production.clock.write_text("0")
         self.other += 1
 
 

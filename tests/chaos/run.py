@@ -41,6 +41,8 @@ QUICK = {
     "RECON_COMPUTE_PROCESSES": "1",
 }
 CLIENTS = 2
+DISK_MB = 40
+"""Of the object store: a few hundred selfies, or quickly full."""
 
 
 def main() -> int:
@@ -74,7 +76,11 @@ def run_embedded(folder: Path, wanted: argparse.Namespace) -> Report:
 
 def run_production(folder: Path, wanted: argparse.Namespace) -> Report:
     """An API process, two workers, PostgreSQL, Redis and S3."""
-    postgres, redis, s3 = Postgres().start(), Redis().start(), S3().start()
+    small = sys.platform == "linux"
+    postgres, redis = Postgres().start(), Redis().start()
+    s3 = S3(disk_mb=DISK_MB if small else None).start()
+    clock = folder / "clock"
+    clock.write_text("0")
     proxy = Proxy(s3.port).start()
     settings = {
         **QUICK,
@@ -86,10 +92,13 @@ def run_production(folder: Path, wanted: argparse.Namespace) -> Report:
         "RECON_BROKER_URL": redis.url(),
         "RECON_MASTER_KEY": MASTER_KEY,
         "RECON_ENROLLMENT_PROCESSES": "1",
+        "PYTHONPATH": str(Path(__file__).parent / "clock"),
+        "CHAOS_CLOCK": str(clock),
     }
     server = Server(folder / "state", settings=settings, workers=2)
     with stopping_cleanly(lambda: server.stop(), proxy.close, postgres.close, redis.close, s3.close):
-        return rage(server, Production(postgres, redis, proxy), wanted)
+        behind = Production(postgres, redis, proxy, s3 if small else None, s3.make_bucket(), clock)
+        return rage(server, behind, wanted)
     raise AssertionError("unreachable")
 
 
@@ -123,7 +132,11 @@ def rage(server: Server, production: Production | None, wanted: argparse.Namespa
             for client in clients:
                 client.join()
         settings = Settings.model_validate(
-            {k.removeprefix("RECON_").lower(): v for k, v in server.settings.items()}
+            {
+                k.removeprefix("RECON_").lower(): v
+                for k, v in server.settings.items()
+                if k.startswith("RECON_")
+            }
             | {"state_dir": server.state}
         )
         engine = open_engine(settings.resolved_database_url)

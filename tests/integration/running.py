@@ -140,7 +140,8 @@ class Server:
 
     def resolved(self) -> Settings:
         """Its settings, for looking at what it stores from outside."""
-        values = {k.removeprefix("RECON_").lower(): v for k, v in self.settings.items()}
+        ours = {k: v for k, v in self.settings.items() if k.startswith("RECON_")}
+        values = {k.removeprefix("RECON_").lower(): v for k, v in ours.items()}
         return Settings.model_validate({**values, "state_dir": self.state})
 
     @contextlib.contextmanager
