@@ -1,7 +1,7 @@
 """How far a template can be walked toward another person, and what its own visits do to it meanwhile.
 
     python benchmarks/strengthening_walk.py [--people 40] [--candidates 30] [--steps 8] [--no-guards]
-        [--camera depth/kinect2 --selfies selfies-photometric/infrared]
+        [--clean] [--camera depth/kinect2 --selfies selfies-photometric/infrared]
 
 People are drawn from the model that the released calibration holds; see
 ``recon_service/evaluation/strengthening_walk.py``.
@@ -18,7 +18,7 @@ from recon_service.comparison.calibration_file import load_calibration
 from recon_service.comparison.policies import load_policies
 from recon_service.comparison.strengthening import room_for
 from recon_service.domain.template import Template
-from recon_service.evaluation.model_people import CAMERA, SELFIES, ModelPeople
+from recon_service.evaluation.model_people import CAMERA, SELFIES, ModelPeople, learned_on_them
 from recon_service.evaluation.strengthening_walk import Walk
 
 
@@ -29,11 +29,16 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=30)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clean", action="store_true", help="maps learned without captures that went wrong")
     parser.add_argument("--no-guards", action="store_true")
     parser.add_argument("--camera", default=CAMERA)
     parser.add_argument("--selfies", default=SELFIES)
     asked = parser.parse_args()
-    people = ModelPeople(load_calibration(), asked.seed, asked.camera, asked.selfies)
+    kinds = {"camera": asked.camera, "selfies": asked.selfies}
+    calibration = load_calibration()
+    if asked.clean:
+        calibration = learned_on_them(calibration, **kinds)
+    people = ModelPeople(calibration, asked.seed, **kinds)
     policy = load_policies()["pilot-strengthening-1"]
     found: list[list[float]] = []
     for _ in range(asked.people):

@@ -98,8 +98,8 @@ def counts(visits: Sequence[DepthVisit]) -> bool:
 
 def chosen_part(template: Template, probe_kind: EvidenceKind, calibration: Calibration) -> ReferencePart:
     """The part that a probe of this kind is compared with: that of the pair of kinds with the least Cllr on
-    people that it was not learned on; where no pair was measured, the visits before the probe's own
-    camera, else the enrollment.
+    people that it was not learned on, to a hundredth of a bit, visits before the enrollment; where no pair
+    was measured, the visits before the probe's own camera, else the enrollment.
     """
     return best_part(parts_of(template, calibration), probe_kind, calibration)
 
@@ -130,7 +130,7 @@ def _rank(kind: EvidenceKind, probe: EvidenceKind, calibration: Calibration) -> 
         return 3, 0.0
     measured = found.pair.measured
     if measured is not None and not found.general:
-        return 0, measured.cllr
+        return 0, round(measured.cllr, 2)
     # What was not measured cannot be ranked by figures: the same kind of evidence first.
     return (1 if kind.source == probe.source else 2), 0.0
 

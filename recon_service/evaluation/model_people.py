@@ -4,7 +4,7 @@ visits, so that each of them errs as those it was learned from do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -16,6 +16,8 @@ from recon_service.comparison.strengthening import Offered
 from recon_service.domain.arrays import Array
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import DepthVisit, Provenance, Template
+from recon_service.evaluation.calibration import learned_map, min_cllr
+from recon_service.evaluation.metrics import cllr
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 CAMERA = "depth/simulated-structured-light"
@@ -108,6 +110,32 @@ class ModelPeople:
         return np.asarray(
             vectors @ (np.sqrt(np.maximum(values, 0.0)) * self.rng.standard_normal(len(values)))
         )
+
+
+def learned_on_them(
+    calibration: Calibration, *, camera: str = CAMERA, selfies: str = SELFIES, people: int = 30
+) -> Calibration:
+    """The calibration with maps of both pairs of kinds that were learned on people drawn from it: what it
+    would be without the captures that went wrong where it was learned, which flatten a map for everybody.
+    """
+    drawn = ModelPeople(calibration, 1, camera, selfies)
+    who = [drawn.person() for _ in range(people)]
+    probes = np.stack([drawn.visit(one).mean for one in who])
+    enrolled = np.stack([drawn.template(one).posterior.mean for one in who])
+    visited = np.stack([drawn.visit(one).mean for one in who])
+    first, second = (index.ravel() for index in np.indices((people, people)))
+    pairs = dict(calibration.pairs)
+    for kind, means in ((EvidenceKind.of(selfies, 5), enrolled), (drawn.kind, visited)):
+        found = calibration.of(kind, drawn.kind)
+        scores = found.pair.score.of_pairs(means, probes, first, second)
+        genuine, impostor = scores[first == second], scores[first != second]
+        score_map = learned_map(genuine, impostor, people=people)
+        measured = found.pair.measured
+        if measured is not None:
+            ratios = score_map(genuine), score_map(impostor)
+            measured = replace(measured, cllr=cllr(*ratios), min_cllr=min_cllr(genuine, impostor))
+        pairs[found.key] = replace(found.pair, score_map=score_map, measured=measured)
+    return replace(calibration, pairs=pairs)
 
 
 def _covariance(gain: Array) -> Array:

@@ -29,7 +29,7 @@ from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import DepthVisit, Template
-from recon_service.evaluation.model_people import ModelPeople
+from recon_service.evaluation.model_people import ModelPeople, learned_on_them
 
 POLICY = load_policies()["pilot-strengthening-1"]
 ASKED = POLICY.strengthening or Strengthening(0, 0, 0)
@@ -37,7 +37,7 @@ ASKED = POLICY.strengthening or Strengthening(0, 0, 0)
 
 @pytest.fixture
 def people() -> ModelPeople:
-    return ModelPeople(load_calibration())
+    return ModelPeople(learned_on_them(load_calibration()))
 
 
 def admitted(people: ModelPeople, ada: Array, template: Template) -> IdentityPosterior:
