@@ -43,7 +43,8 @@ SWEEP_S: Final = 60.0
 REST_S: Final = 60.0
 """Without work for so long, the processes that compute end, and their memory is free."""
 RESTART_S: Final = 2.0
-SHUTDOWN_S: Final = 15.0
+GRACE_S: Final = 4.0
+SHUTDOWN_S: Final = 8.0
 
 
 class BatchRunners:
@@ -76,11 +77,15 @@ class BatchRunners:
             thread.start()
 
     def stop(self) -> None:
-        """What was taken and not begun is given back; what does not end in time is taken by others later."""
+        """What was taken and not begun is given back; so is what does not end within a few seconds, by ending
+        the process that computes it.
+        """
         self._stopping.set()
-        deadline = time.monotonic() + SHUTDOWN_S
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        for limit_s in (GRACE_S, SHUTDOWN_S):
+            deadline = time.monotonic() + limit_s
+            for thread in self._threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            self._compute.close()
 
     def _work(self) -> None:
         failing = False
@@ -207,7 +212,6 @@ def main() -> None:
     runners.start()
     parent.join()
     runners.stop()
-    compute.close()
     opened.close()
 
 

@@ -152,10 +152,9 @@ class _Parts:
             )
             add_tasks(self._celery, lambda: context)
             self._workers = EmbeddedWorkers(self._celery, count=max(1, settings.enrollment_processes))
-        self._batch_compute: BatchChildCompute | None = None
         self._batches: BatchRunners | None = None
         if settings.embedded and settings.batch_processes:
-            self._batch_compute = BatchChildCompute(
+            computing = BatchChildCompute(
                 settings,
                 processes=settings.batch_processes,
                 limit_s=settings.enrollment_seconds,
@@ -164,7 +163,7 @@ class _Parts:
             )
             self._batches = BatchRunners(
                 opened.stores,
-                self._batch_compute,
+                computing,
                 batch_policy(settings),
                 count=settings.batch_processes,
                 keep_candidates=timedelta(days=settings.retired_days),
@@ -247,8 +246,6 @@ class _Parts:
     def _stop(self) -> None:
         if self._batches is not None:
             self._batches.stop()
-        if self._batch_compute is not None:
-            self._batch_compute.close()
         self._webhooks.stop()
         self._housekeeper.stop()
         if self._workers is not None and not self._workers.stop():
