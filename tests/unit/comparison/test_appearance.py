@@ -11,11 +11,12 @@ from recon_service.comparison.appearance import (
     load_appearance_maps,
     with_appearance,
 )
+from recon_service.comparison.calibration_file import load_calibration
 from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.template import ComparisonScore
 
-MAPS = load_appearance_maps()
+MAPS = load_calibration().appearance.over(load_appearance_maps())
 SHAPE = ComparisonScore(1.5, "selfies-photometric/infrared", "kinect2", "test")
 
 

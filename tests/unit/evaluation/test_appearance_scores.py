@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from recon_service.comparison.appearance import load_appearance_maps
+from recon_service.comparison.calibration_file import load_calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.posterior import IdentityPosterior
@@ -12,7 +13,7 @@ from recon_service.evaluation.comparisons import Comparisons, Observed
 from recon_service.evaluation.scores import Calibration, Scored, Sides
 
 PEOPLE, TAKES = 9, 3
-MAPS = load_appearance_maps()
+MAPS = load_calibration().appearance.over(load_appearance_maps())
 
 
 def looks(rng: np.random.Generator, center: np.ndarray) -> Appearance:
