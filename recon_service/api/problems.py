@@ -17,6 +17,7 @@ from recon_service.application import errors as use_case
 from recon_service.domain import errors as domain
 from recon_service.domain.errors import ReconError
 from recon_service.settings import SettingsInvalid
+from recon_service.web.pages import PagesNotBuilt
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -56,6 +57,7 @@ STATUS: Final[Mapping[type[ReconError], int]] = {
     use_case.MemoryLimitReached: 413,
     use_case.Overloaded: 503,
     domain.WeightsUnavailable: 503,
+    PagesNotBuilt: 503,
     ReconError: 500,
 }
 """A class that is not named here has the status of the closest ancestor that is."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -40,7 +41,10 @@ class Judging(ScriptedCompute):
 @pytest.fixture
 def judged(fresh_service: Service) -> Service:
     settings = fresh_service.settings.model_copy(
-        update={"capture_return_urls": "https://app.example/done,https://other.example/"}
+        update={
+            "capture_return_urls": "https://app.example/done,https://other.example/",
+            "capture_public_url": "https://enroll.example/",
+        }
     )
     return dataclasses.replace(fresh_service, compute=Judging(), settings=settings)
 
@@ -58,7 +62,7 @@ def made(page: TestClient, service: Service, **changes: object) -> dict[str, str
     )
     assert answer.status_code == 201, answer.text
     path, _, secret = answer.json()["url"].partition("#")
-    assert path == f"/enroll/{answer.json()['session_id']}"
+    assert path == f"https://enroll.example/enroll/{answer.json()['session_id']}"
     return {"Authorization": f"Bearer {answer.json()['session_id']}.{secret}"}
 
 
@@ -227,6 +231,23 @@ def test_guidance_by_the_server(page: TestClient, judged: Service) -> None:
     with page.websocket_connect("/v1/capture/guidance") as socket:
         socket.send_text("cap_0.wrong")
         assert socket.receive()["code"] == 4401
+    with page.websocket_connect("/v1/capture/guidance") as socket:
+        socket.send_bytes(b"not a token")
+        assert socket.receive()["code"] == 4400
+
+
+def test_one_session_cannot_take_all_guidance(page: TestClient, judged: Service) -> None:
+    token = made(page, judged)["Authorization"].removeprefix("Bearer ")
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(page.websocket_connect("/v1/capture/guidance")) for _ in range(3)]
+        answers = []
+        for socket in sockets:
+            socket.send_text(token)
+            answers.append(socket.receive())
+        assert [answer.get("code") for answer in answers] == [None, None, 4429]
+    with page.websocket_connect("/v1/capture/guidance") as socket:
+        socket.send_text(token)
+        assert socket.receive_json() == {"ready": True}
 
 
 def test_examples_fit_their_schemas() -> None:

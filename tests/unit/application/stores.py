@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recon_service.application.errors import Overloaded, StorageUnavailable
+from recon_service.application.inspection_records import Inspection
 from recon_service.application.ports.compute import Progress
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import EnrollmentOutcome, Lane, SelfieReport
@@ -78,6 +79,11 @@ class ScriptedCompute:
         raise Overloaded("this compute only reconstructs")
 
     def picture(self, template: Template) -> bytes:
+        raise Overloaded("this compute only reconstructs")
+
+    def inspect(
+        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
+    ) -> Inspection:
         raise Overloaded("this compute only reconstructs")
 
     def mesh(self, template: Template) -> bytes:
