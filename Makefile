@@ -44,7 +44,7 @@ test: setup torch ## run the whole test suite
 	$(BIN)/recon weights pull --set default
 	@VENV=$(VENV) sh scripts/build_web.sh test
 	@VENV=$(VENV) sh scripts/build_web.sh browser
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 fuzz: setup ## attack uploads and requests with FUZZ_CASES damaged files (FUZZ_SEED: other ones)
 	FUZZ_CASES=$(FUZZ_CASES) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m pytest -q -s tests/hostile 2>/dev/null
