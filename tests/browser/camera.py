@@ -22,6 +22,9 @@ POSES = {
 }
 """(yaw, pitch) in degrees, in the order in which the page asks for them."""
 
+EYES = ((222, 324), (366, 318))
+"""Centers of the eyes on the front selfie of person 1."""
+
 Picture = NDArray[np.uint8]
 
 
@@ -52,6 +55,14 @@ def two_people() -> Picture:
 def dark() -> Picture:
     """The same face with hardly any light."""
     return (selfie(1) * 0.12).astype(np.uint8)
+
+
+def mirroring() -> Picture:
+    """Windows in the glasses of the same face."""
+    out = selfie(1).copy()
+    for x, y in EYES:
+        cv2.ellipse(out, ((float(x), float(y)), (46.0, 22.0), 20.0), (255, 255, 255), -1, cv2.LINE_AA)
+    return out
 
 
 def far() -> Picture:
@@ -93,5 +104,5 @@ def obedient(*, seconds: float = 1.3) -> list[tuple[Picture, float]]:
 
 def troubled(*, seconds: float = 1.4) -> list[tuple[Picture, float]]:
     """Everything that can be wrong, and never a frontal face in good light."""
-    scenes = (nobody(), two_people(), dark(), far(), selfie(1, "left"))
+    scenes = (nobody(), two_people(), dark(), mirroring(), far(), selfie(1, "left"))
     return [(picture, seconds) for picture in scenes]

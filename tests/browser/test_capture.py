@@ -72,7 +72,9 @@ def test_nothing_is_taken_while_anything_is_wrong(troubled: Any, opened: OpenPag
     page.evaluate(COLLECT_HINTS)
     page.click("#start")
     page.wait_for_function(
-        """() => ["noFace", "twoFaces", "moreLight", "closer", "lookAhead"].every(h => window.hints.has(h))"""
+        """() => ["noFace", "twoFaces", "moreLight", "glasses", "closer", "lookAhead"].every(
+            (hint) => window.hints.has(hint)
+        )"""
     )
     assert page.inner_text("#count") == "0 of 5 pictures taken"
     assert not page.evaluate("() => window.hints.has('taken')")
