@@ -241,7 +241,7 @@ class Settings(BaseSettings):
         0.3, gt=0, description="While an enrollment has waited so long, batches begin nothing."
     )
     edge_policy: str = Field(
-        "", description="Policy under which kiosks may decide without the service; empty: no bundles are made."
+        "", description="Policy under which kiosks decide without the service; empty: no bundles are made."
     )
     edge_bundle_hours: float = Field(12.0, gt=0, le=168, description="How long a bundle for a kiosk is good.")
     edge_failures: int = Field(

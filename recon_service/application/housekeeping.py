@@ -6,7 +6,7 @@ Both may run in any number of processes at once, at any time, and be killed at a
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -41,7 +41,7 @@ class Retention:
     dead: timedelta = timedelta(hours=72)
     retired: timedelta = timedelta(days=30)
     replay: timedelta = timedelta(hours=24)
-    consent: ConsentPolicy = ConsentPolicy()
+    consent: ConsentPolicy = field(default_factory=ConsentPolicy)
 
 
 @dataclass(frozen=True, slots=True)

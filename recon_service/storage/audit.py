@@ -36,8 +36,10 @@ class SqlAuditLog:
         """Counts by outcome."""
         c = t.audit_log.c
         last = sa.select(t.audit_head.c.sequence - within).scalar_subquery()
-        query = sa.select(c.outcome, sa.func.count()).where(c.sequence > last, c.action == action)
-        return {outcome: count for outcome, count in self._connection.execute(query.group_by(c.outcome))}
+        query = sa.select(c.outcome, sa.func.count().label("number")).where(
+            c.sequence > last, c.action == action
+        )
+        return {row.outcome: row.number for row in self._connection.execute(query.group_by(c.outcome))}
 
     def entries(
         self, *, after: int = 0, subject: str | None = None, action: str | None = None

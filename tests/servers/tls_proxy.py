@@ -1,6 +1,6 @@
 """``python tests/servers/tls_proxy.py PORT UPSTREAM CERTIFICATE KEY AUTHORITY``: what a proxy does that asks
-for client certificates: ends TLS, and passes on the fingerprint of the certificate in a header that nobody else
-can set. One request per connection.
+for client certificates: ends TLS, and passes on the fingerprint of the certificate in a header that nobody
+else can set. One request per connection.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from recon_service.application.records import AuditEntry, AuditHead, DeletionReceipt, WrappedKey
 
-
 SERVICE_OWNER: Final = "recon:service"
 """Owner of the keys that belong to no subject: no subject can be called so, a colon is not allowed there."""
 

@@ -121,9 +121,8 @@ def test_openapi_describes_security_problems_and_examples(client: TestClient) ->
             if path.startswith("/v1/"):
                 assert operation["security"]
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
-                success = next(
-                    operation["responses"][s] for s in ("200", "201", "202", "204") if s in operation["responses"]
-                )
+                answers = operation["responses"]
+                success = next(answers[s] for s in ("200", "201", "202", "204") if s in answers)
                 assert "content" in success or "204" in operation["responses"]
     enroll = document["paths"]["/v1/subjects/{subject_id}/enrollments"]["post"]
     assert "multipart/form-data" in enroll["requestBody"]["content"]

@@ -81,9 +81,7 @@ class ScriptedCompute:
     def picture(self, template: Template) -> bytes:
         raise Overloaded("this compute only reconstructs")
 
-    def inspect(
-        self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None
-    ) -> Inspection:
+    def inspect(self, template: Template, selfies: Sequence[bytes], visit: KioskVisit | None) -> Inspection:
         raise Overloaded("this compute only reconstructs")
 
     def mesh(self, template: Template) -> bytes:
