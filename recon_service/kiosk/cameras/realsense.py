@@ -1,4 +1,4 @@
-"""RealSense cameras through the maker's SDK (pyrealsense2): a device, or a recording of it (.db3, old .bag).
+"""RealSense cameras through the maker's SDK (pyrealsense2): a device, or a recording of it (.db3).
 
 Device, recording and the SDK's software device go through the same calls: sensors with stream profiles, the
 SDK's syncer, the SDK's alignment. The depth map stays as it was measured and the picture is brought to it:
@@ -138,7 +138,7 @@ class RealSenseCamera:
             except RuntimeError as fault:
                 raise RecordingUnreadable(
                     f"the SDK cannot play {self._recording}: {fault}",
-                    next_step="Convert .bag files of older SDKs to .db3.",
+                    next_step="Use a .db3 that the SDK recorded; convert the .bag files of older ones.",
                 ) from None
             return device
         devices = list(context.query_devices())
