@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from recon_service.bootstrap import OpenStores
 
 IDLE_S: Final = 1.0
+GAP_S: Final = 0.005
+"""Between two groups: SQLite has one writer at a time and does not queue those who wait, so let them in."""
 REPORT_S: Final = 10.0
 SWEEP_S: Final = 60.0
 REST_S: Final = 60.0
@@ -101,6 +103,7 @@ class BatchRunners:
                 failing = True
             if worked:
                 self._worked_at = time.monotonic()
+                self._stopping.wait(GAP_S)
             else:
                 self._stopping.wait(random.uniform(0.5, 1.0) * IDLE_S)
 

@@ -9,9 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import AwareDatetime
 
-from recon_service.api.problems import documented
-from recon_service.api.schemas import example
-from recon_service.api.schemas_batches import (
+from recon_service.api.examples_batches import (
     BATCH,
     BATCHES,
     COMPARISON,
@@ -19,6 +17,10 @@ from recon_service.api.schemas_batches import (
     REQUEST,
     RETRIED,
     SUBMITTED,
+)
+from recon_service.api.problems import documented
+from recon_service.api.schemas import example
+from recon_service.api.schemas_batches import (
     BatchBody,
     BatchesBody,
     BatchRequest,

@@ -8,6 +8,7 @@ import pydantic
 import pytest
 from fastapi.testclient import TestClient
 
+from recon_service.api import examples_batches as examples
 from recon_service.api import schemas_batches as bodies
 from recon_service.api import schemas_models
 from recon_service.api.app import create_app
@@ -20,12 +21,12 @@ from tests.unit.api.conftest import authorization
 from tests.unit.application.batches_support import MODELS, add_subjects, work
 
 EXAMPLES: dict[str, tuple[type[pydantic.BaseModel], dict[str, Any]]] = {
-    "request": (bodies.BatchRequest, bodies.REQUEST),
-    "submitted": (bodies.SubmittedBody, bodies.SUBMITTED),
-    "batches": (bodies.BatchesBody, bodies.BATCHES),
-    "items": (bodies.ItemsBody, bodies.ITEMS),
-    "comparison": (bodies.ComparisonBody, bodies.COMPARISON),
-    "retried": (bodies.RetriedBody, bodies.RETRIED),
+    "request": (bodies.BatchRequest, examples.REQUEST),
+    "submitted": (bodies.SubmittedBody, examples.SUBMITTED),
+    "batches": (bodies.BatchesBody, examples.BATCHES),
+    "items": (bodies.ItemsBody, examples.ITEMS),
+    "comparison": (bodies.ComparisonBody, examples.COMPARISON),
+    "retried": (bodies.RetriedBody, examples.RETRIED),
     "models": (schemas_models.ModelsBody, schemas_models.MODELS),
 }
 
