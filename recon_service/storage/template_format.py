@@ -104,7 +104,9 @@ def _numbers(posterior: IdentityPosterior) -> Array:
 def _posterior(space: str, modes: int, numbers: Array) -> IdentityPosterior:
     covariance = np.zeros((modes, modes))
     covariance[np.tril_indices(modes)] = numbers[modes:]
-    return IdentityPosterior(space, numbers[:modes].copy(), covariance + np.tril(covariance, -1).T)
+    with np.errstate(invalid="ignore"):  # a signaling NaN in damaged bytes: the posterior refuses it
+        covariance = covariance + np.tril(covariance, -1).T
+    return IdentityPosterior(space, numbers[:modes].copy(), covariance)
 
 
 def _visit(entry: dict[str, Any], posterior: IdentityPosterior) -> DepthVisit:
