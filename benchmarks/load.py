@@ -149,7 +149,8 @@ def processor_of(rig: Rig, result: dict[str, Any], name: str) -> Iterator[None]:
     """Milliseconds of processor time per answer, by part: what a busy machine does not change much."""
     before = processor_seconds(rig)
     yield
-    spent = {k: v - before[k] for k, v in processor_seconds(rig).items()}
+    # A process that ended takes along what it used.
+    spent = {k: max(0.0, v - before[k]) for k, v in processor_seconds(rig).items()}
     answers = max(1, result[name]["answers"])
     result["processor_ms"] = {k: round(1000 * v / answers, 1) for k, v in spent.items()}
 
@@ -267,7 +268,8 @@ def quantile(values: list[float], share: float) -> float:
 def told(lines: list[dict[str, Any]], name: str) -> dict[str, float]:
     ours = [line for line in lines if line["name"] == name]
     good = [line["ms"] for line in ours if line["good"]]
-    span = max((line["at"] for line in ours), default=0) - min((line["at"] for line in ours), default=0)
+    begun = min((line["at"] for line in ours), default=0.0)
+    span = max((line["at"] + line["ms"] / 1000 for line in ours), default=0.0) - begun
     return {
         "answers": len(ours),
         "failed": len(ours) - len(good),
@@ -399,11 +401,16 @@ def peer(rig: Rig, seconds: float) -> dict[str, Any]:
                 if httpx.get(f"{host}/livez").status_code == 200:
                     break
             time.sleep(0.1)
+        before = psutil.Process(process.pid).cpu_times()
         lines = run(rig, [Load("PeerApp", 0, 4)], seconds, host=host)
+        after = psutil.Process(process.pid).cpu_times()
     finally:
         process.kill()
         process.wait()
-    return {"enrollment": told(lines, "peer")}
+    result: dict[str, Any] = {"enrollment": told(lines, "peer")}
+    spent = after.user + after.system - before.user - before.system
+    result["processor_ms"] = {"peer": round(1000 * spent / max(1, result["enrollment"]["answers"]), 1)}
+    return result
 
 
 def drain(rig: Rig, limit_s: float = 900) -> None:
@@ -442,7 +449,7 @@ def summary(results: dict[str, Any]) -> dict[str, Any]:
     if "idle" in results and "batch" in results:
         beside = results["batch"]["verification"]["p95"]
         said["fairness"] = round(beside / results["idle"]["verification"]["p95"], 2)
-    for phase in ("idle", "capacity"):
+    for phase in ("idle", "capacity", "peer"):
         if phase in results:
             said[f"processor_ms_{phase}"] = results[phase]["processor_ms"]
     if "capacity" in results:
