@@ -4,8 +4,11 @@ them is a stand-in but the light that falls on the sensor.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,9 +29,13 @@ from recon_service.kiosk.visit import Kiosk, VisitResult
 from tests.integration.running import Server, enroll, eventually
 from tests.kiosk_devices import SoftwareRealSense
 from tests.kiosk_people import Visitor, flat_print, visitor
+from tests.servers.processes import ends_with_parent
 from tests.servers.proxy import Proxy
 
 pytest.importorskip("pyrealsense2", reason="the package pyrealsense2 is not installed")
+
+
+KIOSK_RUN = (sys.executable, "-m", "recon_service", "kiosk", "run")
 
 
 def enroll_by_selfies(server: Server, subject_id: str, selfies: Sequence[bytes]) -> None:
@@ -162,3 +169,49 @@ def test_a_cut_line_the_sites_bundle_decides_and_the_service_hears_of_it(
     with server.database() as connection:
         actions = {row.action for row in connection.execute(sa.text("select action from audit_log"))}
     assert "edge.verification" in actions
+
+
+@pytest.fixture
+def page(server: Server, tmp_path: Path) -> Iterator[str]:
+    """Address of the screen of `recon kiosk run` with the simulated camera, a program of its own."""
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*KIOSK_RUN, "--camera", "simulated:7"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**server.environment(), "RECON_API_KEY": server.key, "RECON_URL": server.url},
+            text=True,
+            preexec_fn=ends_with_parent,
+        )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        said = (tmp_path / "log").read_text()
+        assert "user-0" not in said
+        assert server.key not in said
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def ask_as_a_till(page: str, subject: str) -> dict[str, Any]:
+    """The result of a visit, once the result of the visit before has left the screen."""
+    answers: list[httpx.Response] = []
+
+    def asked() -> bool:
+        answers.append(httpx.post(f"{page}visits", json={"subject_id": subject}, timeout=120.0))
+        return answers[-1].status_code != 409
+
+    assert eventually(asked, limit_s=60)
+    return dict(answers[-1].raise_for_status().json())
+
+
+def test_the_till_gets_a_decision_or_why_there_is_none(page: str) -> None:
+    assert page.startswith("http://127.0.0.1:")
+    unknown = ask_as_a_till(page, "nobody")
+    assert (unknown["error"], "decision" in unknown) == ("service-refused", False)
+    told = ask_as_a_till(page, "user-0")
+    assert told["decision"] in ("NO_MATCH", "INCONCLUSIVE"), "the simulated head is somebody else's"
+    assert told["bytes_sent"] <= 300_000
+    assert told["milliseconds"]["capture to decision"] > 0
