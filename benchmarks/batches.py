@@ -7,8 +7,8 @@ nothing.
 Every item is what it is in production but for the computing: taken under a claim, its template in force
 decrypted and read (60 modes), a candidate written, encrypted and stored, the end of the item in the same
 transaction. The database is a PostgreSQL of its own on this machine as the tests have it (fsync off, 32 MB of
-buffers), or RECON_DATABASE_URL. Milliseconds are of processor time per item, which a busy machine does not
-change much.
+buffers), or RECON_DATABASE_URL. Milliseconds are of processor time
+per item; run it on a quiet machine.
 """
 
 from __future__ import annotations
