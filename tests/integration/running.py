@@ -89,7 +89,11 @@ class Server:
                 env=self.environment(),
                 preexec_fn=self._limit_files,
             )
-        self._wait(ready)
+        try:
+            self._wait(ready)
+        except AssertionError:
+            self.process.kill()
+            raise
         found = re.findall(r"RECON_API_KEY=(\S+)", self.log.read_text())
         self.key = found[0] if found else self.key
 
