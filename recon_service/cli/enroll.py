@@ -21,6 +21,12 @@ def command(
     api_key: Annotated[str | None, typer.Option(help="Default: the variable RECON_API_KEY.")] = None,
     consent: Annotated[str, typer.Option(help="Id of the recorded consent.")] = "command-line",
     keep_selfies: Annotated[bool, typer.Option(help="Keep them, encrypted, for re-enrollment.")] = False,
+    keep_evidence: Annotated[
+        bool, typer.Option(help="Keep what was measured on them, encrypted and without pictures.")
+    ] = False,
+    consent_ends: Annotated[
+        str | None, typer.Option(help="When the consent ends, such as 2027-03-01T00:00:00Z.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the operation as JSON.")] = False,
 ) -> None:
     """Enroll a subject from selfies, through a running service.
@@ -34,7 +40,12 @@ def command(
       recon enroll user-8c41 front.heic --consent consent-2031 --url https://recon.example
     """
     client = ServiceClient(url, api_key)
-    fields = {"consent_id": consent, "keep_selfies": str(keep_selfies).lower()}
+    fields = {
+        "consent_id": consent,
+        "keep_selfies": str(keep_selfies).lower(),
+        "keep_evidence": str(keep_evidence).lower(),
+        **({"consent_expires_at": consent_ends} if consent_ends else {}),
+    }
     answer = client.post(
         f"/v1/subjects/{subject}/enrollments",
         parts=read_parts("selfies", images),

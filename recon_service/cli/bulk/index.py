@@ -1,8 +1,9 @@
 """The index of a bulk enrollment: a CSV or Parquet file with one row per subject.
 
 Columns: ``subject_id``, ``consent_id``, ``selfies`` (names of files, in CSV separated by semicolons, in
-Parquet a list or the same), and optionally ``keep_selfies`` (true or false). Others are refused, since one
-that nobody reads may have been meant to matter.
+Parquet a list or the same), and optionally ``keep_selfies``, ``keep_evidence`` (true or false) and
+``consent_expires_at`` (a moment as in ISO 8601). Others are refused, since one that nobody reads may have
+been meant to matter.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import Any, Final
 from recon_service.domain.errors import InvalidValue
 
 NEEDED: Final = ("subject_id", "consent_id", "selfies")
-KNOWN: Final = (*NEEDED, "keep_selfies")
+FLAGS: Final = ("keep_selfies", "keep_evidence")
+KNOWN: Final = (*NEEDED, *FLAGS, "consent_expires_at")
+YES: Final = ("true", "1")
+NO: Final = ("false", "0", "")
 PARQUET: Final = (".parquet", ".pq")
 MAX_SELFIES: Final = 10
 
@@ -32,11 +36,14 @@ class Row:
     consent_id: str
     selfies: tuple[str, ...]
     keep_selfies: bool = False
+    keep_evidence: bool = False
+    consent_expires_at: str = ""
 
     @property
     def identity(self) -> str:
         """The same for the same content, wherever in the index it stands."""
-        content = [self.subject_id, self.consent_id, list(self.selfies), self.keep_selfies]
+        kept = [self.keep_selfies, self.keep_evidence, self.consent_expires_at]
+        content = [self.subject_id, self.consent_id, list(self.selfies), *kept]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -62,7 +69,8 @@ def _row(number: int, values: Mapping[str, Any]) -> Row | BadRow:
     named = values.get("selfies")
     listed = named.split(";") if isinstance(named, str) else list(named) if named is not None else []
     selfies = tuple(name for name in (str(n).strip() for n in listed) if name)
-    keep = str(values.get("keep_selfies") or "false").strip().lower()
+    flags = {name: str(values.get(name) or "").strip().lower() for name in FLAGS}
+    unclear = next((name for name, said in flags.items() if said not in (*YES, *NO)), "")
     problem = (
         "subject_id is empty"
         if not subject
@@ -70,13 +78,21 @@ def _row(number: int, values: Mapping[str, Any]) -> Row | BadRow:
         if not consent
         else f"there are {len(selfies)} selfies, not 1 to {MAX_SELFIES}"
         if not 1 <= len(selfies) <= MAX_SELFIES
-        else f"keep_selfies is {keep!r}, not true or false"
-        if keep not in ("true", "false", "1", "0")
+        else f"{unclear} is {flags[unclear]!r}, not true or false"
+        if unclear
         else ""
     )
     if problem:
         return BadRow(number, subject[:64], problem)
-    return Row(number, subject, consent, selfies, keep in ("true", "1"))
+    ends = str(values.get("consent_expires_at") or "").strip()
+    return Row(
+        number,
+        subject,
+        consent,
+        selfies,
+        **{n: said in YES for n, said in flags.items()},
+        consent_expires_at=ends,
+    )
 
 
 def _check_columns(names: list[str], path: Path) -> None:
@@ -87,7 +103,8 @@ def _check_columns(names: list[str], path: Path) -> None:
             f"it lacks {', '.join(missing)}" if missing else f"nobody knows {', '.join(unknown) or 'twins'}"
         )
         raise InvalidValue(
-            f"{path} is no index: {what}", next_step=f"Its columns are {', '.join(NEEDED)}[, keep_selfies]."
+            f"{path} is no index: {what}",
+            next_step=f"Its columns are {', '.join(NEEDED)}; possible are {', '.join(KNOWN[3:])}.",
         )
 
 

@@ -55,6 +55,8 @@ class Sender:
         fields = {
             "consent_id": row.consent_id,
             "keep_selfies": str(row.keep_selfies).lower(),
+            "keep_evidence": str(row.keep_evidence).lower(),
+            **({"consent_expires_at": row.consent_expires_at} if row.consent_expires_at else {}),
             "batch": "true",
         }
         answer = self._asked(

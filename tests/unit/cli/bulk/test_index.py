@@ -35,6 +35,18 @@ def test_bad_rows_say_why_and_the_rest_goes_on(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_kept_and_until_when(tmp_path: Path) -> None:
+    text = (
+        "subject_id,consent_id,selfies,keep_evidence,consent_expires_at\n"
+        "a,c,x,1,2027-03-01T00:00:00Z\n"
+        "b,c,x,maybe,\n"
+    )
+    assert list(read_index(write(tmp_path / "i.csv", text))) == [
+        Row(1, "a", "c", ("x",), False, True, "2027-03-01T00:00:00Z"),
+        BadRow(2, "b", "keep_evidence is 'maybe', not true or false"),
+    ]
+
+
 @pytest.mark.parametrize("header", ["", "subject_id,selfies", "subject_id,consent_id,selfies,name"])
 def test_a_file_that_is_no_index_is_refused(tmp_path: Path, header: str) -> None:
     with pytest.raises(InvalidValue, match="columns are"):
