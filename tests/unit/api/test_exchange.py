@@ -90,7 +90,10 @@ def test_the_identity_says_what_the_other_side_must_name(sides: tuple[Side, Side
     assert (other["recipient"], other["sources"]) == (RECIPIENT, [source])
 
 
-@pytest.mark.parametrize("recipient", [str(pyrage.x25519.Identity.generate().to_public()), "nonsense"])
+STRANGER = str(pyrage.x25519.Identity.generate().to_public())
+
+
+@pytest.mark.parametrize("recipient", [pytest.param(STRANGER, id="stranger"), "nonsense"])
 def test_an_api_key_alone_carries_nothing_out(sides: tuple[Side, Side], recipient: str) -> None:
     answer = sides[0].client.post("/v1/template-exports", json={"recipient": recipient})
     assert refused(answer) == (403, "recipient-not-allowed")

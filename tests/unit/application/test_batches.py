@@ -298,7 +298,7 @@ def test_kept_visits_stay_with_the_new_template(stores: Stores) -> None:
     work(stores)
     found = load_template("ada", None, on=stores)
     assert found.model == "model-2"
-    assert [visit.visit_id for visit in found.visits] == ["vis"]
+    assert [visit.visit_id for visit in found.visits] == ["vis_1"]
 
 
 def test_faults_end_as_failed_and_can_be_retried(stores: Stores) -> None:
