@@ -14,7 +14,7 @@ SCHEME = {
         "type": "http",
         "scheme": "bearer",
         "description": "An API key: `recon keys create NAME --scope enroll`. Scopes: enroll, verify, "
-        "ops, identify (a search among all who are enrolled).",
+        "ops, confirm (beside verify), identify (a search among all who are enrolled).",
     }
 }
 

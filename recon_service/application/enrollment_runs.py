@@ -58,6 +58,12 @@ class JobPolicy:
     upload: timedelta = timedelta(minutes=10)
 
     @property
+    def longest_wait(self) -> timedelta:
+        """Between two attempts."""
+        growth: int = 4 ** (self.attempts - 1)
+        return max(self.storage_backoff, self.backoff * growth)
+
+    @property
     def heartbeat(self) -> timedelta:
         """Time between two signs of life."""
         return self.silence / 6

@@ -24,6 +24,8 @@ from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import StorageFault
 
 RELAYED_AT_ONCE: Final = 50
+CLOCKS_DIFFER: Final = timedelta(seconds=30)
+"""So far the clocks of two machines may be apart before one is taken for wrong."""
 SWEPT_AT_ONCE: Final = 500
 EMPTY_BROKER_PATIENCE: Final = timedelta(seconds=5)
 """When the broker holds no message at all, what was published longer ago is lost, or about to be claimed."""
@@ -46,7 +48,8 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found. requeued: operations of workers that fell silent; lost: messages that are published
+    """What a sweep found. requeued: operations of workers that fell silent, or put back to a moment that only
+    a wrong clock can have named; lost: messages that are published
     again; buried: dead operations whose selfies went; objects: deleted; stale: uploads that nobody finished;
     retired: versions of templates that nobody can take back any more.
     """
@@ -102,6 +105,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retentio
     now = on.clock()
     with on.database.transaction() as tx:
         requeued = tx.operations.requeue_running(now=now, stale_before=now - policy.silence)
+        requeued += tx.operations.bring_forward(now=now, latest=now + policy.longest_wait + CLOCKS_DIFFER)
         tx.idempotency.expire(now=now)
         tx.limits.forget(before=now - REMEMBERED)
         tx.kiosk_sessions.expire(

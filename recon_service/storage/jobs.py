@@ -134,6 +134,10 @@ class SqlOperations:
             condition &= _silent(now, stale_before)
         return self._change(condition, now=now, **_waiting(now))
 
+    def bring_forward(self, *, now: datetime, latest: datetime) -> int:
+        """Their place in the queue is that of what comes now."""
+        return self._change(_queued() & (t.operations.c.queued_at > latest), now=now, queued_at=now)
+
     def queued(self) -> list[str]:
         """Oldest first."""
         query = (

@@ -100,6 +100,12 @@ class Operations(Protocol):
         """
         ...
 
+    def bring_forward(self, *, now: datetime, latest: datetime) -> int:
+        """Queued operations that are due after ``latest``, which only a clock that was ahead can have said,
+        are due now; how many.
+        """
+        ...
+
     def queued(self) -> list[str]:
         """Ids of all queued operations, oldest first."""
         ...
