@@ -215,8 +215,13 @@ def _all_errors() -> list[type[ReconError]]:
 
     found: list[type[ReconError]] = [ReconError]
     for kind in found:
-        found.extend(k for k in kind.__subclasses__() if k.__module__.startswith("recon_service."))
+        found.extend(k for k in kind.__subclasses__() if _ours(k.__module__))
     return found
+
+
+def _ours(module: str) -> bool:
+    """Whether errors of that module can come out of this API. Those of the kiosk's own program cannot."""
+    return module.startswith("recon_service.") and not module.startswith("recon_service.kiosk.")
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -38,7 +38,8 @@ def chromium() -> Path:
     return executable()
 
 
-@pytest.fixture(scope="session")
+# Of a module, not of the session: while it runs, an event loop does too, and other tests want their own.
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Any]:
     module = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with module.sync_playwright() as running:
@@ -86,13 +87,13 @@ def launched(playwright: Any, chromium: Path, film: Path, *, allow: bool = True)
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def obedient(playwright: Any, chromium: Path, films: dict[str, Path]) -> Iterator[Any]:
     with launched(playwright, chromium, films["obedient"]) as browser:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def troubled(playwright: Any, chromium: Path, films: dict[str, Path]) -> Iterator[Any]:
     with launched(playwright, chromium, films["troubled"]) as browser:
         yield browser

@@ -24,6 +24,7 @@ from recon_service.application.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import DepthRejected, ImageRejected
 from recon_service.settings import Settings
+from recon_service.telemetry import configure_logging
 from tests.hostile.mutations import bomb, png
 from tests.integration.running import portrait_jpeg
 from tests.unit.storage.test_template_format import make_template
@@ -175,6 +176,7 @@ def test_the_end_by_processor_time_is_told_as_one(small: ChildCompute) -> None:
 
 
 def test_what_a_library_says_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="debug", format="json")  # an earlier test may have silenced it
     reading, writing = os.pipe()
     with structlog.testing.capture_logs() as logs:
         output = ChildOutput(os.fdopen(reading, "rb"))

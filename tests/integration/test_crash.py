@@ -12,7 +12,7 @@ import httpx
 
 from tests.integration.running import Server, portrait_jpeg, selfies, wait_for_end
 
-KILLS = 20
+KILLS = 8
 SEED = 20260304
 
 

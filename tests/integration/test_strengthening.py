@@ -32,6 +32,7 @@ from recon_service.evaluation.dataset import Medium
 from recon_service.evaluation.datasets.kinect2 import Kinect2Person, kinect2
 from recon_service.evaluation.png import png
 from recon_service.settings import Settings
+from recon_service.telemetry import configure_logging
 from tests.unit.application.stores import ListQueue
 
 ENROLLED = (0, 6, 12, 18, 24)
@@ -114,6 +115,7 @@ class Kiosk:
 
 @pytest.fixture(scope="module")
 def kiosk(tmp_path_factory: pytest.TempPathFactory, cases: Path) -> Iterator[Kiosk]:
+    configure_logging(level="error", format="json")
     made = Kiosk(tmp_path_factory.mktemp("kiosk"), cases)
     made.enroll("s02")
     yield made
