@@ -10,10 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import TEMPLATE_PLACE, EnrollmentRequest, request_enrollment
+from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import EnrollmentOutcome, Operation, new_id
 from recon_service.application.reference_records import SearchProbe
+from recon_service.application.sealing import TEMPLATE_PLACE
 from recon_service.application.subjects import load_template
 from recon_service.application.template_records import SealedTemplate, TemplateOrigin
 from recon_service.comparison.calibration import Calibration, PairCalibration

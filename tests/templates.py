@@ -9,9 +9,9 @@ from datetime import timedelta
 import numpy as np
 import sqlalchemy as sa
 
-from recon_service.application.enrollments import TEMPLATE_PLACE
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records import new_id
+from recon_service.application.sealing import TEMPLATE_PLACE
 from recon_service.application.template_records import SealedTemplate, TemplateState
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template

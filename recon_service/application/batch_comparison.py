@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from recon_service.application.audit import record_alone
 from recon_service.application.batch_records import BatchItem
-from recon_service.application.enrollments import TEMPLATE_PLACE
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.stores import Stores
-from recon_service.application.template_records import SealedTemplate
+from recon_service.application.sealing import open_template
 from recon_service.application.version_records import Change, EvaluationFigure, VersionChange
 from recon_service.domain.errors import NotFound
 
@@ -173,9 +172,4 @@ def _opened(item: BatchItem, on: Stores) -> tuple[Template, Template] | None:
             former = tx.templates.get(item.subject_id, candidate.parent_id)
     if key is None or candidate is None or former is None:
         return None
-    cipher = on.vault.cipher(key)
-
-    def opened(row: SealedTemplate) -> Template:
-        return on.template_format.read(cipher.open(row.sealed, place=TEMPLATE_PLACE, row=row.template_id))
-
-    return opened(former), opened(candidate)
+    return open_template(former, key, on=on), open_template(candidate, key, on=on)

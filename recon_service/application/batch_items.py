@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.batch_records import BatchTarget, Group, ItemEnd, ItemState, Material, Taken
-from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
+from recon_service.application.enrollments import SELFIE_PLACE
 from recon_service.application.errors import Overloaded, StorageUnavailable
 from recon_service.application.evidence_records import EVIDENCE_PLACE
 from recon_service.application.ports.batches import Rederiving
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import EnrollmentOutcome, new_id
-from recon_service.application.template_records import SealedTemplate, TemplateOrigin, TemplateState
+from recon_service.application.sealing import open_template, seal_template
+from recon_service.application.template_records import TemplateOrigin
 from recon_service.domain.errors import (
     BackendUnavailable,
     CallerError,
@@ -147,9 +148,7 @@ def _opened(item: Taken, on: Stores) -> Template:
     """The template in force. Raises StorageFault."""
     if item.active is None:
         raise StorageFault("the subject has no template in force")
-    row = item.active
-    content = on.vault.cipher(item.key).open(row.sealed, place=TEMPLATE_PLACE, row=row.template_id)
-    return on.template_format.read(content)
+    return open_template(item.active, item.key, on=on)
 
 
 def _carried_over(
@@ -201,21 +200,9 @@ def _same_space(one: IdentityPosterior, other: IdentityPosterior) -> bool:
 
 
 def _succeeded(item: Taken, template: Template, material: Material, on: Stores) -> ItemEnd:
-    content = on.template_format.write(template)
-    candidate = SealedTemplate(
-        template_id=template.template_id,
-        subject_id=item.subject_id,
-        operation_id=None,
-        model=template.model,
-        source=template.source,
-        calibration=template.calibration,
-        quality=template.quality,
-        created_at=template.created_at,
-        sealed=on.vault.cipher(item.key).seal(content, place=TEMPLATE_PLACE, row=template.template_id),
-        state=TemplateState.CANDIDATE,
-        origin=TemplateOrigin.REENROLLMENT,
-        parent_id=item.active.template_id if item.active else None,
-    )
+    parent = item.active.template_id if item.active else None
+    origin = TemplateOrigin.REENROLLMENT
+    candidate = seal_template(template, item.key, on=on, origin=origin, parent_id=parent)
     return ItemEnd(
         item.subject_id, ItemState.SUCCEEDED, item.key.key_id, material=material, candidate=candidate
     )

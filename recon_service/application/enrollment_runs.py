@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from recon_service.application.audit import SERVICE, operation_digest, record
-from recon_service.application.enrollments import SELFIE_PLACE, TEMPLATE_PLACE
+from recon_service.application.enrollments import SELFIE_PLACE
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.keeping_evidence import keep_evidence
 from recon_service.application.objects import delete_doomed
@@ -31,7 +31,8 @@ from recon_service.application.records import (
     new_id,
 )
 from recon_service.application.reference_records import DuplicateFinding
-from recon_service.application.template_records import SealedTemplate
+from recon_service.application.sealing import seal_template
+from recon_service.application.template_records import TemplateOrigin
 from recon_service.application.webhooks import emit, operation_ended
 from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault
 from recon_service.domain.template import Provenance, Template
@@ -151,14 +152,13 @@ def _keep(
     if duplicates is not None and findings:
         outcome = replace(outcome, problem=duplicates.problem)
     template = _template(operation, outcome, on)
-    content = on.template_format.write(template) if template else b""
     with on.database.transaction() as tx:
         key = tx.subjects.key(operation.subject_id, lock=True)
         if key is None or not tx.operations.holds(claim):
             return  # deleted meanwhile, or taken over by another worker: theirs is the last word
         if template is not None:
-            sealed = on.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=template.template_id)
-            tx.templates.add(_sealed_template(template, operation, sealed))
+            origin, name = TemplateOrigin.ENROLLMENT, operation.operation_id
+            tx.templates.add(seal_template(template, key, on=on, origin=origin, operation_id=name))
             if not (findings and duplicates is not None and duplicates.hold):
                 tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
                 keep_evidence(template, operation, outcome.evidence, tx=tx, key=key, on=on)
@@ -206,20 +206,6 @@ def _template(operation: Operation, outcome: EnrollmentOutcome, on: Stores) -> T
         quality=outcome.quality,
         created_at=on.clock(),
         appearance=outcome.appearance,
-    )
-
-
-def _sealed_template(template: Template, operation: Operation, sealed: bytes) -> SealedTemplate:
-    return SealedTemplate(
-        template_id=template.template_id,
-        subject_id=template.subject_id,
-        operation_id=operation.operation_id,
-        model=template.model,
-        source=template.source,
-        calibration=template.calibration,
-        quality=template.quality,
-        created_at=template.created_at,
-        sealed=sealed,
     )
 
 

@@ -42,7 +42,6 @@ from recon_service.domain.errors import Conflict, InvalidValue, StorageFault, Un
 
 MAX_SELFIES = 10
 SELFIE_PLACE = "selfies"
-TEMPLATE_PLACE = "templates"
 ANSWER_PLACE = "answers"
 RACES = 5
 """How often two requests that make the same row at the same moment are sorted out before one is refused."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from recon_service.application.audit import SERVICE, record, record_alone
-from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
+from recon_service.application.enrollments import check_subject_id
 from recon_service.application.errors import ExchangeFileRefused
 from recon_service.application.exchange_records import (
     ExchangedTemplate,
@@ -21,6 +21,7 @@ from recon_service.application.exchange_records import (
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import new_id
+from recon_service.application.sealing import TEMPLATE_PLACE
 from recon_service.application.template_records import SealedTemplate, TemplateOrigin, TemplateState
 from recon_service.domain.errors import Conflict, InvalidValue, StorageFault
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from recon_service.application.appearances import light_of
 from recon_service.application.pipeline import FacePipeline
-from recon_service.depth.cleaning import clean_depth
 from recon_service.domain.appearance import Light
+from recon_service.domain.arrays import Array
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import InvalidValue
@@ -20,18 +21,23 @@ from recon_service.presentation_attack import FaceSurface, assess, face_surface
 from recon_service.presentation_attack.minifasnet import bona_fide_share
 
 
-def presentation(
-    seen: Sequence[tuple[DepthFrame, FaceLandmarks]], pipeline: FacePipeline
-) -> PresentationResult:
+class SeenFace(NamedTuple):
+    """A frame, what ``clean_depth`` made of its depth, and where its face is."""
+
+    frame: DepthFrame
+    clean: Array
+    landmarks: FaceLandmarks
+
+
+def presentation(seen: Sequence[SeenFace], pipeline: FacePipeline) -> PresentationResult:
     """What the frames with the landmarks of their faces say together. Nothing is measured on a frame whose
     face lies outside the depth map, or without limits.
     """
     if pipeline.presentation_limits is None:
         return PresentationResult(())
     faces: list[FaceSurface] = []
-    for frame, landmarks in seen:
+    for frame, clean, landmarks in seen:
         try:
-            clean = clean_depth(frame.depth)
             faces.append(
                 face_surface(
                     frame.depth, clean, frame.camera, landmarks, from_picture=frame.image is not None
@@ -42,10 +48,10 @@ def presentation(
     return assess(faces, picture=_of_pictures(seen, pipeline), limits=pipeline.presentation_limits)
 
 
-def _of_pictures(seen: Sequence[tuple[DepthFrame, FaceLandmarks]], pipeline: FacePipeline) -> float | None:
+def _of_pictures(seen: Sequence[SeenFace], pipeline: FacePipeline) -> float | None:
     """Median over the color pictures: the networks know no infrared."""
     shares = []
-    for frame, landmarks in seen:
+    for frame, _, landmarks in seen:
         image = frame.image
         if not pipeline.picture_networks or image is None or light_of(image) is not Light.VISIBLE:
             continue

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from recon_service.application.enrollments import TEMPLATE_PLACE
 from recon_service.application.errors import Overloaded
 from recon_service.application.ports.stores import Stores
 from recon_service.application.reference_records import SealedReference
+from recon_service.application.sealing import TEMPLATE_PLACE
 from recon_service.domain.errors import Conflict, StorageFault
 from recon_service.domain.template import Template
 

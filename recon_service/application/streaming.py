@@ -15,11 +15,13 @@ from typing import Final
 from recon_service.application.appearances import appearance_of, joined
 from recon_service.application.consistency import Grouping, grouping
 from recon_service.application.pipeline import FacePipeline
-from recon_service.application.presentations import expected_landmarks, presentation
+from recon_service.application.presentations import SeenFace, expected_landmarks, presentation
 from recon_service.comparison.evidence_kind import GENERIC, EvidenceKind
 from recon_service.comparison.policy import Policy
 from recon_service.depth import depth_capture
+from recon_service.depth.cleaning import clean_depth
 from recon_service.domain.appearance import Appearance
+from recon_service.domain.arrays import Array
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import DepthRejected, FitFailed, ModelMismatch
 from recon_service.domain.evidence import Capture
@@ -92,7 +94,7 @@ class Visit:
         self._fits: list[Fit] = []
         self._pictures: list[tuple[Image, FaceLandmarks] | None] = []
         self._looks: dict[int, Appearance | None] = {}
-        self._seen: list[tuple[DepthFrame, FaceLandmarks]] = []
+        self._seen: list[SeenFace] = []
         self._faults: list[tuple[str, str]] = []
 
     def add(self, frame: DepthFrame) -> None:
@@ -101,22 +103,23 @@ class Visit:
         if not self._seen and not self._fits and not self._faults:
             self._source = frame.camera_name
         landmarks = frame_landmarks(frame, pipeline)
+        clean = clean_depth(frame.depth)
         if landmarks is not None:
-            self._seen.append((frame, landmarks))
+            self._seen.append(SeenFace(frame, clean, landmarks))
         last = self._last()
         try:
-            capture = frame_capture(frame, landmarks, pipeline, last=last)
+            capture = frame_capture(frame, landmarks, pipeline, last=last, clean=clean)
             fit, found = self._fitted(capture)
             if last is not None and (found or fit is None or not self._fits_in(fit)):
                 # What follows the last pose astray must not be held against the frame.
-                capture = frame_capture(frame, landmarks, pipeline)
+                capture = frame_capture(frame, landmarks, pipeline, clean=clean)
                 fit, found = self._fitted(capture)
         except DepthRejected as problem:
             self._faults.append((problem.code, problem.next_step or problem.detail))
             return
         if landmarks is None and capture.start is not None:
             expected = expected_landmarks(capture.start, frame.camera, pipeline)
-            self._seen += [(frame, expected)] if expected is not None else []
+            self._seen += [SeenFace(frame, clean, expected)] if expected is not None else []
         if found or fit is None:
             self._faults.extend(found)
             return
@@ -195,14 +198,18 @@ def frame_capture(
     pipeline: FacePipeline,
     *,
     last: HeadPose | None = None,
+    clean: Array | None = None,
 ) -> Capture:
-    """The evidence in one depth frame. last: where the head was before. Raises DepthRejected."""
+    """The evidence in one depth frame. last: where the head was before. clean: its depth, where that was
+    cleaned already. Raises DepthRejected.
+    """
     return depth_capture(
         frame,
         landmarks=landmarks,
         model=pipeline.model,
         landmark_model=pipeline.landmark_model,
         last=last,
+        clean=clean,
     )
 
 

@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.audit import SERVICE, record, subject_digest
-from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
+from recon_service.application.enrollments import check_subject_id
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import FailureKind, WrappedKey, new_id
+from recon_service.application.sealing import seal_template
 from recon_service.application.strengthening_records import Proposal
 from recon_service.application.subjects import load_template, no_such_subject
-from recon_service.application.template_records import SealedTemplate, TemplateOrigin
+from recon_service.application.template_records import TemplateOrigin
 from recon_service.comparison.strengthening import room_for
 from recon_service.domain.errors import Conflict, NotFound, StorageFault
 from recon_service.domain.posterior import IdentityPosterior
@@ -183,22 +184,8 @@ def _version(
 ) -> str:
     """The template with these visits, in force from now on."""
     after = replace(before, template_id=new_id("tpl"), visits=visits, created_at=on.clock())
-    content = on.template_format.write(after)
-    tx.templates.add(
-        SealedTemplate(
-            template_id=after.template_id,
-            subject_id=after.subject_id,
-            operation_id=None,
-            model=after.model,
-            source=after.source,
-            calibration=after.calibration,
-            quality=after.quality,
-            created_at=after.created_at,
-            sealed=on.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=after.template_id),
-            origin=TemplateOrigin.STRENGTHENING,
-            parent_id=before.template_id,
-        )
-    )
+    origin = TemplateOrigin.STRENGTHENING
+    tx.templates.add(seal_template(after, key, on=on, origin=origin, parent_id=before.template_id))
     tx.templates.activate(after.subject_id, after.template_id, now=on.clock())
     return after.template_id
 

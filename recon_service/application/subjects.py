@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Final
 
 from recon_service.application.audit import SERVICE, record, record_alone
-from recon_service.application.enrollments import TEMPLATE_PLACE, check_subject_id
+from recon_service.application.enrollments import check_subject_id
 from recon_service.application.errors import PreconditionFailed
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import DeletionReceipt, new_id
+from recon_service.application.sealing import open_template
 from recon_service.application.template_records import SealedTemplate
 from recon_service.application.tombstones import export_tombstones
 from recon_service.domain.errors import NotFound, StorageFault
@@ -47,11 +48,7 @@ def load_template(subject_id: str, template_id: str | None, *, on: Stores) -> Te
         if key is None:
             raise no_such_subject()
         row = _row(subject_id, template_id, tx)
-    content = on.vault.cipher(key).open(row.sealed, place=TEMPLATE_PLACE, row=row.template_id)
-    template = on.template_format.read(content)
-    if (template.template_id, template.subject_id) != (row.template_id, subject_id):
-        raise StorageFault("a stored template does not belong to its row")
-    return template
+    return open_template(row, key, on=on)
 
 
 def template_mesh(

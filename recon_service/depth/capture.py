@@ -7,6 +7,7 @@ from recon_service.depth.depth_only_start import FAR_MM, NEAR_MM, pose_from_dept
 from recon_service.depth.face_region import face_region, surface_normals
 from recon_service.depth.landmark_start import pose_from_lifted
 from recon_service.depth.sensors import noise_of
+from recon_service.domain.arrays import Array
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.evidence import Capture, DepthSurfaceEvidence, Evidence, LandmarkEvidence
 from recon_service.domain.faces import FaceLandmarks
@@ -22,15 +23,16 @@ def depth_capture(
     model: MorphableModel,
     landmark_model: LandmarkModel,
     last: HeadPose | None = None,
+    clean: Array | None = None,
 ) -> Capture:
     """The evidence in one depth frame: its cleaned surface, and the landmarks of its aligned image where
     there are any.
 
     The fit starts from the landmarks lifted by depth, or from the depth alone. last: where the head was in
-    the frame before; with it, depth alone is searched only if no face is near there. Raises TooLittleDepth
-    or NoFaceInDepth.
+    the frame before; with it, depth alone is searched only if no face is near there. clean: what
+    ``clean_depth`` made of the frame, where that was done already. Raises TooLittleDepth or NoFaceInDepth.
     """
-    depth = clean_depth(frame.depth)
+    depth = clean_depth(frame.depth) if clean is None else clean
     noise = noise_of(frame.camera_name)
     start = None
     if landmarks is not None:

@@ -16,8 +16,9 @@ import numpy as np
 from scipy.stats import beta
 
 from recon_service.application.pipeline import FacePipeline
-from recon_service.application.presentations import expected_landmarks, presentation
+from recon_service.application.presentations import SeenFace, expected_landmarks, presentation
 from recon_service.application.verify import frame_capture, frame_landmarks
+from recon_service.depth.cleaning import clean_depth
 from recon_service.domain.arrays import Array
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import ReconError
@@ -120,14 +121,16 @@ def _judged(
 ) -> PresentationResult:
     # The picture of an artefact is that of the frame it shows: so are its landmarks.
     if with_picture:
-        return presentation([(frame, landmarks)], pipeline)
+        return presentation([SeenFace(frame, clean_depth(frame.depth), landmarks)], pipeline)
     blind = replace(frame, image=None)
     try:
         start = frame_capture(blind, None, pipeline).start
     except ReconError:
         return PresentationResult(())
     expected = expected_landmarks(start, frame.camera, pipeline) if start is not None else None
-    return presentation([(blind, expected)] if expected is not None else [], pipeline)
+    if expected is None:
+        return presentation([], pipeline)
+    return presentation([SeenFace(blind, clean_depth(blind.depth), expected)], pipeline)
 
 
 def _place(frame: DepthFrame, landmarks: FaceLandmarks) -> tuple[Array, Array] | None:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.problems import documented
-from recon_service.api.routers.verifications import _BODY, _intrinsics, _limits
 from recon_service.api.schemas import example, examples
 from recon_service.api.schemas_identification import (
     DUPLICATES,
@@ -22,10 +21,10 @@ from recon_service.api.schemas_identification import (
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
+from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
 from recon_service.application.duplicate_findings import all_findings, findings_of
 from recon_service.application.identification_records import MAX_CANDIDATES
 from recon_service.application.records import ApiKey, Scope
-from recon_service.application.visits import KioskVisit
 
 router = APIRouter()
 
@@ -34,7 +33,7 @@ router = APIRouter()
     "/v1/identifications",
     tags=["identify"],
     summary="Search all who are enrolled for the person in a depth capture",
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": visit_body()},
     responses={
         200: examples(candidates=IDENTIFICATION, nobody=NOBODY),
         **documented(400, 401, 403, 408, 409, 413, 415, 422, 500, 503),
@@ -52,15 +51,7 @@ async def identify_person(
     from recon_service.application.identification import identify  # the API loads it only where it searches
 
     service = service_of(request)
-    form = await read_form(request, _limits(service))
-    intrinsics = _intrinsics(form.require("intrinsics"))
-    visit = KioskVisit(
-        depth=tuple(form.files.get("depth", ())),
-        images=tuple(form.files.get("image", ())),
-        camera=intrinsics.pinhole(),
-        millimetres_per_unit=intrinsics.millimetres_per_unit,
-        camera_name=intrinsics.camera,
-    )
+    visit = visit_of(await read_form(request, visit_limits(service)))
     found = await run_in_threadpool(
         identify,
         visit,

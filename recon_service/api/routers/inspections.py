@@ -9,16 +9,15 @@ from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.problems import documented
 from recon_service.api.routers.enrollments import SUBJECT_ID
-from recon_service.api.routers.verifications import _BODY, _intrinsics, _limits
 from recon_service.api.schemas import example
 from recon_service.api.schemas_inspections import INSPECTION, InspectionBody, inspection_body
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
+from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
 from recon_service.application.enrollments import check_subject_id
 from recon_service.application.inspections import inspect_template
 from recon_service.application.records import ApiKey, Scope
-from recon_service.application.visits import KioskVisit
 
 router = APIRouter(tags=["ops"])
 PATH = "/v1/subjects/{subject_id}/templates/{template_id}/inspection"
@@ -53,7 +52,7 @@ def inspect(
 @router.post(
     PATH,
     summary="Lay a depth capture on a template",
-    openapi_extra={"requestBody": _BODY},
+    openapi_extra={"requestBody": visit_body()},
     responses={200: example(INSPECTION), **documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503)},
 )
 async def inspect_capture(
@@ -67,15 +66,7 @@ async def inspect_capture(
     """
     service = service_of(request)
     check_subject_id(subject_id)
-    form = await read_form(request, _limits(service))
-    intrinsics = _intrinsics(form.require("intrinsics"))
-    visit = KioskVisit(
-        depth=tuple(form.files.get("depth", ())),
-        images=tuple(form.files.get("image", ())),
-        camera=intrinsics.pinhole(),
-        millimetres_per_unit=intrinsics.millimetres_per_unit,
-        camera_name=intrinsics.camera,
-    )
+    visit = visit_of(await read_form(request, visit_limits(service)))
     found = await run_in_threadpool(
         inspect_template,
         subject_id,

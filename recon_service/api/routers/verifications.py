@@ -2,100 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recon_service.api.examples import ATTACK, INTRINSICS, VERIFICATION
+from recon_service.api.examples import ATTACK, VERIFICATION
 from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
 from recon_service.api.problems import documented
 from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import VerificationBody, examples, verification_body
 from recon_service.api.security import Needs
-from recon_service.api.service import Service, service_of
-from recon_service.api.uploads import FormLimits, read_form
+from recon_service.api.service import service_of
+from recon_service.api.uploads import read_form
+from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
 from recon_service.application.enrollments import check_subject_id
 from recon_service.application.kiosk_sessions import required_proof
 from recon_service.application.lockouts import verify_guarded
 from recon_service.application.records import ApiKey, Scope
-from recon_service.application.visits import KioskVisit
-from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import Forbidden, InvalidValue
 
 router = APIRouter(tags=["verify"])
 CARD_AND_PIN = "card-and-pin"
 
 
-class Intrinsics(BaseModel):
-    """What the kiosk says about its depth camera."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    width: int = Field(ge=1, le=65535, description="Of the depth map, pixels.")
-    height: int = Field(ge=1, le=65535)
-    fx: float = Field(allow_inf_nan=False, description="Focal length, pixels.")
-    fy: float = Field(allow_inf_nan=False)
-    cx: float = Field(
-        allow_inf_nan=False, description="Principal point; (0, 0) is the center of the first pixel."
-    )
-    cy: float = Field(allow_inf_nan=False)
-    distortion: list[float] = Field(
-        default_factory=lambda: [0.0] * 5,
-        max_length=5,
-        description="k1, k2, p1, p2, k3 as OpenCV orders them.",
-    )
-    millimetres_per_unit: float = Field(1.0, allow_inf_nan=False, description="Depth scale; 1000 for meters.")
-    camera: str = Field(
-        "generic",
-        max_length=64,
-        pattern=r"^[A-Za-z0-9._-]+$",
-        description="Name by which the calibration knows the camera.",
-    )
-
-    def pinhole(self) -> PinholeCamera:
-        """The camera. Raises InvalidValue for values that no camera has."""
-        padded = (*self.distortion, 0.0, 0.0, 0.0, 0.0, 0.0)
-        k1, k2, p1, p2, k3 = padded[:5]
-        return PinholeCamera(
-            self.width, self.height, self.fx, self.fy, self.cx, self.cy, distortion=(k1, k2, p1, p2, k3)
-        )
-
-
-_FILES = {"type": "array", "minItems": 1, "maxItems": 10, "items": {"type": "string", "format": "binary"}}
-_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["depth", "intrinsics"],
-                "properties": {
-                    "depth": {**_FILES, "description": "Depth maps of one visit: 16-bit gray PNG, or NPY."},
-                    "intrinsics": {
-                        "type": "string",
-                        "contentMediaType": "application/json",
-                        "description": "JSON: width, height, fx, fy, cx, cy; optional distortion, "
-                        "millimetres_per_unit, camera.",
-                        "example": INTRINSICS,
-                    },
-                    "confirmed": {
-                        "type": "string",
-                        "enum": [CARD_AND_PIN],
-                        "description": "Card and PIN have confirmed who it is. For keys with the scope "
-                        "`confirm`. Changes no decision; see docs/strengthening.md.",
-                    },
-                    "image": {
-                        **_FILES,
-                        "description": "One aligned picture per depth map: color, or gray PNG (infrared).",
-                    },
-                },
-                "additionalProperties": False,
-            }
-        }
-    },
-}
+_BODY = visit_body(
+    confirmed={
+        "type": "string",
+        "enum": [CARD_AND_PIN],
+        "description": "Card and PIN have confirmed who it is. For keys with the scope `confirm`. Changes no "
+        "decision; see docs/strengthening.md.",
+    }
+)
 
 
 @router.post(
@@ -120,19 +58,15 @@ async def verify(
     """
     service = service_of(request)
     check_subject_id(subject_id)
-    form = await read_form(request, _limits(service))
-    text = form.require("intrinsics")
-    intrinsics = _intrinsics(text)
-    visit = KioskVisit(
-        depth=tuple(form.files.get("depth", ())),
-        images=tuple(form.files.get("image", ())),
-        camera=intrinsics.pinhole(),
-        millimetres_per_unit=intrinsics.millimetres_per_unit,
-        camera_name=intrinsics.camera,
-        confirmed=_confirmed(form.fields.get("confirmed"), key),
-    )
+    form = await read_form(request, visit_limits(service, "confirmed"))
+    visit = visit_of(form, confirmed=_confirmed(form.fields.get("confirmed"), key))
     presented = presented_proof(
-        request, kiosk_session, kiosk_proof, subject_id=subject_id, visit=visit, intrinsics=text
+        request,
+        kiosk_session,
+        kiosk_proof,
+        subject_id=subject_id,
+        visit=visit,
+        intrinsics=form.fields["intrinsics"],
     )
     required_proof(presented, service.kiosk_policy)
     outcome = await run_in_threadpool(
@@ -161,22 +95,3 @@ def _confirmed(value: str | None, key: ApiKey) -> bool:
             next_step="Use a key made with --scope verify --scope confirm.",
         )
     return True
-
-
-def _intrinsics(text: str) -> Intrinsics:
-    try:
-        return Intrinsics.model_validate_json(text)
-    except ValidationError as fault:
-        problems = fault.errors(include_input=False, include_url=False)[:5]
-        what = "; ".join(f"{'.'.join(str(p) for p in e['loc']) or 'JSON'}: {e['msg']}" for e in problems)
-        raise InvalidValue(f"intrinsics: {what}", next_step=f"Example: {INTRINSICS}") from None
-
-
-def _limits(service: Service) -> FormLimits:
-    settings = service.settings
-    return FormLimits(
-        files={"depth": settings.max_depth_bytes, "image": settings.max_depth_bytes},
-        fields=frozenset({"intrinsics", "confirmed"}),
-        total_bytes=settings.max_request_bytes,
-        seconds=settings.upload_seconds,
-    )

@@ -10,11 +10,11 @@ import numpy as np
 
 from recon_service.application.batch_items import ItemPolicy
 from recon_service.application.batch_runs import RunnerPolicy, work_on_batches
-from recon_service.application.enrollments import TEMPLATE_PLACE
 from recon_service.application.model_records import ModelsInForce
 from recon_service.application.ports.compute import Progress
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records import EnrollmentOutcome, new_id
+from recon_service.application.sealing import TEMPLATE_PLACE
 from recon_service.application.template_records import SealedTemplate, TemplateState
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template

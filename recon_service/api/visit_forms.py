@@ -1,0 +1,111 @@
+"""A visit to a depth camera as a form: depth maps, intrinsics, pictures. Several endpoints take one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recon_service.api.examples import INTRINSICS
+from recon_service.api.service import Service
+from recon_service.api.uploads import Form, FormLimits
+from recon_service.application.visits import KioskVisit
+from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.errors import InvalidValue
+
+_FILES: Final = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 10,
+    "items": {"type": "string", "format": "binary"},
+}
+_PARTS: Final[dict[str, Any]] = {
+    "depth": {**_FILES, "description": "Depth maps of one visit: 16-bit gray PNG, or NPY."},
+    "intrinsics": {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "description": "JSON: width, height, fx, fy, cx, cy; "
+        "optional distortion, millimetres_per_unit, camera.",
+        "example": INTRINSICS,
+    },
+    "image": {**_FILES, "description": "One aligned picture per depth map: color, or gray PNG (infrared)."},
+}
+
+
+class Intrinsics(BaseModel):
+    """What the kiosk says about its depth camera."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int = Field(ge=1, le=65535, description="Of the depth map, pixels.")
+    height: int = Field(ge=1, le=65535)
+    fx: float = Field(allow_inf_nan=False, description="Focal length, pixels.")
+    fy: float = Field(allow_inf_nan=False)
+    cx: float = Field(
+        allow_inf_nan=False, description="Principal point; (0, 0) is the center of the first pixel."
+    )
+    cy: float = Field(allow_inf_nan=False)
+    distortion: list[float] = Field(
+        default_factory=lambda: [0.0] * 5,
+        max_length=5,
+        description="k1, k2, p1, p2, k3 as OpenCV orders them.",
+    )
+    millimetres_per_unit: float = Field(1.0, allow_inf_nan=False, description="Depth scale; 1000 for meters.")
+    camera: str = Field(
+        "generic",
+        max_length=64,
+        pattern=r"^[A-Za-z0-9._-]+$",
+        description="Name by which the calibration knows the camera.",
+    )
+
+    def pinhole(self) -> PinholeCamera:
+        """The camera. Raises InvalidValue for values that no camera has."""
+        padded = (*self.distortion, 0.0, 0.0, 0.0, 0.0, 0.0)
+        k1, k2, p1, p2, k3 = padded[:5]
+        return PinholeCamera(
+            self.width, self.height, self.fx, self.fy, self.cx, self.cy, distortion=(k1, k2, p1, p2, k3)
+        )
+
+
+def visit_body(**more: dict[str, Any]) -> dict[str, Any]:
+    """The request body in OpenAPI. more: text parts beside those of a visit."""
+    schema = {
+        "type": "object",
+        "required": ["depth", "intrinsics"],
+        "properties": {**_PARTS, **more},
+        "additionalProperties": False,
+    }
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+
+
+def visit_limits(service: Service, *more: str) -> FormLimits:
+    """What may come. more: text parts beside those of a visit."""
+    settings = service.settings
+    return FormLimits(
+        files={"depth": settings.max_depth_bytes, "image": settings.max_depth_bytes},
+        fields=frozenset({"intrinsics", *more}),
+        total_bytes=settings.max_request_bytes,
+        seconds=settings.upload_seconds,
+    )
+
+
+def visit_of(form: Form, *, confirmed: bool = False) -> KioskVisit:
+    """Raises InvalidValue: no intrinsics, or none that a camera has."""
+    intrinsics = _intrinsics(form.require("intrinsics"))
+    return KioskVisit(
+        depth=tuple(form.files.get("depth", ())),
+        images=tuple(form.files.get("image", ())),
+        camera=intrinsics.pinhole(),
+        millimetres_per_unit=intrinsics.millimetres_per_unit,
+        camera_name=intrinsics.camera,
+        confirmed=confirmed,
+    )
+
+
+def _intrinsics(text: str) -> Intrinsics:
+    try:
+        return Intrinsics.model_validate_json(text)
+    except ValidationError as fault:
+        problems = fault.errors(include_input=False, include_url=False)[:5]
+        what = "; ".join(f"{'.'.join(str(p) for p in e['loc']) or 'JSON'}: {e['msg']}" for e in problems)
+        raise InvalidValue(f"intrinsics: {what}", next_step=f"Example: {INTRINSICS}") from None
