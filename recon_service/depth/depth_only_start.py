@@ -8,18 +8,16 @@ the depth map best wins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
 from recon_service.depth.errors import NoFaceInDepth, TooLittleDepth
+from recon_service.depth.rigid_alignment import INLIER_MM, Guesses, RigidFace
 from recon_service.domain.arrays import Array
 from recon_service.domain.camera import PinholeCamera
-from recon_service.domain.depth_sampling import depth_at
-from recon_service.domain.errors import FitFailed
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import HeadPose
+from recon_service.domain.sight_lines import sight_lines
 
 NEAR_MM, FAR_MM = 200.0, 1800.0
 LAYER_MM = 260.0
@@ -35,51 +33,26 @@ TRIED, REFINED = 12, 4
 """Guesses that are aligned roughly, and those of them that are aligned to the end."""
 ROUGH_ROUNDS = 5
 REFINEMENTS = 12
-ALIGNMENT_POINTS = 220
-INLIER_MM = 8.0
-BEHIND_MM = 25.0
-"""A model point so far in front of the measured surface stands in free space: the camera would have seen
-it.
-"""
 MIN_SCORE = 0.35
-MOUTH_MM = -25.0
-"""Height in the head frame below which the face moves with the jaw: left out, so that an open mouth does no
-harm.
-"""
 LARGEST_LAYERS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    depth: Array
-    camera: PinholeCamera
-    layers: tuple[Array, ...]
-    """Connected foreground layers, each (N, 3) points in the camera frame."""
 
 
 def pose_from_depth(depth: Array, camera: PinholeCamera, model: MorphableModel) -> HeadPose:
     """The head pose in a cleaned depth map (H, W) mm. Raises TooLittleDepth or NoFaceInDepth."""
-    scene = _Scene(depth, camera, _foreground(depth, camera))
-    mean, normals = _points(model)
-    nose = mean[mean[:, 2].argmax()]
-    guesses = []
-    for yaw in YAWS:
-        for pitch in PITCHES:
-            pose = HeadPose.from_angles(yaw=yaw, pitch=pitch, roll=0.0, translation=np.zeros(3))
-            tips = (layer[(layer @ pose.rotation[:, 2]).argmax()] for layer in scene.layers)
-            # Parts of one layer often share their outermost point: refine it once.
-            for tip in {tuple(tip): tip for tip in tips}.values():
-                guess = HeadPose(pose.rotation, tip - pose.rotation @ nose)
-                guesses.append((_score(scene, mean, normals, guess, 2 * INLIER_MM), guess))
-    guesses.sort(key=lambda guess: -guess[0])
-    rough = [_align(scene, mean, normals, pose, range(ROUGH_ROUNDS)) for _, pose in guesses[:TRIED]]
-    rough.sort(key=lambda pose: -_score(scene, mean, normals, pose, INLIER_MM))
-    rest = range(ROUGH_ROUNDS, REFINEMENTS)
-    refined = [_align(scene, mean, normals, pose, rest) for pose in rough[:REFINED]]
-    plausible = [pose for pose in refined if (np.abs(pose.angles()) < MAX_TURN_DEG).all()]
-    scored = [(_score(scene, mean, normals, pose, INLIER_MM), pose) for pose in plausible]
-    score, best = max(scored, key=lambda pair: pair[0], default=(0.0, guesses[0][1]))
-    if score < MIN_SCORE:
+    layers = _foreground(depth, camera)
+    face = RigidFace.mean_of(model, depth, camera)
+    guesses = _first_guesses(layers, face)
+    guesses = guesses.take(_best(face.scores(guesses, 2 * INLIER_MM), TRIED))
+    guesses = face.aligned(guesses, range(ROUGH_ROUNDS))
+    guesses = guesses.take(_best(face.scores(guesses), REFINED))
+    guesses = face.aligned(guesses, range(ROUGH_ROUNDS, REFINEMENTS))
+    scored = [
+        (score, pose)
+        for score, pose in zip(face.scores(guesses), guesses.poses(), strict=True)
+        if (np.abs(pose.angles()) < MAX_TURN_DEG).all()
+    ]
+    score, best = max(scored, key=lambda pair: pair[0], default=(0.0, None))
+    if best is None or score < MIN_SCORE:
         raise NoFaceInDepth(
             "Nothing in the depth map has the shape and size of a face.",
             next_step="Stand upright, 0.4 to 1.2 m away; check the depth scale and the intrinsics.",
@@ -91,19 +64,39 @@ def pose_near(depth: Array, camera: PinholeCamera, model: MorphableModel, last: 
     """The head pose in a cleaned depth map (H, W) mm that follows an earlier frame's by a small rigid motion,
     or None where no face is found there.
     """
-    scene = _Scene(depth, camera, ())
-    mean, normals = _points(model)
-    pose = _align(scene, mean, normals, last, range(REFINEMENTS))
+    face = RigidFace.mean_of(model, depth, camera)
+    found = face.aligned(Guesses.of([last]), range(REFINEMENTS))
+    (pose,) = found.poses()
     usual = bool((np.abs(pose.angles()) < MAX_TURN_DEG).all()) and pose.translation[2] > 0
-    return pose if usual and _score(scene, mean, normals, pose, INLIER_MM) >= MIN_SCORE else None
+    return pose if usual and face.scores(found)[0] >= MIN_SCORE else None
 
 
-def _points(model: MorphableModel) -> tuple[Array, Array]:
-    """Points of the mean face above the mouth (N, 3), and their normals."""
-    every = max(1, len(model.surface) // ALIGNMENT_POINTS)
-    chosen = model.surface[::every]
-    chosen = chosen[model.vertices.mean[chosen, 1] > MOUTH_MM]
-    return model.vertices.mean[chosen], model.vertices.normals[chosen]
+def _first_guesses(layers: tuple[Array, ...], face: RigidFace) -> Guesses:
+    """For each direction the nose at the outermost point of each layer."""
+    nose = face.points[face.points[:, 2].argmax()]
+    rotations = _directions()
+    found: list[tuple[Array, Array]] = []
+    tips = [layer[(rotations[:, :, 2] @ layer.T).argmax(axis=1)] for layer in layers]
+    for rotation, outermost in zip(rotations, np.stack(tips, axis=1), strict=True):
+        # Parts of one layer often share their outermost point: refine it once.
+        found += [
+            (rotation, tip - rotation @ nose) for tip in {tuple(tip): tip for tip in outermost}.values()
+        ]
+    return Guesses(np.stack([r for r, _ in found]), np.stack([t for _, t in found]))
+
+
+def _directions() -> Array:
+    """(D, 3, 3) rotations of the coarse grid."""
+    origin = np.zeros(3)
+    poses = [
+        HeadPose.from_angles(yaw=y, pitch=p, roll=0.0, translation=origin) for y in YAWS for p in PITCHES
+    ]
+    return np.stack([pose.rotation for pose in poses])
+
+
+def _best(scores: Array, count: int) -> Array:
+    """Rows of the best, best first; of equals the first."""
+    return np.asarray(np.argsort(-scores, kind="stable")[:count])
 
 
 def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:
@@ -124,11 +117,13 @@ def _foreground(depth: Array, camera: PinholeCamera) -> tuple[Array, ...]:
             "The depth map has no connected foreground.", next_step="Stand closer to the camera."
         )
     layers: list[Array] = []
+    x, y = sight_lines(camera)
     for label in largest:
-        rows, columns = np.nonzero(labels == label)
-        pixels = np.stack([columns, rows], axis=1).astype(np.float64)
-        points = camera.rays(pixels) * depth[rows, columns][:, None]
-        layers.extend(_head_parts(points))
+        left, top, width, height = stats[label, :4]
+        cut = np.s_[top : top + height, left : left + width]
+        there = labels[cut] == label
+        z = depth[cut][there]
+        layers.extend(_head_parts(np.stack([x[cut][there] * z, y[cut][there] * z, z], axis=1)))
     return tuple(layers)
 
 
@@ -142,50 +137,3 @@ def _head_parts(points: Array) -> tuple[Array, Array]:
     beside = np.abs(generous[:, 0] - np.median(crown[:, 0]))
     tight = generous[(generous[:, 1] < top + TIGHT_HEIGHT_MM) & (beside < HALF_HEAD_MM)]
     return generous, tight
-
-
-def _score(scene: _Scene, mean: Array, normals: Array, pose: HeadPose, scale: float) -> float:
-    """Share of the model's camera-facing points that lie on the measured surface, less those in free space;
-    at most 1.
-    """
-    points, facing = _placed(mean, normals, pose)
-    depth, seen = depth_at(scene.depth, scene.camera, points)
-    gap = depth - points[:, 2]
-    on = np.where(seen, np.maximum(0.0, 1.0 - (gap / scale) ** 2), 0.0)
-    free = seen & (gap > BEHIND_MM)
-    visible = facing > 0.2
-    # A turned head shows fewer points; a pose that hides most of the face must not win by the few that
-    # remain.
-    return float((on[visible].sum() - free[visible].sum()) / max(visible.sum(), 0.7 * len(points)))
-
-
-def _align(scene: _Scene, mean: Array, normals: Array, pose: HeadPose, rounds: range) -> HeadPose:
-    """Rigid point-to-plane alignment by Gauss-Newton with Cauchy weights and a narrowing gate."""
-    for round_ in rounds:
-        points, facing = _placed(mean, normals, pose)
-        depth, seen = depth_at(scene.depth, scene.camera, points)
-        turned_normals = normals @ pose.rotation.T
-        residual = np.einsum("ni,ni->n", turned_normals, points) * (depth / points[:, 2] - 1.0)
-        gate = max(10.0, 40.0 - 4.0 * round_)
-        used = seen & (facing > 0.2) & (np.abs(residual) < gate)
-        if used.sum() < 20:
-            break
-        n, x, r = turned_normals[used], points[used] - pose.translation, residual[used]
-        weight = 1.0 / (1.0 + (r / 6.0) ** 2)
-        jacobian = np.concatenate([np.cross(x, n), n], axis=1)
-        # The weak prior keeps a nearly spherical or flat view from sliding and spinning.
-        prior = np.diag([100.0**2] * 3 + [1.0] * 3) * 0.02
-        system = (jacobian * weight[:, None]).T @ jacobian + prior
-        step = np.linalg.solve(system, (jacobian * weight[:, None]).T @ r)
-        if not np.isfinite(step).all():
-            raise FitFailed("The rigid alignment diverged.", next_step="Take the capture again.")
-        pose = pose.moved(step[:3], step[3:])
-    return pose
-
-
-def _placed(mean: Array, normals: Array, pose: HeadPose) -> tuple[Array, Array]:
-    """Points (N, 3) in the camera frame, and the cosine (N,) between their normals and the line of sight."""
-    points = pose.apply(mean)
-    distance = np.maximum(np.linalg.norm(points, axis=1), 1e-9)
-    facing = -np.einsum("ni,ni->n", normals @ pose.rotation.T, points) / distance
-    return points, facing

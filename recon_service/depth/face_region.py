@@ -8,6 +8,7 @@ from recon_service.domain.arrays import Array
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import HeadPose
+from recon_service.domain.sight_lines import back_projected
 
 REACH_MM = 170.0
 """Farthest that skin of a face lies from the middle of its surface, with room for a start that is off."""
@@ -25,8 +26,8 @@ def face_region(depth: Array, camera: PinholeCamera, start: HeadPose, model: Mor
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return region
     part = depth[rows, columns]
-    points = back_projected(part, camera, left=columns.start, top=rows.start)
-    near = np.linalg.norm(points - middle, axis=2) < REACH_MM
+    x, y, z = back_projected(part, camera, rows, columns)
+    near = (x - middle[0]) ** 2 + (y - middle[1]) ** 2 + (z - middle[2]) ** 2 < REACH_MM**2
     region[rows, columns] = np.where(near, part, 0.0)
     return region
 
@@ -43,30 +44,25 @@ def surface_normals(depth: Array, camera: PinholeCamera) -> Array:
         return normals
     top, left = (max(int(axis.min()) - NORMAL_STEP_PX, 0) for axis in seen)
     bottom, right = (int(axis.max()) + NORMAL_STEP_PX + 1 for axis in seen)
-    part = depth[top:bottom, left:right]
+    rows, columns = slice(top, min(bottom, depth.shape[0])), slice(left, min(right, depth.shape[1]))
+    part = depth[rows, columns]
     k = NORMAL_STEP_PX
     if min(part.shape) <= 2 * k:
         return normals
-    points = back_projected(part, camera, left=left, top=top)
-    across = points[k:-k, 2 * k :] - points[k:-k, : -2 * k]
-    down = points[2 * k :, k:-k] - points[: -2 * k, k:-k]
-    normal = np.cross(down, across)
-    length = np.linalg.norm(normal, axis=2)
+    points = back_projected(part, camera, rows, columns)
+    ax, ay, az = points[:, k:-k, 2 * k :] - points[:, k:-k, : -2 * k]
+    dx, dy, dz = points[:, 2 * k :, k:-k] - points[:, : -2 * k, k:-k]
+    x, y, z = dy * az - dz * ay, dz * ax - dx * az, dx * ay - dy * ax
+    length = np.sqrt(x * x + y * y + z * z)
     there = part > 0
     whole = there[k:-k, 2 * k :] & there[k:-k, : -2 * k] & there[2 * k :, k:-k] & there[: -2 * k, k:-k]
     whole &= there[k:-k, k:-k] & (length > 0)
-    unit = np.where(whole[..., None], normal / np.maximum(length, 1e-12)[..., None], 0.0)
-    height, width = unit.shape[:2]
-    normals[top + k : top + k + height, left + k : left + k + width] = unit
+    scale = whole / np.maximum(length, 1e-12)
+    height, width = whole.shape
+    inner = normals[top + k : top + k + height, left + k : left + k + width]
+    for axis, component in enumerate((x, y, z)):
+        np.multiply(component, scale, out=inner[..., axis])
     return normals
-
-
-def back_projected(depth: Array, camera: PinholeCamera, *, left: int = 0, top: int = 0) -> Array:
-    """Points (h, w, 3) mm, camera frame, of a cut of a depth map whose corner is at (left, top)."""
-    height, width = depth.shape
-    v, u = np.mgrid[top : top + height, left : left + width]
-    rays = camera.rays(np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64))
-    return np.asarray(rays.reshape(height, width, 3) * depth[..., None])
 
 
 def _box(depth: Array, camera: PinholeCamera, middle: Array) -> tuple[slice, slice]:

@@ -26,9 +26,9 @@ def depth_at(depth: Array, camera: PinholeCamera, points: Array) -> tuple[Array,
     c = np.where(seen, column, 0).astype(np.int64)
     r = np.where(seen, row, 0).astype(np.int64)
     right, down = pixels[:, 0] - c, pixels[:, 1] - r
-    corners = np.stack([depth[r, c], depth[r, c + 1], depth[r + 1, c], depth[r + 1, c + 1]], axis=1)
-    seen &= (corners > 0).all(axis=1) & (np.ptp(corners, axis=1) < MAX_STEP_MM)
-    weights = np.stack(
-        [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], axis=1
-    )
-    return np.asarray((corners * weights).sum(axis=1)), seen
+    here, beside, below, across = depth[r, c], depth[r, c + 1], depth[r + 1, c], depth[r + 1, c + 1]
+    nearest = np.minimum(np.minimum(here, beside), np.minimum(below, across))
+    farthest = np.maximum(np.maximum(here, beside), np.maximum(below, across))
+    seen &= (nearest > 0) & (farthest - nearest < MAX_STEP_MM)
+    above = (1 - right) * here + right * beside
+    return np.asarray((1 - down) * above + down * ((1 - right) * below + right * across)), seen
