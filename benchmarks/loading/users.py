@@ -15,7 +15,7 @@ import numpy as np
 from locust import FastHttpUser, constant_throughput, events, task
 from urllib3.filepost import encode_multipart_formdata
 
-from benchmarks.loading.people import fresh_png
+from benchmarks.loading.people import FreshFrames
 from recon_service.domain.kiosk_proof import capture_proof, capture_statement
 
 PEOPLE = Path(os.environ["LOAD_PEOPLE"])
@@ -26,7 +26,7 @@ APP_RATE = float(os.environ.get("LOAD_APP_RATE", "0.5"))
 BATCH = os.environ.get("LOAD_BATCH", "false")
 INTRINSICS = (PEOPLE / "intrinsics.json").read_text()
 NAMES = sorted(p.name for p in PEOPLE.iterdir() if p.is_dir())
-FRAMES = {name: np.load(PEOPLE / name / "visit.npz")["frames"] for name in NAMES}
+FRAMES = {name: FreshFrames(np.load(PEOPLE / name / "visit.npz")["frames"]) for name in NAMES}
 SELFIES = {name: [p.read_bytes() for p in sorted((PEOPLE / name).glob("selfie-*"))] for name in NAMES}
 numbers = itertools.count()
 rng = np.random.default_rng()
@@ -59,7 +59,7 @@ class Kiosk(FastHttpUser):
     def verify(self) -> None:
         who = NAMES[rng.integers(len(NAMES))]
         opened = self.client.post("/v1/kiosk-sessions", json={}, headers=KEY, name="session").json()
-        frames = [fresh_png(frame, rng) for frame in FRAMES[who]]
+        frames = FRAMES[who].take(rng)
         statement = capture_statement(
             session_id=opened["session_id"], subject_id=who, depth=frames, images=(), intrinsics=INTRINSICS
         )
