@@ -9,12 +9,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recon_service.application.duplicate_findings import MOST_FINDINGS
-from recon_service.application.identification import SHORTLIST, Identifier, likenesses
+from recon_service.application.identification import (
+    SHORTLIST,
+    Identifier,
+    Likeness,
+    compared,
+    likenesses,
+)
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import EnrollmentOutcome, Operation, Problem
-from recon_service.application.reference_records import DuplicateFinding, SearchProbe
+from recon_service.application.reference_feed import PAGE
+from recon_service.application.reference_records import DuplicateFinding, SealedReference, SearchProbe
 from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.domain.appearance import Appearance
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search found. head: number of the last change among the references that it surely knew of."""
+
+    probe: SearchProbe
+    appearance: Appearance | None
+    alike: tuple[Likeness, ...]
+    head: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +45,41 @@ class DuplicateCheck:
     least_llr: float
     hold: bool = False
 
-    def findings(
-        self, operation: Operation, outcome: EnrollmentOutcome, *, on: Stores
-    ) -> tuple[DuplicateFinding, ...]:
-        """Other subjects that the enrolled person looks like, the likeliest first. Raises ReferencesNotReady,
-        ModelMismatch, StorageFault.
+    def search(self, outcome: EnrollmentOutcome, *, on: Stores) -> Searched | None:
+        """Whom the enrolled person looks like among all who are enrolled at this moment; None where there is
+        no posterior. Raises ReferencesNotReady, ModelMismatch, StorageFault.
         """
         if outcome.posterior is None:
-            return ()
+            return None
         used = sum(1 for selfie in outcome.selfies if selfie.used)
         probe = SearchProbe(EvidenceKind.of(outcome.source, max(1, used)), outcome.posterior)
+        with on.database.snapshot() as tx:
+            head = tx.references.head()
         result = self.by.index.search(probe, count=SHORTLIST, least_llr=-float("inf"))
         alike = likenesses(result.hits, probe, outcome.appearance, on=on, by=self.by)
-        return tuple(
-            DuplicateFinding(
-                operation.operation_id,
-                operation.subject_id,
-                one.template.subject_id,
-                one.template.template_id,
-                one.score.llr,
-                on.clock(),
-            )
-            for one in alike
-            if one.template.subject_id != operation.subject_id and one.score.llr >= self.least_llr
-        )[:MOST_FINDINGS]
+        return Searched(probe, outcome.appearance, tuple(alike), head)
+
+    def findings(
+        self, searched: Searched, operation: Operation, *, on: Stores, tx: Transaction
+    ) -> tuple[DuplicateFinding, ...]:
+        """Other subjects that the enrolled person looks like, the likeliest first. In the transaction that
+        ends the enrollment, after ``tx.references.take_turns()``: who was enrolled since the search is
+        compared here, so that of two who end at one moment the second sees the first.
+        """
+        late = _since(searched.head, tx)
+        late_alike = compared(late, searched.probe, searched.appearance, on=on, by=self.by)
+        alike = [*searched.alike, *late_alike]
+        best: dict[str, DuplicateFinding] = {}
+        for one in sorted(alike, key=lambda one: -one.score.llr):
+            other, llr = one.template.subject_id, one.score.llr
+            if other == operation.subject_id or llr < self.least_llr or other in best:
+                continue
+            if tx.subjects.key(other, lock=True) is not None:  # else deleted meanwhile, and now not before us
+                ids = (operation.operation_id, operation.subject_id, other, one.template.template_id)
+                best[other] = DuplicateFinding(*ids, llr, on.clock())
+            if len(best) == MOST_FINDINGS:
+                break
+        return tuple(best.values())
 
     @property
     def problem(self) -> Problem:
@@ -67,11 +96,12 @@ class DuplicateCheck:
             "Have operations look at the finding.",
         )
 
-    @staticmethod
-    def keep(findings: tuple[DuplicateFinding, ...], tx: Transaction) -> None:
-        """In the transaction that ends the enrollment; without those about somebody who was deleted
-        meanwhile.
-        """
-        for finding in findings:
-            if tx.subjects.key(finding.other_subject_id) is not None:
-                tx.references.add_finding(finding)
+
+def _since(sequence: int, tx: Transaction) -> list[SealedReference]:
+    """Templates that became active after that change and still are."""
+    found: dict[str, SealedReference] = {}
+    while changes := tx.references.changes(after=sequence, limit=PAGE):
+        sequence = changes[-1][0]
+        touched = tuple(dict.fromkeys(template_id for _, template_id in changes))
+        found |= {one.template_id: one for one in tx.references.of(touched)}
+    return list(found.values())

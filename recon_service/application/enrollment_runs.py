@@ -38,7 +38,7 @@ from recon_service.domain.errors import CallerError, NotFound, ReconError, Stora
 from recon_service.domain.template import Provenance, Template
 
 if TYPE_CHECKING:  # loaded only where somebody asks for it
-    from recon_service.application.duplicates import DuplicateCheck
+    from recon_service.application.duplicates import DuplicateCheck, Searched
 
 
 WORKER_LOST: Final = "worker-lost"
@@ -95,8 +95,8 @@ def run_enrollment(
             outcome = compute.reconstruct(
                 selfies, progress_to_database(claim, on=on), backend=claim.operation.backend
             )
-            findings = duplicates.findings(claim.operation, outcome, on=on) if duplicates else ()
-            _keep(claim, outcome, on, duplicates, findings)
+            searched = duplicates.search(outcome, on=on) if duplicates else None
+            _keep(claim, outcome, on, duplicates, searched)
     except Exception as fault:
         # When the database itself is gone, the operation stays claimed until its silence is noticed.
         with contextlib.suppress(StorageFault):
@@ -143,27 +143,32 @@ def _keep(
     outcome: EnrollmentOutcome,
     on: Stores,
     duplicates: DuplicateCheck | None,
-    findings: tuple[DuplicateFinding, ...],
+    searched: Searched | None,
 ) -> None:
     """The template and the end of the operation, in one transaction; then the selfies go, unless consent
-    keeps them. findings: other subjects that the person looks like.
+    keeps them. searched: whom ``duplicates`` has found the person to look like.
     """
     operation = claim.operation
-    if duplicates is not None and findings:
-        outcome = replace(outcome, problem=duplicates.problem)
     template = _template(operation, outcome, on)
     with on.database.transaction() as tx:
+        if searched is not None:
+            tx.references.take_turns()  # before the rows: who has one of them never waits for a turn
         key = tx.subjects.key(operation.subject_id, lock=True)
         if key is None or not tx.operations.holds(claim):
             return  # deleted meanwhile, or taken over by another worker: theirs is the last word
+        findings: tuple[DuplicateFinding, ...] = ()
+        if duplicates is not None and searched is not None:
+            findings = duplicates.findings(searched, operation, on=on, tx=tx)
+            if findings:
+                outcome = replace(outcome, problem=duplicates.problem)
         if template is not None:
             origin, name = TemplateOrigin.ENROLLMENT, operation.operation_id
             tx.templates.add(seal_template(template, key, on=on, origin=origin, operation_id=name))
             if not (findings and duplicates is not None and duplicates.hold):
                 tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
                 keep_evidence(template, operation, outcome.evidence, tx=tx, key=key, on=on)
-            if duplicates is not None:
-                duplicates.keep(findings, tx)
+            for finding in findings:
+                tx.references.add_finding(finding)
         objects = forget_selfies(operation, tx, on)
         state = OperationState.SUCCEEDED if template else OperationState.REJECTED
         template_id = template.template_id if template else None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +22,7 @@ from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.references import ReferenceIndex
 from recon_service.application.ports.stores import Stores
 from recon_service.application.reference_feed import IdentificationOff, open_reference
-from recon_service.application.reference_records import Hit, SearchProbe
+from recon_service.application.reference_records import Hit, SealedReference, SearchProbe
 from recon_service.application.visits import KioskVisit
 from recon_service.comparison.appearance import (
     AppearanceMaps,
@@ -36,7 +37,7 @@ from recon_service.comparison.identification_policy import PILOT, Identification
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.appearance import Appearance
-from recon_service.domain.errors import InvalidValue, StorageFault
+from recon_service.domain.errors import InvalidValue, ModelMismatch, StorageFault
 from recon_service.domain.template import ComparisonScore, Template
 
 SHORTLIST: Final = 20
@@ -150,23 +151,40 @@ def likenesses(
     """The whole comparison with each that is still active, best first: the same one as in a verification."""
     with on.database.snapshot() as tx:
         references = tx.references.of([hit.template_id for hit in hits])
+    return compared(references, probe, appearance, on=on, by=by)
+
+
+def compared(
+    references: Sequence[SealedReference],
+    probe: SearchProbe,
+    appearance: Appearance | None,
+    *,
+    on: Stores,
+    by: Identifier,
+) -> list[Likeness]:
+    """Each opened and compared in full, best first. A damaged one, or one of another model, must not end the
+    comparison with all others.
+    """
     found = []
     for reference in references:
-        try:
-            template = open_reference(reference, on=on)
-        except StorageFault:
-            continue  # damaged: it must not end the search among all others
-        part = chosen_part(template, probe.kind, by.calibration)
-        score = compare(
-            part.posterior,
-            probe.posterior,
-            reference_kind=part.kind,
-            probe_kind=probe.kind,
-            calibration=by.calibration,
-            template_calibration=part.calibration,
-        )
-        seen = compare_appearance(template.appearance, appearance, by.maps)
-        lacking = lacking_appearance(template.appearance, appearance)
-        key = by.calibration.of(part.kind, probe.kind).key
-        found.append(Likeness(template, with_appearance(score, seen, lacking=lacking), key))
+        with suppress(StorageFault, ModelMismatch):
+            found.append(_likeness(open_reference(reference, on=on), probe, appearance, by))
     return sorted(found, key=lambda one: (-one.score.llr, one.template.template_id))
+
+
+def _likeness(
+    template: Template, probe: SearchProbe, appearance: Appearance | None, by: Identifier
+) -> Likeness:
+    part = chosen_part(template, probe.kind, by.calibration)
+    score = compare(
+        part.posterior,
+        probe.posterior,
+        reference_kind=part.kind,
+        probe_kind=probe.kind,
+        calibration=by.calibration,
+        template_calibration=part.calibration,
+    )
+    seen = compare_appearance(template.appearance, appearance, by.maps)
+    lacking = lacking_appearance(template.appearance, appearance)
+    key = by.calibration.of(part.kind, probe.kind).key
+    return Likeness(template, with_appearance(score, seen, lacking=lacking), key)

@@ -70,6 +70,13 @@ class SqlReferences:
             self._connection.scalar(sa.select(sa.func.count()).select_from(t.templates).where(_ACTIVE)) or 0
         )
 
+    def take_turns(self) -> None:
+        """SQLite has one writer at a time anyway."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(
+                sa.text("SELECT pg_advisory_xact_lock(491260473197)")
+            )  # any fixed number
+
     def add_finding(self, finding: DuplicateFinding) -> None:
         """Insert."""
         self._connection.execute(sa.insert(duplicate_findings).values(**asdict(finding)))

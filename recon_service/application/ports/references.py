@@ -44,6 +44,10 @@ class References(Protocol):
         """How many there are."""
         ...
 
+    def take_turns(self) -> None:
+        """Wait until no other transaction that called this is open. What those committed can be read then."""
+        ...
+
     def add_finding(self, finding: DuplicateFinding) -> None: ...
 
     def findings(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from recon_service.application.identification import Identifier, searched
 from recon_service.application.identification_records import IdentificationDecision, ObservedVisit
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import Operation, OperationState, Scope
+from recon_service.application.reference_records import SearchProbe, SearchResult
 from recon_service.application.subjects import (
     activate_template,
     delete_subject,
@@ -220,6 +223,46 @@ def test_a_duplicate_is_found_and_enrolled_all_the_same(stores: Stores, hold: bo
     assert [f.operation_id for f in all_findings(on=stores)] == [twice.operation_id]
     delete_subject("ada", on=stores)
     assert all_findings(on=stores) == [], "a finding goes with either of the two"
+
+
+class SearchesTogether(MemoryIndex):
+    """Nobody goes on from a search before all have searched."""
+
+    def __init__(self, stores: Stores, all_of_them: int) -> None:
+        super().__init__(stores, CALIBRATION)
+        self.barrier = threading.Barrier(all_of_them)
+
+    def search(self, probe: SearchProbe, *, count: int, least_llr: float) -> SearchResult:
+        found = super().search(probe, count=count, least_llr=least_llr)
+        self.barrier.wait(timeout=10)
+        return found
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_duplicates_that_end_at_one_moment_see_each_other(stores: Stores, hold: bool) -> None:
+    """None of the four is enrolled when they search. As if they had come one after another: each pair is
+    found once, or all but one are held.
+    """
+    one, other, least = alike_and_not()
+    index = SearchesTogether(stores, all_of_them=5)
+    service = Enrolling(stores, DuplicateCheck(replace(identifier(stores), index=index), least, hold=hold))
+    names = [f"twin-{n}" for n in range(4)]
+    people = [(name, one) for name in names] + [("alone", other)]
+    with ThreadPoolExecutor(5) as pool:
+        *twins, alone = pool.map(lambda person: service.enroll(*person), people)
+    assert alone.problem is None
+    found = all_findings(on=stores)
+    first = [t.subject_id for t in twins if t.problem is None]
+    assert len(first) == 1
+    pairs = {frozenset((f.subject_id, f.other_subject_id)) for f in found}
+    assert len(pairs) == len(found) == (3 if hold else 6)
+    assert all(t.state is OperationState.SUCCEEDED for t in twins)
+    assert [len(findings_of(t.operation_id, on=stores)) > 0 for t in twins] == [
+        t.problem is not None for t in twins
+    ]
+    with stores.database.snapshot() as tx:
+        assert tx.references.count() == (2 if hold else 5)
+    assert verify_audit(on=stores).broken is None
 
 
 @dataclass
