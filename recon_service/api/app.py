@@ -141,9 +141,12 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 entry["security"] = [{"ApiKey": [scope]} for scope in scopes]
                 if needs_capture(route):
                     entry["security"] = [{"CaptureToken": []}]
-                if scopes:
-                    limited = {k: v for k, v in documented(429)[429].items() if k != "model"}
-                    entry["responses"].setdefault("429", limited)
+                # Answered before the endpoint runs: a key without requests left; a body that cannot be
+                # read, comes too slowly or is too large (``body_limits.py``).
+                early = [429] * bool(scopes) + [400, 408, 413] * (route.body_field is not None)
+                for status, answer in documented(*early).items():
+                    answer.pop("model")
+                    entry["responses"].setdefault(str(status), answer)
         app.openapi_schema = schema
     return app.openapi_schema
 
