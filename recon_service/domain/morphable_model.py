@@ -8,7 +8,7 @@ Millimetres, head frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,8 @@ class MorphableModel:
     are comparable only if their spaces are the same string (the built-in and the dense model share one).
     vertices: its V points. triangles: (F, 3). surface: indices of the vertices that depth evidence looks at
     (visible skin, evenly spread, no eyes or inner mouth). skin: (F,) True for triangles of the face proper,
-    away from eyes, mouth and border, where pictures are matched.
+    away from eyes, mouth and border, where pictures are matched. surface_points: the vertices of the
+    surface. surface_motion: (N, K + E) mm along their own normals per identity and expression coefficient.
     """
 
     name: str
@@ -82,6 +83,8 @@ class MorphableModel:
     triangles: NDArray[np.int64]
     surface: NDArray[np.int64]
     skin: NDArray[np.bool_]
+    surface_points: LinearPoints = field(init=False, repr=False, compare=False)
+    surface_motion: Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         shaped(self.triangles, "triangles", None, 3)
@@ -91,6 +94,10 @@ class MorphableModel:
         shaped(self.skin, "skin", len(self.triangles))
         if self.surface.min() < 0 or self.surface.max() >= count:
             raise InvalidValue("a surface point of the model names a vertex that does not exist")
+        points = self.vertices.take(self.surface)
+        bases = np.concatenate([points.identity, points.expression], axis=2)
+        object.__setattr__(self, "surface_points", points)
+        object.__setattr__(self, "surface_motion", np.einsum("ni,nik->nk", points.normals, bases))
 
     @property
     def identity_modes(self) -> int:

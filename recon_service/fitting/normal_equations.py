@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
@@ -25,8 +27,24 @@ class NormalEquations:
         """jacobian: (M, len(columns)) of the prediction, residual: (M,) observed - predicted, both in units
         of the noise.
         """
-        self.matrix[np.ix_(columns, columns)] += jacobian.T @ jacobian
+        self._scatter(columns, jacobian.T @ jacobian)
         self.vector[columns] += jacobian.T @ residual
+
+    def add_product(self, columns: NDArray[np.int64], product: Array) -> None:
+        """The same by the products [J r]'[J r], (len(columns) + 1) square, of the Jacobian J with the
+        residual r beside it.
+        """
+        self._scatter(columns, product[:-1, :-1])
+        self.vector[columns] += product[:-1, -1]
+
+    def _scatter(self, columns: NDArray[np.int64], block: Array) -> None:
+        # Columns come in a few runs of neighbors: adding rectangles is several times as fast as adding single
+        # numbers.
+        cuts = [0, *(np.flatnonzero(np.diff(columns) != 1) + 1), len(columns)]
+        runs = [(slice(a, b), slice(columns[a], columns[a] + b - a)) for a, b in pairwise(cuts)]
+        for source, target in runs:
+            for source_of, target_of in runs:
+                self.matrix[target, target_of] += block[source, source_of]
 
     def add_priors(self, state: State, expression_sd: float = 1.0) -> None:
         """N(0, I) on the identity, N(0, expression_sd² I) on expressions, N(0, sd²) on unknown log focals."""
@@ -81,3 +99,8 @@ class NormalEquations:
                 "The evidence does not determine the fit.", next_step="Take the capture again."
             ) from fault
         return np.asarray((covariance + covariance.T) / 2)
+
+
+def squared(rows: Array) -> Array:
+    """The products (K, K) of the columns of rows (N, K) with each other."""
+    return np.asarray(rows.T @ rows)

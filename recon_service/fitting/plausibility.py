@@ -96,7 +96,7 @@ def doubts(
 def _doubts_about_depth(
     fit: Fit, fitted: CaptureFit, evidence: DepthSurfaceEvidence, model: MorphableModel
 ) -> list[Doubt]:
-    points = model.vertices.take(model.surface)
+    points = model.surface_points
     found: list[Doubt] = []
     if not MIN_SIZE <= relative_size(points, fit.posterior.mean) <= MAX_SIZE:
         found.append(IMPLAUSIBLE)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.depth_sampling import depth_at
 from recon_service.domain.evidence import Capture, DepthSurfaceEvidence
-from recon_service.domain.morphable_model import LinearPoints, MorphableModel
+from recon_service.domain.morphable_model import MorphableModel
 from recon_service.fitting.normal_equations import NormalEquations
 from recon_service.fitting.terms.term import TermReport
 from recon_service.fitting.unknowns import Layout, State
@@ -49,15 +49,8 @@ class DepthSurfaceTerm:
         self._layout = layout
         self._camera = capture.camera
         self._evidence = evidence
-        self._points: LinearPoints = model.vertices.take(model.surface)
-        normals = self._points.normals
-        self._shape_jacobian = np.concatenate(
-            [
-                np.einsum("ni,nik->nk", normals, self._points.identity),
-                np.einsum("ni,nik->nk", normals, self._points.expression),
-            ],
-            axis=1,
-        )
+        self._points = model.surface_points
+        self._shape_jacobian = model.surface_motion
         columns = layout.columns(capture_index)
         self._columns = columns[: len(columns) - (layout.focal_of[capture_index] is not None)]
 

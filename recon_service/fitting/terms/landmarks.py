@@ -20,7 +20,7 @@ from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import LinearPoints
 from recon_service.domain.pose import HeadPose
-from recon_service.fitting.normal_equations import NormalEquations
+from recon_service.fitting.normal_equations import NormalEquations, squared
 from recon_service.fitting.terms.term import TermReport
 from recon_service.fitting.unknowns import Layout, State
 
@@ -64,56 +64,74 @@ class LandmarkTerm:
         # 0.
         self._observed = camera.rays(evidence.landmarks.points[rows])[:, :2] * [camera.fx, camera.fy]
         self._focal = np.array([camera.fx, camera.fy])
-        count = len(rows)
+        n = len(rows)
         if evidence.independent_sd is None:
             covariance = model.covariance(rows, images=images)
             self._sd = np.sqrt(np.diag(covariance))
-            self._correlation = covariance / np.outer(self._sd, self._sd) + NUGGET * np.eye(count)
+            correlation = covariance / np.outer(self._sd, self._sd)
+            correlation[np.diag_indices(n)] += NUGGET
+            self._whitening = _whitening(correlation) * np.sqrt(evidence.information)
         else:
-            self._sd = np.full(count, evidence.independent_sd)
-            self._correlation = np.eye(count)
+            self._sd = np.full(n, evidence.independent_sd)
+            self._whitening = np.eye(n) * np.sqrt(evidence.information)
         self._information = evidence.information
-        self._whitening = self._whitened(self._correlation)
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
-        i = self.capture
+        i, points = self.capture, self._points
         pose = state.poses[i]
         focal = self._focal * state.focal_factor(self._layout, i)
-        turned = self._points.positions(state.identity, state.expressions[i]) @ pose.rotation.T
+        turned = points.positions(state.identity, state.expressions[i]) @ pose.rotation.T
         x, y, z = (turned + pose.translation).T
         predicted = np.stack([focal[0] * x / z, focal[1] * y / z], axis=1)
         residual = self._observed - predicted
+        sd_px = self._sd * focal.mean() / pose.translation[2]
 
-        n = len(z)
+        # Everything is made in units of its own noise, in one array: the columns of the Jacobian, and the
+        # residual last.
+        n, k, e = len(z), points.identity.shape[2], points.expression.shape[2]
         projection = np.zeros((n, 2, 3))
         projection[:, 0, 0], projection[:, 0, 2] = focal[0] / z, -predicted[:, 0] / z
         projection[:, 1, 1], projection[:, 1, 2] = focal[1] / z, -predicted[:, 1] / z
+        projection /= sd_px[:, None, None]
         rotated = projection @ pose.rotation
-        parts = [
-            rotated @ self._points.identity,
-            rotated @ self._points.expression,
-            crossed(turned[:, None, :], projection),
-            projection,
-        ]
+        rows = np.empty((n, 2, len(self._columns) + 1))
+        np.matmul(rotated, points.identity, out=rows[..., :k])
+        np.matmul(rotated, points.expression, out=rows[..., k : k + e])
+        rows[..., k + e : k + e + 3] = crossed(turned[:, None, :], projection)
+        rows[..., k + e + 3 : k + e + 6] = projection
         if self._layout.focal_of[i] is not None:
-            parts.append(predicted[:, :, None])
-        jacobian = np.concatenate(parts, axis=2)
+            rows[..., -2] = predicted / sd_px[:, None]
+        rows[..., -1] = residual / sd_px[:, None]
 
-        sd_px = self._sd * focal.mean() / pose.translation[2]
-        whitening = self._whitening
-        excess = np.linalg.norm(residual, axis=1) / (OUTLIER * sd_px)
-        if (excess > 1).any():
-            whitening = self._whitened(self._correlation + np.diag(np.maximum(excess**4 - 1, 0.0)))
-        white_jacobian = np.concatenate([whitening @ (jacobian[:, k] / sd_px[:, None]) for k in range(2)])
-        white_residual = np.concatenate([whitening @ (residual[:, k] / sd_px) for k in range(2)])
-        equations.add(self._columns, white_jacobian, white_residual)
-        return TermReport(float(white_residual @ white_residual), 2 * n, n)
+        white = self._whitening @ rows.reshape(n, -1)
+        product = squared(white.reshape(2 * n, -1))
+        extra = (np.linalg.norm(residual, axis=1) / (OUTLIER * sd_px)) ** 4 - 1.0
+        wild = np.flatnonzero(extra > 0)
+        if len(wild):
+            product -= self._mistrusted(white, wild, extra[wild])
+        equations.add_product(self._columns, product)
+        return TermReport(float(product[-1, -1]), 2 * n, n)
 
-    def _whitened(self, correlation: Array) -> Array:
-        """W (N, N) with W'W the inverse of the correlation matrix, times the weight of the evidence."""
-        root = np.linalg.cholesky(correlation)
-        inverse = scipy.linalg.solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
-        return np.asarray(inverse * np.sqrt(self._information))
+    def _mistrusted(self, white: Array, wild: Rows, extra: Array) -> Array:
+        """What the products of whitened rows (N, 2 · columns) lose when the wild landmarks get noise of their
+        own, of ``extra`` variances: by Woodbury's identity, with W'W = P, U the wild columns of the identity,
+
+            P - (P⁻¹ + U D U')⁻¹ = P U (D⁻¹ + U'PU)⁻¹ U'P.
+        """
+        held = self._whitening[:, wild]
+        inner = held.T @ held
+        inner[np.diag_indices(len(wild))] += self._information / extra
+        root = np.linalg.cholesky(inner)
+        lost = scipy.linalg.solve_triangular(root, held.T @ white, lower=True, check_finite=False)
+        return squared(lost.reshape(2 * len(wild), -1))
+
+
+def _whitening(correlation: Array) -> Array:
+    """W (N, N), lower triangular, with W'W the inverse of the correlation matrix."""
+    root = np.linalg.cholesky(correlation)
+    return np.asarray(
+        scipy.linalg.solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
+    )
 
 
 def _chosen(model: LandmarkModel, evidence: LandmarkEvidence) -> Rows:
