@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     lockout_key_failures: int = Field(
         100, ge=0, description="Verifications of an API key without a match until it is locked; 0: never."
     )
+    lockout_identification_failures: int = Field(
+        100, ge=0, description="Searches of an API key that name nobody until it may not search; 0: never."
+    )
     lockout_window_seconds: float = Field(900.0, gt=0, description="Within which those are counted.")
     lockout_seconds: float = Field(900.0, gt=0, description="How long a lock-out lasts.")
     strengthenings_per_day: int = Field(
@@ -250,6 +253,14 @@ class Settings(BaseSettings):
     edge_evidence: bool = Field(
         False, description="Kiosks report what they saw too (kept encrypted until the subject is deleted)."
     )
+    recent_probes: int = Field(
+        3,
+        ge=0,
+        le=20,
+        description="What so many last verifications of a subject saw is kept, encrypted, where its consent "
+        "says so (keep_probes), to try new templates on it; 0: nothing ever.",
+    )
+    recent_probe_days: float = Field(30.0, ge=0, description="For how long.")
     retired_days: float = Field(
         30.0, ge=0, description="How long the former version of a template can be activated again."
     )

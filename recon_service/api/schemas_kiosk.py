@@ -20,12 +20,14 @@ class KioskSessionRequest(BaseModel):
     )
 
     subject_id: str | None = Field(
-        None, max_length=64, description="The only subject that this visit may verify; without it, any."
+        None,
+        max_length=64,
+        description="The only subject that this visit may verify; without it, any, or a search among all.",
     )
 
 
 class KioskSessionBody(Body):
-    """A nonce, good for one verification."""
+    """A nonce, good for one verification or identification."""
 
     session_id: str = Field(examples=["ks_5f0c3c1e8b1f4c0f9d3f3a5b8c7e6d21"])
     nonce: str = Field(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from recon_service.application.attempts import LockoutPolicy
 from recon_service.application.consents import ConsentPolicy
 from recon_service.application.kiosk_sessions import KioskPolicy
-from recon_service.application.lockouts import LockoutPolicy
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
+from recon_service.application.probe_records import ProbePolicy
 from recon_service.application.rates import RequestLimiter
 from recon_service.application.strengthening_keeping import StrengtheningLimits
 from recon_service.bootstrap import consent_policy
@@ -59,6 +60,7 @@ class Service:
         return LockoutPolicy(
             subject=settings.lockout_subject_failures,
             api_key=settings.lockout_key_failures,
+            identification=settings.lockout_identification_failures,
             window=timedelta(seconds=settings.lockout_window_seconds),
             duration=timedelta(seconds=settings.lockout_seconds),
         )
@@ -67,6 +69,12 @@ class Service:
     def strengthening(self) -> StrengtheningLimits:
         """How often visits may change a subject's template."""
         return StrengtheningLimits(per_day=self.settings.strengthenings_per_day)
+
+    @property
+    def probes(self) -> ProbePolicy:
+        """How many recent probes of a subject are kept."""
+        settings = self.settings
+        return ProbePolicy(settings.recent_probes, timedelta(days=settings.recent_probe_days))
 
     @property
     def consent_policy(self) -> ConsentPolicy:

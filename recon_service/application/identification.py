@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from recon_service.application.audit import record_alone
+from recon_service.application.attempts import LockoutPolicy, begin_identification, settle, void
 from recon_service.application.identification_records import (
     MAX_CANDIDATES,
     Candidate,
@@ -18,6 +18,7 @@ from recon_service.application.identification_records import (
     IdentificationDecision,
     ObservedVisit,
 )
+from recon_service.application.kiosk_records import PresentedProof
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.references import ReferenceIndex
 from recon_service.application.ports.stores import Stores
@@ -37,7 +38,7 @@ from recon_service.comparison.identification_policy import PILOT, Identification
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.appearance import Appearance
-from recon_service.domain.errors import InvalidValue, ModelMismatch, StorageFault
+from recon_service.domain.errors import InvalidValue, ModelMismatch, ReconError, StorageFault
 from recon_service.domain.template import ComparisonScore, Template
 
 SHORTLIST: Final = 20
@@ -66,13 +67,22 @@ class Likeness:
 
 
 def identify(
-    visit: KioskVisit, *, limit: int, actor: str, on: Stores, compute: Compute, by: Identifier | None
+    visit: KioskVisit,
+    *,
+    limit: int,
+    api_key_id: str,
+    policy: LockoutPolicy,
+    on: Stores,
+    compute: Compute,
+    by: Identifier | None,
+    presented: PresentedProof | None = None,
 ) -> Identification:
     """Who of those that are enrolled may the person before the kiosk be? The audit log has it before anybody
-    hears of it.
+    hears of it; searches that name nobody lock the key out in the end.
 
-    Raises IdentificationOff, InvalidValue, ReferencesNotReady, ModelMismatch, DepthRejected, ImageRejected,
-    TimeLimitReached, StorageFault.
+    presented: the nonce of a kiosk session, which is used up before anybody is searched. Raises
+    IdentificationOff, InvalidValue, ReferencesNotReady, ModelMismatch, DepthRejected, ImageRejected,
+    TimeLimitReached, and what ``begin_identification`` raises.
     """
     if by is None:
         raise IdentificationOff(
@@ -82,15 +92,19 @@ def identify(
     if not 1 <= limit <= MAX_CANDIDATES:
         raise InvalidValue(f"an identification gives 1 to {MAX_CANDIDATES} candidates, not {limit}")
     by.index.check()
-    found = searched(compute.observe(visit), limit=limit, on=on, by=by)
-    record_alone(
+    attempt = begin_identification(api_key_id=api_key_id, policy=policy, presented=presented, on=on)
+    try:
+        found = searched(compute.observe(visit), limit=limit, on=on, by=by)
+    except ReconError:
+        void(attempt, on=on)
+        raise
+    count = f"{len(found.candidates)} of {found.searched}"
+    settle(
+        attempt,
+        outcome=(found.decision.value, count, *(code for code, _ in found.reasons)),
+        failed=found.decision is not IdentificationDecision.CANDIDATES,
+        decided=found.decision is not IdentificationDecision.INCONCLUSIVE,
         on=on,
-        action="identification",
-        actor=actor,
-        outcome=" ".join(
-            [found.decision.value, f"{len(found.candidates)} of {found.searched}"]
-            + [code for code, _ in found.reasons]
-        ),
     )
     return found
 

@@ -1,6 +1,7 @@
-"""Kiosk sessions: a verification is made for one nonce, and no capture is looked at for two visits.
+"""Kiosk sessions: a verification, or a search among all, is made for one nonce, and no capture is looked at
+for two visits.
 
-A session is one visit. It hands out nonces, one at a time, and each is good for one verification: after a
+A session is one visit. It hands out nonces, one at a time, and each is good for one attempt: after a
 faulty line or an inconclusive answer the kiosk asks for the next one, and may send the same frames again. A
 decision ends the session. Frames that another session brought are refused: two exposures of a sensor are
 never equal, so that this costs no genuine visit.
@@ -37,12 +38,12 @@ MAX_NONCES: Final = 8
 SESSION_REMEMBERED: Final = timedelta(hours=1)
 """How long the sweeper leaves sessions that are over."""
 REFUSALS: Final = (KioskSessionInvalid, NonceUsed, KioskProofInvalid, CaptureReplayed)
-"""What a verification meets whose session, nonce, proof or capture is not what it should be."""
+"""What an attempt meets whose session, nonce, proof or capture is not what it should be."""
 
 
 @dataclass(frozen=True, slots=True)
 class KioskPolicy:
-    """required: a verification without a session is refused. lifetime: of a session. replay: how long the
+    """required: an attempt without a session is refused. lifetime: of a session. replay: how long the
     digests of captures are kept.
     """
 
@@ -110,7 +111,7 @@ def required_proof(presented: PresentedProof | None, policy: KioskPolicy) -> Non
     """Raises KioskSessionRequired when there is none and there has to be one."""
     if presented is None and policy.required:
         raise KioskSessionRequired(
-            "verifications need a kiosk session here",
+            "a kiosk session is needed here",
             next_step="POST /v1/kiosk-sessions before the capture, and send Kiosk-Session and Kiosk-Proof.",
         )
 
@@ -119,6 +120,7 @@ def spend_nonce(
     tx: Transaction, presented: PresentedProof, *, subject_id: str, api_key_id: str, on: Stores
 ) -> SpentNonce:
     """Use up the nonce that the proof was made with, and remember the frames; before anything is compared.
+    subject_id: empty in a search among all, which a session for one subject is not good for.
 
     A replay is told in the value, so that this transaction can be committed; ``refuse_replay`` raises it.
     Raises KioskSessionInvalid, NonceUsed, KioskProofInvalid, which use up nothing.
@@ -167,15 +169,23 @@ def end_session(tx: Transaction, spent: SpentNonce) -> None:
 
 
 def record_refusal(
-    fault: CallerError, presented: PresentedProof, *, subject_id: str, api_key_id: str, on: Stores
+    fault: CallerError,
+    presented: PresentedProof,
+    *,
+    action: str,
+    subject_id: str,
+    api_key_id: str,
+    on: Stores,
 ) -> None:
-    """Somebody sent what a genuine kiosk would not have sent. Raises StorageFault."""
+    """Somebody sent what a genuine kiosk would not have sent. action: what it was for. Raises
+    StorageFault.
+    """
     with on.database.transaction() as tx:
         known = tx.kiosk_sessions.get(presented.session_id) is not None
         record(
             tx,
             on=on,
-            action="verification.refused",
+            action=f"{action}.refused",
             actor=api_key_id,
             subject_id=subject_id,
             object_id=presented.session_id if known else "",

@@ -245,16 +245,19 @@ class AuditHead:
 
 
 class FailureKind(StrEnum):
-    """Whose failed verifications are counted. In the order in which the counters are locked."""
+    """Whose failures are counted: verifications of an API key and of a subject, and an API key's searches
+    among all. In the order in which the counters are locked.
+    """
 
     API_KEY = "api-key"
     SUBJECT = "subject"
+    IDENTIFICATION = "identification"
 
 
 @dataclass(frozen=True, slots=True)
 class FailureCounter:
-    """Verifications without a match since a moment. name: an API key's id, or the keyed digest of a
-    subject's.
+    """Verifications without a match, or searches that named nobody, since a moment. name: an API key's id,
+    or the keyed digest of a subject's.
     """
 
     kind: FailureKind

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recon_service.application.attempts import LockoutPolicy
 from recon_service.application.edge import add_member, make_bundle, register_kiosk
 from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
@@ -105,7 +106,15 @@ def test_everybody_is_found_among_all_and_scored_as_in_a_verification(world: Wor
     policy = load_policies()[DEFAULT_POLICY]
     compute = build_compute(world.settings)
     for number, frames in enumerate(world.second_visits[:2]):
-        found = identify(as_sent(frames), limit=5, actor="a", on=world.stores, compute=compute, by=world.by)
+        found = identify(
+            as_sent(frames),
+            limit=5,
+            api_key_id="a",
+            policy=LockoutPolicy(),
+            on=world.stores,
+            compute=compute,
+            by=world.by,
+        )
         assert found.decision is IdentificationDecision.CANDIDATES
         best = found.candidates[0]
         assert (best.subject_id, found.searched) == (f"person-{number}", PEOPLE)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
+from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example, examples
 from recon_service.api.schemas_identification import (
@@ -24,6 +25,7 @@ from recon_service.api.uploads import read_form
 from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
 from recon_service.application.duplicate_findings import all_findings, findings_of
 from recon_service.application.identification_records import MAX_CANDIDATES
+from recon_service.application.kiosk_sessions import required_proof
 from recon_service.application.records import ApiKey, Scope
 
 router = APIRouter()
@@ -36,30 +38,46 @@ router = APIRouter()
     openapi_extra={"requestBody": visit_body()},
     responses={
         200: examples(candidates=IDENTIFICATION, nobody=NOBODY),
-        **documented(400, 401, 403, 408, 409, 413, 415, 422, 500, 503),
+        **documented(400, 401, 403, 408, 409, 413, 415, 422, 428, 500, 503),
     },
 )
 async def identify_person(
     request: Request,
     key: Annotated[ApiKey, Depends(Needs(Scope.IDENTIFY))],
     limit: Annotated[int, Query(ge=1, le=MAX_CANDIDATES, description="Candidates at most.")] = 5,
+    kiosk_session: SessionHeader = None,
+    kiosk_proof: ProofHeader = None,
 ) -> IdentificationBody:
-    """Compares the capture with every reference, and keeps nothing of it. The threshold grows with the number
-    of references; candidates below it, or beyond what the calibration was measured for, are leads. Switched
-    off (409) unless the operator has switched it on.
+    """Compares the capture with every reference, and keeps nothing of it. The threshold grows with the
+    number of references; candidates below it, or beyond what the calibration was measured for, are leads.
+    Switched off (409) unless the operator has switched it on. Where kiosk sessions are required, a request
+    without one is answered with 428; the proof's line for the subject is empty. Searches that name nobody
+    lock the key out in the end (429).
     """
     from recon_service.application.identification import identify  # the API loads it only where it searches
 
     service = service_of(request)
-    visit = visit_of(await read_form(request, visit_limits(service)))
+    form = await read_form(request, visit_limits(service))
+    visit = visit_of(form)
+    presented = presented_proof(
+        request,
+        kiosk_session,
+        kiosk_proof,
+        subject_id="",
+        visit=visit,
+        intrinsics=form.fields["intrinsics"],
+    )
+    required_proof(presented, service.kiosk_policy)
     found = await run_in_threadpool(
         identify,
         visit,
         limit=limit,
-        actor=key.key_id,
+        api_key_id=key.key_id,
+        policy=service.lockouts,
         on=service.stores,
         compute=service.compute,
         by=service.identifier,
+        presented=presented,
     )
     return identification_body(found)
 

@@ -1,4 +1,4 @@
-"""Kiosk sessions: nonces that verifications are made for."""
+"""Kiosk sessions: nonces that verifications and searches among all are made for."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ SESSION_ID = Path(
     },
 )
 def open_kiosk_session(
-    request: Request, asked: KioskSessionRequest, key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))]
+    request: Request,
+    asked: KioskSessionRequest,
+    key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.IDENTIFY))],
 ) -> KioskSessionBody:
     """A session with its first nonce: open it when somebody steps before the kiosk, capture, and send the
-    verification with `Kiosk-Session` and `Kiosk-Proof`.
+    verification, or the identification, with `Kiosk-Session` and `Kiosk-Proof`.
     """
     service = service_of(request)
     issued = open_session(
@@ -57,7 +59,7 @@ def open_kiosk_session(
 def next_kiosk_nonce(
     request: Request,
     session_id: Annotated[str, SESSION_ID],
-    key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))],
+    key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.IDENTIFY))],
 ) -> KioskSessionBody:
     """For the next try after `INCONCLUSIVE`, a refused capture or a broken connection; the nonce before is
     void. Frames of this visit may be sent again.

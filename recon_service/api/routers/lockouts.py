@@ -38,9 +38,9 @@ def lift_subject(
 @router.delete(
     "/v1/api-keys/{key_id}/lock-out",
     status_code=204,
-    summary="Let an API key verify again that was locked out",
+    summary="Let an API key verify and search again that was locked out",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
 def lift_key(request: Request, key_id: str, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]) -> None:
-    """The same for the key of a kiosk."""
+    """The same for the key of a kiosk, and for its searches among all."""
     lift_lockout(FailureKind.API_KEY, key_id[:64], actor=key.key_id, on=service_of(request).stores)
