@@ -192,6 +192,7 @@ def retention(settings: Settings) -> Retention:
         retired=timedelta(days=settings.retired_days),
         replay=timedelta(hours=settings.replay_hours),
         consent=consent_policy(settings),
+        probes=timedelta(days=settings.recent_probe_days),
     )
 
 

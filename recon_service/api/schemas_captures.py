@@ -28,6 +28,9 @@ class CaptureWishBody(BaseModel):
     keep_evidence: bool = Field(
         False, description="Keep the landmarks, encrypted, for better models: only where consent says so."
     )
+    keep_probes: bool = Field(
+        False, description="Keep what recent verifications saw, encrypted: only where consent says so."
+    )
     consent_expires_at: AwareDatetime | None = Field(
         None, description="When what the enrollment gives has to go; null: the consent names no end."
     )

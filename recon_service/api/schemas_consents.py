@@ -16,6 +16,7 @@ EXAMPLE: Final[dict[str, Any]] = {
     "consent_id": "consent-2031",
     "given_at": "2026-03-04T10:00:00Z",
     "ends_at": "2027-03-01T00:00:00Z",
+    "keep_probes": False,
 }
 EXAMPLES: Final[dict[str, Any]] = {"consents": [EXAMPLE], "next": None}
 
@@ -33,6 +34,11 @@ class ConsentWish(BaseModel):
         description="When it ends, with its time zone; null: it names no end.",
         examples=["2028-03-01T00:00:00Z"],
     )
+    keep_probes: bool | None = Field(
+        None,
+        description="Whether what recent verifications saw may be kept; null: as before. False destroys what "
+        "was kept.",
+    )
 
 
 class ConsentBody(Body):
@@ -45,6 +51,7 @@ class ConsentBody(Body):
         description="When everything of the subject is destroyed: as the consent says, or "
         "RECON_CONSENT_MAX_DAYS after it was given. Null: never."
     )
+    keep_probes: bool = Field(description="Whether what recent verifications saw may be kept.")
 
 
 class ConsentsBody(Body):
@@ -61,6 +68,7 @@ def consent_body(consent: Consent, ends_at: datetime | None) -> ConsentBody:
         consent_id=consent.consent_id,
         given_at=consent.given_at,
         ends_at=ends_at,
+        keep_probes=consent.keep_probes,
     )
 
 

@@ -8,7 +8,7 @@ counters are in the database and hold for all processes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -115,13 +115,16 @@ def settle(
     failed: bool,
     decided: bool,
     cleared: Collection[FailureKind] = (),
+    first: Callable[[Transaction], Sequence[str]] = lambda tx: (),
     on: Stores,
 ) -> None:
     """Into the audit log, before anybody hears of it. failed: it stays counted, and may lock; else it is
     given back, of the counters in ``cleared`` with all failures before it. decided: the visit is over.
-    Raises StorageFault.
+    first: done before all else in the same transaction; what it returns joins the outcome. Raises
+    StorageFault.
     """
     with on.database.transaction() as tx:
+        further = first(tx)
         if attempt.spent is not None and decided:
             end_session(tx, attempt.spent)
         locked: list[FailureKind] = []
@@ -137,7 +140,7 @@ def settle(
             actor=attempt.api_key_id,
             subject_id=attempt.subject_id,
             object_id=attempt.spent.session.session_id if attempt.spent else "",
-            outcome=outcome,
+            outcome=(*outcome, *further),
         )
         for kind in locked:
             of_subject = kind is FailureKind.SUBJECT

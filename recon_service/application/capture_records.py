@@ -53,6 +53,7 @@ class CaptureSession:
     operation_id: str | None = None
     keep_evidence: bool = False
     consent_expires_at: datetime | None = None
+    keep_probes: bool = False
 
     def state(self, operation: Operation | None) -> CaptureState:
         """Given its newest operation (None: none, or it is gone)."""

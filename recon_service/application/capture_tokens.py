@@ -51,6 +51,7 @@ class CaptureWish:
     consent_id: str
     keep_selfies: bool = False
     keep_evidence: bool = False
+    keep_probes: bool = False
     consent_expires_at: datetime | None = None
     language: Language | None = None
     return_url: str = ""
@@ -125,6 +126,7 @@ def make_capture(
         consent_id=wish.consent_id,
         keep_selfies=wish.keep_selfies,
         keep_evidence=wish.keep_evidence,
+        keep_probes=wish.keep_probes,
         consent_expires_at=wish.consent_expires_at,
         language=wish.language,
         return_url=wish.return_url,
@@ -214,6 +216,7 @@ def start_enrollment(
             consent_id=session.consent_id,
             keep_selfies=session.keep_selfies,
             keep_evidence=session.keep_evidence,
+            keep_probes=session.keep_probes,
             consent_expires_at=session.consent_expires_at,
             idempotency_key=f"attempt-{session.attempts}",
             api_key_id=session_id,

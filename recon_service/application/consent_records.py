@@ -12,7 +12,7 @@ from recon_service.application.records import OperationState
 class Consent:
     """One consent of one subject: given with an enrollment, or (operation_id None) later for all of it.
     expires_at None: it names no end. swept: what belonged to it alone was destroyed. state: of the
-    enrollment at the moment of reading.
+    enrollment at the moment of reading. keep_probes: what verifications see may be kept for a while.
     """
 
     consent_row: str
@@ -23,6 +23,7 @@ class Consent:
     expires_at: datetime | None = None
     swept: bool = False
     state: OperationState | None = None
+    keep_probes: bool = False
 
     def end(self, longest: timedelta | None) -> datetime | None:
         """When it ends: as it says, and never later than ``longest`` after it was given. None: never."""
@@ -37,3 +38,22 @@ def consent_in_force(consents: list[Consent]) -> Consent | None:
     futile = (OperationState.REJECTED, OperationState.FAILED)
     counting = [c for c in consents if c.state not in futile] or consents
     return max(counting, key=lambda c: (c.given_at, c.consent_row), default=None)
+
+
+def probes_allowed(consents: list[Consent]) -> bool:
+    """Whether recent probes of the subject may be kept: its newest consent that took effect says so, and so
+    does every newer one that may yet take effect.
+    """
+    ordered = sorted(consents, key=lambda c: (c.given_at, c.consent_row), reverse=True)
+    for consent in ordered:
+        if (
+            consent.state is not None
+            and consent.state.ended
+            and consent.state is not OperationState.SUCCEEDED
+        ):
+            continue  # it gave nothing
+        if not consent.keep_probes:
+            return False
+        if consent.state is None or consent.state is OperationState.SUCCEEDED:
+            return True
+    return False

@@ -16,11 +16,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.audit import SERVICE, operation_digest, record
-from recon_service.application.consent_records import Consent, consent_in_force
+from recon_service.application.consent_records import Consent, consent_in_force, probes_allowed
 from recon_service.application.enrollments import check_consent_id, check_subject_id
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
+from recon_service.application.recent_probes import forget_unless_allowed
 from recon_service.application.records import new_id
 from recon_service.application.steady_clock import ClockWatch
 from recon_service.application.subjects import after_erasure, erase_subject, no_such_subject
@@ -62,18 +63,32 @@ class ConsentsSwept:
 
 
 def renew_consent(
-    subject_id: str, consent_id: str, expires_at: datetime | None, *, actor: str, on: Stores
+    subject_id: str,
+    consent_id: str,
+    expires_at: datetime | None,
+    *,
+    actor: str,
+    on: Stores,
+    keep_probes: bool | None = None,
 ) -> Consent:
-    """A newer consent for all that is stored of a subject. Raises NotFound, InvalidValue."""
+    """A newer consent for all that is stored of a subject. keep_probes: whether what verifications see may be
+    kept; None: as before. Where it may not, what was kept goes at once. Raises NotFound, InvalidValue.
+    """
     check_subject_id(subject_id)
     check_consent_id(consent_id)
     check_expiry(expires_at, on.clock())
     with on.database.transaction() as tx:
         if tx.subjects.key(subject_id, lock=True) is None:
             raise no_such_subject()
-        consent = Consent(new_id("cns"), subject_id, None, consent_id, on.clock(), expires_at)
+        if keep_probes is None:
+            keep_probes = probes_allowed(tx.consents.of_subject(subject_id))
+        consent = Consent(
+            new_id("cns"), subject_id, None, consent_id, on.clock(), expires_at, keep_probes=keep_probes
+        )
         tx.consents.add(consent)
-        record(tx, on=on, action="consent.renewed", actor=actor, subject_id=subject_id)
+        forget_unless_allowed(subject_id, tx=tx)
+        said = ("keep-probes",) if keep_probes else ()
+        record(tx, on=on, action="consent.renewed", actor=actor, subject_id=subject_id, outcome=said)
     return consent
 
 

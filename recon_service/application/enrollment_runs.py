@@ -22,6 +22,7 @@ from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
+from recon_service.application.recent_probes import forget_unless_allowed
 from recon_service.application.records import (
     Claim,
     EnrollmentOutcome,
@@ -181,6 +182,8 @@ def _keep(
             template_id=template_id,
             problem=outcome.problem,
         )
+        if template is not None:  # the consent of this enrollment is in force now
+            forget_unless_allowed(operation.subject_id, tx=tx)
         ended = operation_ended(operation, state, problem=code, template_id=template_id)
         emit(tx, ended, now=on.clock())
         record(

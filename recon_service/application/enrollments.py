@@ -53,8 +53,8 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
 class EnrollmentRequest:
     """What the mobile app sends. api_key_id: whose Idempotency-Keys are meant. batch: nobody waits for it.
     backend: whose mesh adds to the evidence. traceparent: of the request; no part of its content.
-    consent_expires_at: when what the enrollment gives has to go; None: the consent names no end. Raises
-    UnknownBackend, InvalidValue.
+    consent_expires_at: when what the enrollment gives has to go; None: the consent names no end. keep_probes:
+    what verifications of the subject see may be kept for a while. Raises UnknownBackend, InvalidValue.
     """
 
     subject_id: str
@@ -68,6 +68,7 @@ class EnrollmentRequest:
     backend: str = LANDMARKS_ALONE
     traceparent: str = ""
     consent_expires_at: datetime | None = None
+    keep_probes: bool = False
 
     def __post_init__(self) -> None:
         check_subject_id(self.subject_id)
@@ -239,6 +240,8 @@ def _digest(request: EnrollmentRequest, on: Stores) -> str:
         words.append(request.backend)
     if request.keep_evidence:
         words.append("keep-evidence")
+    if request.keep_probes:
+        words.append("keep-probes")
     if request.consent_expires_at is not None:
         words.append(f"until {request.consent_expires_at.isoformat()}")
     return on.vault.digest("idempotency", *(w.encode() for w in words), *request.selfies)
@@ -291,6 +294,7 @@ def _record(
                 request.consent_id,
                 now,
                 request.consent_expires_at,
+                keep_probes=request.keep_probes,
             )
         )
         if request.idempotency_key is not None:
@@ -311,6 +315,7 @@ def _record(
             outcome=[
                 *(["keep-selfies"] if request.keep_selfies else []),
                 *(["keep-evidence"] if request.keep_evidence else []),
+                *(["keep-probes"] if request.keep_probes else []),
             ],
         )
     return operation

@@ -37,13 +37,14 @@ BUSY_BROKER_PATIENCE: Final = timedelta(minutes=10)
 class Retention:
     """How long what nobody uses is kept. dead: selfies of a given-up enrollment, for another try. retired:
     former versions of templates, to be activated again. replay: digests of captures. consent: what ends
-    with the consent to it.
+    with the consent to it. probes: what recent verifications saw.
     """
 
     dead: timedelta = timedelta(hours=72)
     retired: timedelta = timedelta(days=30)
     replay: timedelta = timedelta(hours=24)
     consent: ConsentPolicy = field(default_factory=ConsentPolicy)
+    probes: timedelta = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retentio
             sessions_before=now - SESSION_REMEMBERED, captures_before=now - retention.replay
         )
         tx.captures.expire(now=now, limit=SWEPT_AT_ONCE)
+        tx.recent_probes.expire(before=now - retention.probes)
         tx.references.forget_changes(before=tx.references.head() - KEPT_CHANGES)
         stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
         buried = tx.operations.bury(dead_before=now - retention.dead, limit=SWEPT_AT_ONCE)

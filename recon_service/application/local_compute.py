@@ -18,13 +18,14 @@ from recon_service.application.model_records import ModelsInForce
 from recon_service.application.observation import observed_visit
 from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
 from recon_service.application.ports.compute import Progress
+from recon_service.application.probe_records import ProbeSeen
 from recon_service.application.records import (
     LANDMARKS_ALONE,
     EnrollmentOutcome,
     Problem,
     SelfieReport,
 )
-from recon_service.application.streaming import StoppingRule
+from recon_service.application.streaming import Probe, StoppingRule
 from recon_service.application.strengthening import proposed
 from recon_service.application.verify import verified_probe
 from recon_service.application.version_comparison import versions_compared
@@ -36,7 +37,7 @@ from recon_service.domain.errors import ModelMismatch, WeightsUnavailable
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
-from recon_service.domain.template import Template
+from recon_service.domain.template import Decision, Template, VerificationResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class LocalCompute:
             self.pipeline.calibration.identity,
             {k: round(v, 2) for k, v in spent.items()},
             proposal,
+            seen=_seen(probe, result) if visit.keep_probe else None,
         )
 
     def compare_versions(self, pairs: Sequence[tuple[Template, Template]]) -> VersionsCompared:
@@ -180,6 +182,13 @@ class LocalCompute:
                 next_step="Enroll the subject again.",
             )
         return model.mesh(posterior.mean)
+
+
+def _seen(probe: Probe, result: VerificationResult) -> ProbeSeen | None:
+    """What was compared; None: nothing was, or it was no face."""
+    if probe.posterior is None or result.score is None or result.decision is Decision.PRESENTATION_ATTACK:
+        return None
+    return ProbeSeen(probe.posterior, probe.source, len(probe.fits), probe.appearance)
 
 
 def selfie_report(selfie: Selfie) -> SelfieReport:

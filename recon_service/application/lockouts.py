@@ -14,7 +14,7 @@ from recon_service.application.kiosk_records import PresentedProof
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.stores import Stores
 from recon_service.application.probe_records import ProbePolicy
-from recon_service.application.recent_probes import probe_wanted
+from recon_service.application.recent_probes import keep_probe, probe_wanted
 from recon_service.application.records import FailureCounter, FailureKind
 from recon_service.application.strengthening_keeping import (
     NEVER,
@@ -71,6 +71,7 @@ def verify_guarded(
         decided=decision is not Decision.INCONCLUSIVE,
         # The subject was there; of the key's other failures that says nothing.
         cleared=(FailureKind.SUBJECT,),
+        first=lambda tx: ("probe-kept",) if keep_probe(subject_id, outcome, probes, tx=tx, on=on) else (),
         on=on,
     )
     made = keep_visit(outcome.proposal, reference, api_key_id=api_key_id, limits=limits, on=on)

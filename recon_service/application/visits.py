@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from recon_service.application.probe_records import ProbeSeen
 from recon_service.application.strengthening_records import Proposal
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import InvalidValue
@@ -22,7 +23,8 @@ class KioskVisit:
     depth: PNG (16-bit gray) or NPY files. images: JPEG or PNG files, color, or gray of 8 or 16 bits
     (infrared). camera: intrinsics of the depth maps. millimetres_per_unit: depth scale. camera_name: by
     which the calibration knows it. confirmed: by card and PIN, as somebody says who is trusted with that.
-    may_strengthen: whether the template may take up the visit, so that all frames are looked at.
+    may_strengthen: whether the template may take up the visit, so that all frames are looked at. keep_probe:
+    whether what is seen may be kept.
     """
 
     depth: tuple[bytes, ...] = field(repr=False)
@@ -32,6 +34,7 @@ class KioskVisit:
     camera_name: str = "generic"
     confirmed: bool = False
     may_strengthen: bool = False
+    keep_probe: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.depth) <= MAX_FRAMES:
@@ -52,7 +55,7 @@ class KioskVisit:
 class VerificationOutcome:
     """The result, what it was computed with, and milliseconds per stage. proposal: what the visit would add
     to the template, where its policy strengthens. strengthened: id of the version of the template that the
-    visit made.
+    visit made. seen: what was compared, where it may be kept; never of an artefact.
     """
 
     result: VerificationResult
@@ -60,3 +63,4 @@ class VerificationOutcome:
     milliseconds: dict[str, float]
     proposal: Proposal | None = None
     strengthened: str | None = None
+    seen: ProbeSeen | None = None

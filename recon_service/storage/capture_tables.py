@@ -24,6 +24,7 @@ capture_sessions = sa.Table(
     sa.Column("operation_id", ID, nullable=True),
     sa.Column("keep_evidence", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("consent_expires_at", UtcDateTime, nullable=True),
+    sa.Column("keep_probes", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 # Sealed by a key that comes from the session's secret, which is stored nowhere.

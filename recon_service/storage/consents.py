@@ -33,6 +33,7 @@ consents = sa.Table(
     sa.Column("given_at", t.UtcDateTime, nullable=False),
     sa.Column("expires_at", t.UtcDateTime, nullable=True),
     sa.Column("swept", sa.Boolean, nullable=False),
+    sa.Column("keep_probes", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_consents_swept_expires_at", "swept", "expires_at"),
     sa.Index("ix_consents_swept_given_at", "swept", "given_at"),
 )

@@ -26,6 +26,7 @@ from recon_service.storage.jobs import SqlOperations
 from recon_service.storage.kiosks import SqlKioskSessions
 from recon_service.storage.limits import SqlLimits
 from recon_service.storage.loose_objects import SqlLooseObjects
+from recon_service.storage.probes import SqlRecentProbes
 from recon_service.storage.reenrollment_material import SqlKeptEvidence, SqlWorkers
 from recon_service.storage.references import SqlReferences
 from recon_service.storage.service_keys import SqlWrappedKeys
@@ -115,6 +116,11 @@ class SqlTransaction:
     def limits(self) -> SqlLimits:
         """Counters of requests and failures."""
         return SqlLimits(self._connection)
+
+    @cached_property
+    def recent_probes(self) -> SqlRecentProbes:
+        """What verifications saw, by consent."""
+        return SqlRecentProbes(self._connection)
 
     @cached_property
     def kiosk_sessions(self) -> SqlKioskSessions:

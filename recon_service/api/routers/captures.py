@@ -93,6 +93,7 @@ def make_capture_session(
             consent_id=wish.consent_id,
             keep_selfies=wish.keep_selfies,
             keep_evidence=wish.keep_evidence,
+            keep_probes=wish.keep_probes,
             consent_expires_at=wish.consent_expires_at,
             language=wish.language,
             return_url=wish.return_url,

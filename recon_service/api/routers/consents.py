@@ -76,5 +76,12 @@ def renew(
 ) -> ConsentBody:
     """It counts from now on, also when it ends earlier. To end a consent at once, delete the subject."""
     service = service_of(request)
-    renewed = renew_consent(subject_id, wish.consent_id, wish.expires_at, actor=key.key_id, on=service.stores)
+    renewed = renew_consent(
+        subject_id,
+        wish.consent_id,
+        wish.expires_at,
+        actor=key.key_id,
+        on=service.stores,
+        keep_probes=wish.keep_probes,
+    )
     return consent_body(renewed, renewed.end(service.consent_policy.longest))

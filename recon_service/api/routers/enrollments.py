@@ -65,6 +65,13 @@ _BODY: dict[str, Any] = {
                         "description": "Keep what was seen in the selfies, without the pictures, encrypted, "
                         "for later models: only where consent says so.",
                     },
+                    "keep_probes": {
+                        "type": "boolean",
+                        "default": False,
+                        "description": "Keep what the last verifications of the subject saw, encrypted and "
+                        "for a while, so that later templates can be tried on it: only where consent says "
+                        "so.",
+                    },
                     "batch": {
                         "type": "boolean",
                         "default": False,
@@ -130,6 +137,7 @@ async def enroll(
         consent_expires_at=_moment("consent_expires_at", form.fields.get("consent_expires_at")),
         keep_selfies=_flag("keep_selfies", form.fields.get("keep_selfies", "false")),
         keep_evidence=_flag("keep_evidence", form.fields.get("keep_evidence", "false")),
+        keep_probes=_flag("keep_probes", form.fields.get("keep_probes", "false")),
         idempotency_key=idempotency_key,
         api_key_id=key.key_id,
         batch=_flag("batch", form.fields.get("batch", "false")),
@@ -158,7 +166,15 @@ def _limits(service: Service) -> FormLimits:
     return FormLimits(
         files={"selfies": settings.max_selfie_bytes},
         fields=frozenset(
-            {"consent_id", "consent_expires_at", "keep_selfies", "keep_evidence", "batch", "backend"}
+            {
+                "consent_id",
+                "consent_expires_at",
+                "keep_selfies",
+                "keep_evidence",
+                "keep_probes",
+                "batch",
+                "backend",
+            }
         ),
         total_bytes=settings.max_request_bytes,
         seconds=settings.upload_seconds,

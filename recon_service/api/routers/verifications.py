@@ -52,7 +52,8 @@ async def verify(
     kiosk_session: SessionHeader = None,
     kiosk_proof: ProofHeader = None,
 ) -> VerificationBody:
-    """Answers with a decision and keeps nothing of the visit, unless it strengthens the template.
+    """Answers with a decision and keeps nothing of the visit, unless it strengthens the template, or the
+    consent lets recent probes be kept.
     `NO_MATCH`, `INCONCLUSIVE` and `PRESENTATION_ATTACK` are results, not errors. Where kiosk sessions are
     required, a request without one is answered with 428.
     """
@@ -79,6 +80,7 @@ async def verify(
         compute=service.compute,
         presented=presented,
         strengthening=service.strengthening,
+        probes=service.probes,
     )
     return verification_body(outcome)
 

@@ -11,6 +11,7 @@ from recon_service.application.ports.consents import Consents
 from recon_service.application.ports.edge import EdgeSites
 from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
 from recon_service.application.ports.kiosks import KioskSessions
+from recon_service.application.ports.probes import RecentProbes
 from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
 from recon_service.application.ports.references import References
 from recon_service.application.ports.requests import ApiKeys, Idempotency, Limits
@@ -62,6 +63,8 @@ class Transaction(Protocol):
     def kept_evidence(self) -> KeptEvidence: ...
     @property
     def workers(self) -> Workers: ...
+    @property
+    def recent_probes(self) -> RecentProbes: ...
 
 
 class Database(Protocol):
