@@ -56,11 +56,21 @@ class LinearPoints:
 
     def between(self, triangles: AnyArray, barycentric: Array) -> LinearPoints:
         """Points on triangles of these points: triangles (M, 3) indices, barycentric (M, 3) weights."""
-        normals = np.einsum("mb,mbc->mc", barycentric, self.normals[triangles])
+        return self.take(triangles.reshape(-1)).merged(barycentric)
+
+    def merged(self, weights: Array) -> LinearPoints:
+        """M points, each the sum of B neighbors of these M·B points with its row of weights (M, B)."""
+
+        def mixed(values: Array) -> Array:
+            m, b = weights.shape
+            summed = np.matmul(weights[:, None, :], values.reshape(m, b, -1))
+            return np.asarray(summed.reshape(m, *values.shape[1:]))
+
+        normals = mixed(self.normals)
         return LinearPoints(
-            np.einsum("mb,mbc->mc", barycentric, self.mean[triangles]),
-            np.einsum("mb,mbck->mck", barycentric, self.identity[triangles]),
-            np.einsum("mb,mbck->mck", barycentric, self.expression[triangles]),
+            mixed(self.mean),
+            mixed(self.identity),
+            mixed(self.expression),
             normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12),
         )
 

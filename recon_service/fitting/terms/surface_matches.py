@@ -31,7 +31,7 @@ from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.evidence import Capture, SurfaceMatches
 from recon_service.domain.morphable_model import LinearPoints, MorphableModel
-from recon_service.fitting.normal_equations import NormalEquations
+from recon_service.fitting.normal_equations import NormalEquations, squared
 from recon_service.fitting.terms.term import TermReport
 from recon_service.fitting.unknowns import Layout, State
 
@@ -56,27 +56,32 @@ class SurfaceMatchTerm:
         self._layout = layout
         self._matches = matches
         corners = model.triangles[matches.triangles]
-        self._points = model.vertices.between(corners, matches.barycentric)
         self._corners: LinearPoints = model.vertices.take(corners.reshape(-1))
+        self._points = self._corners.merged(matches.barycentric)
         self._rays, self._focal_i = _ideal(captures[0].camera, matches.first_pixels)
         observed, self._focal_j = _ideal(captures[1].camera, matches.second_pixels)
         self._observed = observed * self._focal_j
         self._columns = self._column_indices()
+        self._place = {int(column): place for place, column in enumerate(self._columns)}
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
-        residual, jacobian = self.linearized(state)
+        rows = self._rows(state)
         sd = self._matches.sd
-        length = np.linalg.norm(residual, axis=1) / sd
+        length = np.linalg.norm(rows[..., -1], axis=1) / sd
         weight = np.where(length < GATE, 1.0 / (1.0 + (length / CAUCHY) ** 2), 0.0)
         share = min(1.0, self._matches.effective_matches / len(length))
-        root = np.sqrt(weight * share) / sd
-        whitened = (residual * root[:, None]).reshape(-1)
-        flat = (jacobian * root[:, None, None]).reshape(len(whitened), -1)
-        equations.add(self._columns, flat, whitened)
-        return TermReport(float(whitened @ whitened), 2 * len(length), int((weight > 0).sum()))
+        rows *= (np.sqrt(weight * share) / sd)[:, None, None]
+        product = squared(rows.reshape(2 * len(rows), -1))
+        equations.add_product(self._columns, product)
+        return TermReport(float(product[-1, -1]), 2 * len(length), int((weight > 0).sum()))
 
     def linearized(self, state: State) -> tuple[Array, Array]:
         """Residual (N, 2) pixels and Jacobian (N, 2, columns) of the prediction."""
+        rows = self._rows(state)
+        return rows[..., -1], rows[..., :-1]
+
+    def _rows(self, state: State) -> Array:
+        """(N, 2, columns + 1): the Jacobian with the residual beside it, in one array written once."""
         i, j = self._i, self._j
         pose_i, pose_j = state.poses[i], state.poses[j]
         factor_i, factor_j = state.focal_factor(self._layout, i), state.focal_factor(self._layout, j)
@@ -103,28 +108,27 @@ class SurfaceMatchTerm:
         from_i = projection @ between
         slid = from_i @ onto_plane
         head_i, head_j = slid @ pose_i.rotation, projection @ pose_j.rotation
-        parts = [
-            (head_i + head_j) @ points.identity,
-            head_i @ points.expression,
-            crossed(turned_i[:, None, :], slid) - crossed(slide[:, None, :], from_i),
-            slid,
-            head_j @ points.expression,
-            crossed(carried[:, None, :], projection),
-            projection,
-        ]
-        if self._layout.focal_of[i] is not None:
+        k, e = points.identity.shape[2], points.expression.shape[2]
+        rows = np.empty((len(x), 2, len(self._columns) + 1))
+        np.matmul(head_i + head_j, points.identity, out=rows[..., :k])
+        own, other = rows[..., k : k + e + 6], rows[..., k + e + 6 : k + 2 * e + 12]
+        np.matmul(head_i, points.expression, out=own[..., :e])
+        own[..., e : e + 3] = crossed(turned_i[:, None, :], slid) - crossed(slide[:, None, :], from_i)
+        own[..., e + 3 :] = slid
+        np.matmul(head_j, points.expression, out=other[..., :e])
+        other[..., e : e + 3] = crossed(carried[:, None, :], projection)
+        other[..., e + 3 :] = projection
+        # One phone may have taken both pictures: its focal length then acts on both ends of the match.
+        rows[..., k + 2 * e + 12 :] = 0.0
+        if (of_i := self._layout.focal_of[i]) is not None:
             bent = np.concatenate([-ray[:, :2], np.zeros((len(x), 1))], axis=1)
             turn = np.einsum("nc,nc->n", normal, bent) / across
             moved = reach[:, None] * (bent - ray * turn[:, None])
-            parts.append(np.einsum("nkc,nc->nk", from_i, moved)[:, :, None])
-        if self._layout.focal_of[j] is not None:
-            parts.append(predicted[:, :, None])
-        jacobian = np.concatenate(parts, axis=2)
-        if self._layout.focal_of[i] is not None and self._layout.focal_of[i] == self._layout.focal_of[j]:
-            # One phone took both pictures: its focal length acts on both ends of the match.
-            jacobian[:, :, -2] += jacobian[:, :, -1]
-            jacobian = jacobian[:, :, :-1]
-        return self._observed - predicted, jacobian
+            rows[..., self._place[of_i]] += np.einsum("nkc,nc->nk", from_i, moved)
+        if (of_j := self._layout.focal_of[j]) is not None:
+            rows[..., self._place[of_j]] += predicted
+        rows[..., -1] = self._observed - predicted
+        return rows
 
     def _normals(self, state: State) -> Array:
         """Unit normals (N, 3) of the matched triangles in the head frame, expression of view i."""
