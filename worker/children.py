@@ -32,6 +32,7 @@ from recon_service.application.errors import ComputeFault, MemoryLimitReached, O
 from recon_service.application.identification_records import ObservedVisit
 from recon_service.application.inspection_records import Inspection
 from recon_service.application.ports.compute import Progress
+from recon_service.application.probe_records import RecentProbe
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
 from recon_service.application.version_records import VersionsCompared
 from recon_service.application.visits import KioskVisit, VerificationOutcome
@@ -278,9 +279,13 @@ class ChildCompute:
         content: bytes = self._call("picture", (template,))
         return content
 
-    def compare_versions(self, pairs: Sequence[tuple[Template, Template]]) -> VersionsCompared:
+    def compare_versions(
+        self,
+        pairs: Sequence[tuple[Template, Template]],
+        probes: Sequence[Sequence[RecentProbe]] = (),
+    ) -> VersionsCompared:
         """See ``LocalCompute.compare_versions``."""
-        compared: VersionsCompared = self._call("compare_versions", (tuple(pairs),))
+        compared: VersionsCompared = self._call("compare_versions", (tuple(pairs), tuple(probes)))
         return compared
 
     def _call(self, method: str, arguments: tuple[Any, ...], progress: Progress | None = None) -> Any:

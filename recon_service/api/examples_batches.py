@@ -96,6 +96,24 @@ COMPARISON: Final[dict[str, Any]] = {
     "sampled": 200,
     "shift": {"median": 0.11, "high": 0.31, "largest": 1.42},
     "width": {"median": 0.97, "high": 1.02, "largest": 1.31},
+    "probes": {
+        "subjects": 61,
+        "scores": {
+            "count": 174,
+            "former": 6.8,
+            "candidate": 7.7,
+            "largest_fall": 2.4,
+            "largest_rise": 3.6,
+            "falling": 0.17,
+        },
+        "policy": "pilot-1",
+        "changed": 5,
+        "turned": [
+            {"former": "INCONCLUSIVE", "candidate": "MATCH", "count": 4},
+            {"former": "MATCH", "candidate": "INCONCLUSIVE", "count": 1},
+        ],
+        "told": {"INCONCLUSIVE": 9, "MATCH": 162, "NO_MATCH": 3},
+    },
     "visits": {
         "count": 42,
         "former": 7.1,

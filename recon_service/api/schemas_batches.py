@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body, mesh_path
-from recon_service.application.batch_comparison import BatchComparison, ScoreChange
+from recon_service.application.batch_comparison import BatchComparison, ProbesChange, ScoreChange
 from recon_service.application.batch_records import (
     FROM_CAPTURES,
     MAX_LISTED_SUBJECTS,
@@ -25,6 +25,7 @@ from recon_service.application.batch_records import (
 )
 from recon_service.application.batches import BatchProgress
 from recon_service.application.records import LANDMARKS_ALONE
+from recon_service.domain.template import Decision
 
 
 class Asked(BaseModel):
@@ -268,6 +269,37 @@ class ScoreChangeBody(Body):
     falling: float = Field(description="Share.")
 
 
+class TurnedBody(Body):
+    """Probes whose decision would be another, under the policy in force."""
+
+    former: Decision
+    candidate: Decision
+    count: int
+
+
+class ProbesBody(Body):
+    """Recent verifications, compared again with both templates as a verification would do it."""
+
+    subjects: int = Field(description="Of the sample, that any were kept of.")
+    scores: ScoreChangeBody
+    policy: str = Field(description="In force: it decides with both templates.")
+    changed: int = Field(description="Probes whose decision would be another.")
+    turned: list[TurnedBody]
+    told: dict[Decision, int] = Field(description="What was decided when they were seen.")
+
+    @classmethod
+    def of(cls, found: ProbesChange) -> Self:
+        """On the wire."""
+        return cls(
+            subjects=found.subjects,
+            scores=ScoreChangeBody(**asdict(found.scores)),
+            policy=found.policy,
+            changed=found.changed,
+            turned=[TurnedBody(**asdict(one)) for one in found.turned],
+            told=dict(found.told),
+        )
+
+
 class EvaluationBody(Body):
     """How a kind of template did on people whom the calibration in force was not learned on."""
 
@@ -282,7 +314,9 @@ class EvaluationBody(Body):
 
 
 class OutlierBody(Body):
-    """A subject whose template would change most. fall: of the worst own visit; null: none was kept."""
+    """A subject whose template would change most. fall: of the worst own visit or probe; null: none was
+    kept.
+    """
 
     subject_id: str
     shift: float
@@ -300,8 +334,13 @@ class ComparisonBody(Body):
     sampled: int
     shift: SpreadBody = Field(description="Of the mean shape, in standard deviations of people.")
     width: SpreadBody = Field(description="Of the posterior, candidate over former.")
-    visits: ScoreChangeBody | None = Field(description="Subjects' own kept visits; null: there are none.")
-    strangers: ScoreChangeBody | None = Field(description="Visits of others.")
+    probes: ProbesBody | None = Field(
+        description="Recent verifications of the subjects, where their consent lets them be kept; null: none."
+    )
+    visits: ScoreChangeBody | None = Field(
+        description="Subjects' own visits that strengthening kept; null: there are none."
+    )
+    strangers: ScoreChangeBody | None = Field(description="Visits and probes of others.")
     incomparable: int
     evaluation: list[EvaluationBody]
     outliers: list[OutlierBody]
@@ -319,6 +358,7 @@ class ComparisonBody(Body):
             sampled=found.sampled,
             shift=SpreadBody(**asdict(found.shift)),
             width=SpreadBody(**asdict(found.width)),
+            probes=ProbesBody.of(found.probes) if found.probes is not None else None,
             visits=change(found.visits),
             strangers=change(found.strangers),
             incomparable=found.incomparable,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
@@ -12,12 +13,14 @@ from recon_service.application.audit import record_alone
 from recon_service.application.batch_records import BatchItem
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.stores import Stores
+from recon_service.application.recent_probes import opened_probes
 from recon_service.application.sealing import open_template
 from recon_service.application.version_records import Change, EvaluationFigure, VersionChange
 from recon_service.domain.errors import NotFound
 
 if TYPE_CHECKING:
-    from recon_service.domain.template import Template
+    from recon_service.application.probe_records import RecentProbe
+    from recon_service.domain.template import Decision, Template
 
 MAX_SAMPLE: Final = 1000
 
@@ -66,9 +69,54 @@ class ScoreChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Turned:
+    """So many probes that the policy in force decides in one way with the former template and in another
+    with the candidate.
+    """
+
+    former: Decision
+    candidate: Decision
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbesChange:
+    """Recent probes of the sample, compared again with both templates. subjects: that they are of. turned:
+    decisions that would be others. told: what was decided when they were seen, with their number.
+    """
+
+    subjects: int
+    scores: ScoreChange
+    policy: str
+    turned: tuple[Turned, ...]
+    told: Mapping[Decision, int]
+
+    @property
+    def changed(self) -> int:
+        """Probes whose decision would be another."""
+        return sum(one.count for one in self.turned)
+
+    @classmethod
+    def of(cls, changes: Sequence[VersionChange], policy: str) -> ProbesChange | None:
+        """None: there is no probe."""
+        probes = [probe for change in changes for probe in change.probes]
+        scores = ScoreChange.of([probe.score for probe in probes])
+        if scores is None:
+            return None
+        turned = Counter((p.former, p.candidate) for p in probes if p.former is not p.candidate)
+        return cls(
+            sum(bool(change.probes) for change in changes),
+            scores,
+            policy,
+            tuple(Turned(*pair, n) for pair, n in sorted(turned.items())),
+            dict(sorted(Counter(probe.told for probe in probes).items())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Outlier:
-    """A subject whose template would change most. fall: of the worst own visit's score; None: none was
-    kept.
+    """A subject whose template would change most. fall: of the score of the worst own visit or probe; None:
+    none was kept.
     """
 
     subject_id: str
@@ -83,8 +131,8 @@ class Outlier:
 @dataclass(frozen=True, slots=True)
 class BatchComparison:
     """sampled: subjects looked at, of ``candidates``. shift, width: see ``VersionChange``. visits: the
-    subjects' own kept visits; strangers: those of others. incomparable: the two versions are of different
-    models.
+    subjects' own, of strengthening; strangers: visits and probes of others. incomparable: the two versions
+    are of different models. probes: recent verifications; None: none were kept.
     """
 
     batch_id: str
@@ -97,13 +145,14 @@ class BatchComparison:
     incomparable: int
     evaluation: tuple[EvaluationFigure, ...]
     outliers: tuple[Outlier, ...]
+    probes: ProbesChange | None = None
 
 
 def compare_batch(
     batch_id: str, *, on: Stores, compute: Compute, actor: str, sample: int = 200, outliers: int = 10
 ) -> BatchComparison:
-    """Opens both templates of each sampled subject, which goes to the audit log. Raises NotFound: there is
-    no such batch, or it has no candidates.
+    """Opens both templates and the recent probes of each sampled subject, which goes to the audit log.
+    Raises NotFound: there is no such batch, or it has no candidates.
     """
     with on.database.snapshot() as tx:
         if tx.batches.get(batch_id) is None:
@@ -112,18 +161,19 @@ def compare_batch(
         count = sum(tx.batch_items.tally(batch_id).standings.values())
     if not chosen:
         raise NotFound("the batch has no candidates yet", next_step="Wait until items have succeeded.")
-    items, pairs = [], []
+    items, pairs, probes = [], [], []
     for item in chosen:
-        pair = _opened(item, on)
-        if pair is not None:
-            items.append((item, pair[0].template_id))
-            pairs.append(pair)
+        opened = _opened(item, on)
+        if opened is not None:
+            items.append((item, opened[0].template_id))
+            pairs.append(opened[:2])
+            probes.append(tuple(opened[2]))
     if not pairs:
         raise NotFound("the candidates of the batch are gone", next_step="Submit a batch anew.")
     record_alone(
         on=on, action="batch.compared", actor=actor, object_id=batch_id, outcome=f"sampled={len(pairs)}"
     )
-    found = compute.compare_versions(pairs)
+    found = compute.compare_versions(pairs, probes)
     whole = [change for change in found.changes if not change.problem]
     ranked = sorted(zip(items, found.changes, strict=True), key=lambda one: _rank(one[1]), reverse=True)
     return BatchComparison(
@@ -143,33 +193,33 @@ def compare_batch(
                 item.template_id or "",
                 change.shift,
                 change.width,
-                _fall(change),
+                change.fall,
                 change.problem,
             )
             for (item, former_id), change in ranked[:outliers]
         ),
+        probes=ProbesChange.of(whole, found.policy),
     )
-
-
-def _fall(change: VersionChange) -> float | None:
-    return max((-score.difference for score in change.visits), default=None)
 
 
 def _rank(change: VersionChange) -> tuple[bool, float, float]:
     """Those that cannot be compared first, then by how far a genuine score falls, then by how far the mean
     moves.
     """
-    return bool(change.problem), _fall(change) or 0.0, change.shift
+    return bool(change.problem), change.fall or 0.0, change.shift
 
 
-def _opened(item: BatchItem, on: Stores) -> tuple[Template, Template] | None:
-    """The template that the candidate was derived from, and the candidate; None: one is gone."""
+def _opened(item: BatchItem, on: Stores) -> tuple[Template, Template, list[RecentProbe]] | None:
+    """The template that the candidate was derived from, the candidate, and recent probes; None: one of the
+    templates is gone.
+    """
     with on.database.snapshot() as tx:
         key = tx.subjects.key(item.subject_id)
         candidate = tx.templates.get(item.subject_id, item.template_id or "")
         former = None
         if candidate is not None and candidate.parent_id is not None:
             former = tx.templates.get(item.subject_id, candidate.parent_id)
-    if key is None or candidate is None or former is None:
-        return None
-    return open_template(former, key, on=on), open_template(candidate, key, on=on)
+        if key is None or candidate is None or former is None:
+            return None
+        probes = opened_probes(item.subject_id, key, tx=tx, on=on)
+    return open_template(former, key, on=on), open_template(candidate, key, on=on), probes

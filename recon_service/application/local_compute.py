@@ -18,7 +18,7 @@ from recon_service.application.model_records import ModelsInForce
 from recon_service.application.observation import observed_visit
 from recon_service.application.pipeline import FaceDetector, FaceLandmarker, FacePipeline
 from recon_service.application.ports.compute import Progress
-from recon_service.application.probe_records import ProbeSeen
+from recon_service.application.probe_records import ProbeSeen, RecentProbe
 from recon_service.application.records import (
     LANDMARKS_ALONE,
     EnrollmentOutcome,
@@ -133,9 +133,14 @@ class LocalCompute:
             seen=_seen(probe, result) if visit.keep_probe else None,
         )
 
-    def compare_versions(self, pairs: Sequence[tuple[Template, Template]]) -> VersionsCompared:
-        """Under the calibration in force."""
-        return versions_compared(pairs, self.pipeline.calibration)
+    def compare_versions(
+        self,
+        pairs: Sequence[tuple[Template, Template]],
+        probes: Sequence[Sequence[RecentProbe]] = (),
+    ) -> VersionsCompared:
+        """Under the calibration and the policy in force."""
+        calibration, maps = self.pipeline.calibration, self.pipeline.appearance_maps
+        return versions_compared(pairs, calibration, probes, policy=self.policy, maps=maps)
 
     def models(self) -> ModelsInForce:
         """What templates are derived with. Raises WeightsUnavailable."""

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from recon_service.application.pipeline import FacePipeline
+from recon_service.application.probe_records import ProbeSeen
+from recon_service.application.rescoring import scored
 from recon_service.application.streaming import Probe, StoppingRule, Visit, frame_capture, frame_landmarks
-from recon_service.comparison.appearance import compare_appearance, lacking_appearance, with_appearance
-from recon_service.comparison.evidence_kind import EvidenceKind
-from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.policy import Policy, decide
-from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import ComparisonScore, Decision, Template, VerificationResult
@@ -67,18 +65,8 @@ def compared(probe: Probe, reference: Template, pipeline: FacePipeline) -> Compa
     """The calibrated score of a probe, or None where it has no usable frame."""
     if probe.posterior is None:
         return None
-    kind = EvidenceKind.depth(probe.source, len(probe.fits))
-    part = chosen_part(reference, kind, pipeline.calibration)
-    score = compare(
-        part.posterior,
-        probe.posterior,
-        reference_kind=part.kind,
-        probe_kind=kind,
-        calibration=pipeline.calibration,
-        template_calibration=part.calibration,
-    )
-    seen = compare_appearance(reference.appearance, probe.appearance, pipeline.appearance_maps)
-    return with_appearance(score, seen, lacking=lacking_appearance(reference.appearance, probe.appearance))
+    seen = ProbeSeen(probe.posterior, probe.source, len(probe.fits), probe.appearance)
+    return scored(reference, seen, pipeline.calibration, pipeline.appearance_maps)
 
 
 def decided(probe: Probe, score: ComparisonScore | None, policy: Policy) -> VerificationResult:

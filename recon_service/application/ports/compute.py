@@ -11,6 +11,7 @@ from recon_service.application.version_records import VersionsCompared
 if TYPE_CHECKING:  # the API process never loads what these modules need
     from recon_service.application.identification_records import ObservedVisit
     from recon_service.application.inspection_records import Inspection
+    from recon_service.application.probe_records import RecentProbe
     from recon_service.application.visits import KioskVisit, VerificationOutcome
     from recon_service.domain.errors import ReconError
     from recon_service.domain.evidence import SurfacePoints
@@ -75,8 +76,12 @@ class Compute(Protocol):
         """How sure the template is where, how its selfies agree with it, how far a capture lies from it."""
         ...
 
-    def compare_versions(self, pairs: Sequence[tuple[Template, Template]]) -> VersionsCompared:
-        """What changes from the first template of each pair to the second."""
+    def compare_versions(
+        self,
+        pairs: Sequence[tuple[Template, Template]],
+        probes: Sequence[Sequence[RecentProbe]] = (),
+    ) -> VersionsCompared:
+        """What changes from the first template of each pair to the second. probes: of each pair's subject."""
         ...
 
     def picture(self, template: Template) -> bytes:

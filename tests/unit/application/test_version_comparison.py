@@ -17,6 +17,7 @@ from recon_service.application.batches import submit_batch
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.version_comparison import Pair, versions_compared
 from recon_service.application.version_records import VersionsCompared
+from recon_service.comparison.policy import Policy
 from recon_service.domain.errors import NotFound
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import DepthVisit, Provenance, Template
@@ -26,6 +27,7 @@ from tests.unit.application.batches_support import NoOpCompute, add_subjects, wo
 from tests.unit.application.stores import open_in
 
 MODES = 6
+POLICY = Policy("policy", match_above=3.0, no_match_below=0.0)
 SPACE = plain_calibration(MODES).space
 
 
@@ -94,8 +96,8 @@ class Compares(NoOpCompute):
             for t in moved
         )
 
-    def compare_versions(self, pairs: list[Pair]) -> VersionsCompared:
-        return versions_compared(pairs, plain_calibration(MODES))
+    def compare_versions(self, pairs, probes=()) -> VersionsCompared:  # type: ignore[no-untyped-def]
+        return versions_compared(pairs, plain_calibration(MODES), probes, policy=POLICY)
 
 
 @pytest.fixture
