@@ -1,0 +1,63 @@
+"""The peer: face_recognition behind FastAPI. It needs an older setuptools, so an environment of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.loading.people_at_work import Load, run, told
+from benchmarks.loading.rig import Rig
+from tests.servers.processes import free_port
+
+PEER_NEEDS = (
+    "dlib-bin",
+    "numpy",
+    "pillow",
+    "fastapi",
+    "uvicorn",
+    "python-multipart",
+    "face_recognition_models",
+    "setuptools<81",
+)
+PEER = Path(__file__).resolve().parent.parent / "peers/face_recognition_service.py"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "recon-service-bench"
+
+
+def peer(rig: Rig, seconds: float) -> dict[str, Any]:
+    """In an environment of its own, since it needs an older setuptools."""
+    home = CACHE / "face-recognition"
+    python = home / "bin/python"
+    if not (home / "ready").exists():
+        print("making the peer's environment …", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *PEER_NEEDS], check=True, capture_output=True)
+        subprocess.run([*pip, "--no-deps", "face_recognition"], check=True, capture_output=True)
+        (home / "ready").touch()
+    port = free_port()
+    process = subprocess.Popen([str(python), str(PEER), str(port)], stdout=subprocess.DEVNULL)
+    host = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{host}/livez").status_code == 200:
+                    break
+            time.sleep(0.1)
+        before = psutil.Process(process.pid).cpu_times()
+        lines = run(rig, [Load("PeerApp", 0, 4)], seconds, host=host)
+        after = psutil.Process(process.pid).cpu_times()
+    finally:
+        process.kill()
+        process.wait()
+    result: dict[str, Any] = {"enrollment": told(lines, "peer")}
+    spent = after.user + after.system - before.user - before.system
+    result["processor_ms"] = {"peer": round(1000 * spent / max(1, result["enrollment"]["answers"]), 1)}
+    return result
