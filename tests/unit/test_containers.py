@@ -19,6 +19,7 @@ from recon_service.settings import Settings, known_names
 ROOT = Path(__file__).parents[2]
 ONCE = ("bucket", "weights")
 OURS = ("api", "worker-gpu", "worker-cpu")
+WATCHING = ("prometheus", "alertmanager", "grafana")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,9 @@ def stages(instructions: list[tuple[str, str]]) -> dict[str, list[tuple[str, str
 
 
 def test_every_part_is_there(compose: dict[str, Any]) -> None:
-    assert set(compose["services"]) == {*OURS, *ONCE, "database", "broker", "objects"}
+    assert set(compose["services"]) == {*OURS, *ONCE, *WATCHING, "database", "broker", "objects"}
+    profiles = {n: s["profiles"] for n, s in compose["services"].items() if "profiles" in s}
+    assert profiles == {"weights": ["setup"], **{name: ["observability"] for name in WATCHING}}
 
 
 def test_what_is_named_is_declared(compose: dict[str, Any]) -> None:
@@ -62,7 +65,9 @@ def test_what_is_named_is_declared(compose: dict[str, Any]) -> None:
         assert set(service.get("networks", [])) <= set(compose["networks"]), name
         assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
         mounted = {volume.split(":")[0] for volume in service.get("volumes", [])}
-        assert mounted <= set(compose["volumes"]), name
+        ours = {source for source in mounted if source.startswith("./")}
+        assert mounted - ours <= set(compose["volumes"]), name
+        assert all((ROOT / source).exists() for source in ours), name
         for needed, how in service.get("depends_on", {}).items():
             condition = how["condition"]
             other = compose["services"][needed]
@@ -71,20 +76,74 @@ def test_what_is_named_is_declared(compose: dict[str, Any]) -> None:
             else:
                 assert condition == "service_completed_successfully"
                 assert needed in ONCE
-    used = {s for service in compose["services"].values() for s in service.get("secrets", [])}
-    assert used == set(compose["secrets"])
+    for what in ("secrets", "networks"):
+        used = {s for service in compose["services"].values() for s in service.get(what, [])}
+        assert used == set(compose[what])
+    named = {v.split(":")[0] for service in compose["services"].values() for v in service.get("volumes", [])}
+    assert {name for name in named if not name.startswith("./")} == set(compose["volumes"])
 
 
-def test_nothing_but_the_api_can_be_reached(compose: dict[str, Any]) -> None:
-    assert compose["networks"]["inside"]["internal"] is True
+def test_nothing_but_the_api_and_the_dashboard_can_be_reached(compose: dict[str, Any]) -> None:
+    internal = {name for name, made in compose["networks"].items() if made.get("internal")}
+    assert internal == {"inside", "watch"}
     open_to_others = [n for n, s in compose["services"].items() if s.get("ports")]
-    assert open_to_others == ["api"]
-    outside = {n for n, s in compose["services"].items() if s["networks"] != ["inside"]}
-    assert outside == {"api", "weights"}
+    assert open_to_others == ["api", "grafana"]
+    outside = {n for n, s in compose["services"].items() if set(s["networks"]) - internal}
+    assert outside == {"api", "weights", "grafana", "alertmanager"}
+    for name in WATCHING:  # who looks at numbers reaches neither database nor selfies
+        assert "inside" not in compose["services"][name]["networks"]
     for name, service in compose["services"].items():
         assert "network_mode" not in service, name
         assert not service.get("privileged"), name
     assert compose["services"]["api"]["ports"] == ["${RECON_BIND:-127.0.0.1}:8460:8460"]
+    assert compose["services"]["grafana"]["ports"] == ["${RECON_GRAFANA_BIND:-127.0.0.1}:3000:3000"]
+
+
+def test_prometheus_asks_every_process_and_finds_what_it_is_told(compose: dict[str, Any]) -> None:
+    """Ports, the token's place, names and mounted files of the compose file are those of deploy/."""
+    services = compose["services"]
+    told = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    jobs = {job["job_name"]: job for job in told["scrape_configs"]}
+    (api,) = jobs["recon-api"]["static_configs"]
+    (workers,) = jobs["recon-worker"]["dns_sd_configs"]
+    assert workers["type"] == "A"
+    asked = {target.split(":")[0]: int(target.split(":")[1]) for target in api["targets"]}
+    asked |= dict.fromkeys(workers["names"], workers["port"])
+    assert set(asked) == set(OURS)
+    for name, port in asked.items():
+        environment = services[name]["environment"]
+        assert port == int(environment["RECON_METRICS_PORT"])
+        assert environment["RECON_METRICS_HOST"] == "0.0.0.0"
+        assert set(services[name]["networks"]) & set(services["prometheus"]["networks"]) == {"watch"}
+        for job in jobs.values():
+            token = job["authorization"]["credentials_file"]
+            assert token == environment["RECON_METRICS_TOKEN_FILE"]
+            assert Path(token).name in services[name]["secrets"]
+            assert Path(token).name in services["prometheus"]["secrets"]
+    (group,) = told["alerting"]["alertmanagers"]
+    assert group["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    data_source = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text()
+    )
+    assert [source["url"] for source in data_source["datasources"]] == ["http://prometheus:9090"]
+    dashboards = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/recon.yml").read_text())
+    folder = dashboards["providers"][0]["options"]["path"]
+    mounted = dict(v.split(":")[:2] for v in services["grafana"]["volumes"])
+    assert mounted["./deploy/grafana/recon-service.json"] == f"{folder}/recon-service.json"
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == f"{folder}/recon-service.json"
+
+
+def test_alerts_have_receivers() -> None:
+    told = yaml.safe_load((ROOT / "deploy/alertmanager/alertmanager.yml").read_text(encoding="utf-8"))
+    receivers = {receiver["name"] for receiver in told["receivers"]}
+    routes = [told["route"], *told["route"]["routes"]]
+    assert {route["receiver"] for route in routes} == receivers
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/recon-rules.yml").read_text(encoding="utf-8"))
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    for rule in told["inhibit_rules"]:
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
+            assert re.fullmatch(r'alertname!?="(\w+)"', matcher)[1] in alerts  # type: ignore[index]
 
 
 def test_settings_exist_and_none_of_them_is_a_secret(compose: dict[str, Any]) -> None:
@@ -179,6 +238,8 @@ def test_docker_compose_accepts_it() -> None:
             str(ROOT / "docker-compose.yml"),
             "--profile",
             "setup",
+            "--profile",
+            "observability",
             "config",
             "--quiet",
         ],
