@@ -21,6 +21,7 @@ from recon_service.storage.batches import SqlBatches
 from recon_service.storage.captures import SqlCaptureSessions
 from recon_service.storage.consents import SqlConsents
 from recon_service.storage.edge import SqlEdgeSites
+from recon_service.storage.evaluations import SqlEvaluations
 from recon_service.storage.identities import SqlSelfies, SqlSubjects
 from recon_service.storage.jobs import SqlOperations
 from recon_service.storage.kiosks import SqlKioskSessions
@@ -116,6 +117,11 @@ class SqlTransaction:
     def limits(self) -> SqlLimits:
         """Counters of requests and failures."""
         return SqlLimits(self._connection)
+
+    @cached_property
+    def evaluations(self) -> SqlEvaluations:
+        """Of batches."""
+        return SqlEvaluations(self._connection)
 
     @cached_property
     def recent_probes(self) -> SqlRecentProbes:

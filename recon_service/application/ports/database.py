@@ -10,6 +10,7 @@ from recon_service.application.ports.captures import CaptureSessions
 from recon_service.application.ports.consents import Consents
 from recon_service.application.ports.edge import EdgeSites
 from recon_service.application.ports.enrollments import LooseObjects, Operations, Selfies, Subjects, Templates
+from recon_service.application.ports.evaluations import Evaluations
 from recon_service.application.ports.kiosks import KioskSessions
 from recon_service.application.ports.probes import RecentProbes
 from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
@@ -65,6 +66,8 @@ class Transaction(Protocol):
     def workers(self) -> Workers: ...
     @property
     def recent_probes(self) -> RecentProbes: ...
+    @property
+    def evaluations(self) -> Evaluations: ...
 
 
 class Database(Protocol):
