@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from recon_service.application.batch_items import ItemPolicy
+from recon_service.application.batch_retention import BatchRetention
 from recon_service.application.batch_runs import RunnerPolicy
 from recon_service.application.consents import ConsentPolicy
 from recon_service.application.enrollment_runs import JobPolicy
@@ -193,6 +194,10 @@ def retention(settings: Settings) -> Retention:
         replay=timedelta(hours=settings.replay_hours),
         consent=consent_policy(settings),
         probes=timedelta(days=settings.recent_probe_days),
+        batches=BatchRetention(
+            items=timedelta(days=max(settings.batch_days, settings.retired_days)),
+            counts=timedelta(days=settings.batch_count_days) if settings.batch_count_days else None,
+        ),
     )
 
 

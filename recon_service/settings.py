@@ -264,6 +264,13 @@ class Settings(BaseSettings):
     retired_days: float = Field(
         30.0, ge=0, description="How long the former version of a template can be activated again."
     )
+    batch_days: float = Field(
+        90.0,
+        ge=0,
+        description="How long the items of a batch are kept after its end, and never less than it can be "
+        "rolled back; then its counts stay.",
+    )
+    batch_count_days: float = Field(0.0, ge=0, description="How long those are kept after that; 0: for ever.")
 
     export_recipients: str = Field(
         "", description="Public keys (age1…) that templates may be exported to, separated by commas."

@@ -138,7 +138,8 @@ class BatchTarget:
 class Batch:
     """A batch. moment: who enrolled or was enrolled anew after it is no part of it. cursor: the last subject
     for whom an item was made. listed_at: when the last one was. expected: subjects selected at the moment.
-    begun_at, ended_at: of the work on items, the last time.
+    begun_at, ended_at: of the work on items, the last time. items_gone_at: since then retention destroys the
+    items, and there is no way on or back; their counts stay.
     """
 
     batch_id: str
@@ -154,6 +155,7 @@ class Batch:
     listed_at: datetime | None = None
     begun_at: datetime | None = None
     ended_at: datetime | None = None
+    items_gone_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.priority <= MAX_PRIORITY:

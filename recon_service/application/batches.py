@@ -177,7 +177,7 @@ def retry_failed_items(batch_id: str, *, actor: str, on: Stores) -> tuple[Batch,
     now = on.clock()
     with on.database.transaction() as tx:
         batch = _existing(batch_id, tx, lock=True)
-        if batch.state not in _RETRIED_FROM:
+        if batch.state not in _RETRIED_FROM or batch.items_gone_at is not None:
             raise _not_now(batch)
         count = tx.batch_items.retry_failed(batch_id, now=now)
         if count and batch.state not in (BatchState.RUNNING, BatchState.PAUSED):
@@ -213,6 +213,11 @@ def _existing(batch_id: str, tx: Transaction, *, lock: bool = False) -> Batch:
 
 
 def _not_now(batch: Batch) -> Conflict:
+    if batch.items_gone_at is not None:
+        return Conflict(
+            "the batch's items were destroyed by retention, there is no way on or back",
+            next_step="Submit another batch; RECON_BATCH_DAYS says how long items are kept.",
+        )
     return Conflict(
         f"the batch is {batch.state.value}, which does not allow that",
         next_step="Look at it, and wait for its end, pause it or cancel it first.",

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.audit import SERVICE, record
+from recon_service.application.batch_retention import BatchRetention, forget_ended_batches
 from recon_service.application.consents import ConsentPolicy
 from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.enrollments import SELFIE_PLACE
@@ -37,7 +38,7 @@ BUSY_BROKER_PATIENCE: Final = timedelta(minutes=10)
 class Retention:
     """How long what nobody uses is kept. dead: selfies of a given-up enrollment, for another try. retired:
     former versions of templates, to be activated again. replay: digests of captures. consent: what ends
-    with the consent to it. probes: what recent verifications saw.
+    with the consent to it. probes: what recent verifications saw. batches: what is left of ended ones.
     """
 
     dead: timedelta = timedelta(hours=72)
@@ -45,6 +46,7 @@ class Retention:
     replay: timedelta = timedelta(hours=24)
     consent: ConsentPolicy = field(default_factory=ConsentPolicy)
     probes: timedelta = timedelta(days=30)
+    batches: BatchRetention = field(default_factory=BatchRetention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retentio
     objects = delete_doomed(doomed, on=on)
     with suppress(StorageFault):  # the next sweep does it
         export_tombstones(on=on)
+    forget_ended_batches(on=on, retention=retention.batches)
     lost = _republish_lost(queue, now, on=on)
     if requeued or lost:
         queue.ring()

@@ -25,7 +25,7 @@ from recon_service.application.batch_records import (
 from recon_service.application.ports.batches import Switched
 from recon_service.application.records import WrappedKey
 from recon_service.application.template_records import SealedTemplate, TemplateState
-from recon_service.storage import batch_switches
+from recon_service.storage import batch_retention, batch_switches
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import batch_of, is_held, item_of, keeps_evidence, keeps_selfies
 from recon_service.storage.batch_tables import batch_items, batches
@@ -210,7 +210,10 @@ class SqlBatchItems:
         ).rowcount
 
     def tally(self, batch_id: str) -> Tally:
-        """Read from one index."""
+        """Read from one index; of items that retention destroyed, as they were counted before."""
+        kept = self._connection.scalar(sa.select(_b.counts).where(_b.batch_id == batch_id))
+        if kept is not None:
+            return batch_retention.tally_of(kept)
         columns = (_i.state, _i.standing, _i.reason, _i.material)
         query = sa.select(*columns, sa.func.count().label("n")).where(_i.batch_id == batch_id)
         states: Counter[ItemState] = Counter()
@@ -263,6 +266,19 @@ class SqlBatchItems:
     def destroy_candidates(self, *, ended_before: datetime, limit: int) -> list[tuple[str, str]]:
         """See ``batch_switches``."""
         return batch_switches.destroy_candidates(self._connection, ended_before, limit)
+
+    def close(self, *, ended_before: datetime, limit: int, now: datetime) -> dict[str, Tally]:
+        """See ``batch_retention``."""
+        closed = batch_retention.closable(self._connection, ended_before, limit)
+        return {one: batch_retention.close(self._connection, one, self.tally(one), now) for one in closed}
+
+    def destroy_items(self, *, limit: int) -> int:
+        """See ``batch_retention``."""
+        return batch_retention.destroy_items(self._connection, limit)
+
+    def destroy_closed(self, *, closed_before: datetime, limit: int) -> list[str]:
+        """See ``batch_retention``."""
+        return batch_retention.destroy_closed(self._connection, closed_before, limit)
 
     def _count_changes(self, subjects: Sequence[str]) -> None:
         c = t.subjects.c

@@ -96,6 +96,7 @@ def batch_row(batch: Batch) -> dict[str, Any]:
 def batch_of(row: sa.Row[Any]) -> Batch:
     """From a row."""
     values = dict(row._mapping)
+    del values["counts"]
     chosen = dict(values["selection"])
     if chosen["made_before"] is not None:
         chosen["made_before"] = datetime.fromisoformat(chosen["made_before"])

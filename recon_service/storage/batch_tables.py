@@ -23,6 +23,9 @@ batches = sa.Table(
     sa.Column("listed_at", UtcDateTime, nullable=True),
     sa.Column("begun_at", UtcDateTime, nullable=True),
     sa.Column("ended_at", UtcDateTime, nullable=True),
+    # Retention destroys the items of an ended batch; the counts of them stay here.
+    sa.Column("items_gone_at", UtcDateTime, nullable=True),
+    sa.Column("counts", sa.JSON(none_as_null=True), nullable=True),
 )
 
 batch_items = sa.Table(

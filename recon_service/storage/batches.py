@@ -64,7 +64,8 @@ class SqlBatches:
 
     def change(self, batch_id: str, *, into: BatchState, out_of: Sequence[BatchState], now: datetime) -> bool:
         """One conditional UPDATE."""
-        condition = (_b.batch_id == batch_id) & _b.state.in_([s.value for s in out_of])
+        there = (_b.batch_id == batch_id) & _b.items_gone_at.is_(None)
+        condition = there & _b.state.in_([s.value for s in out_of])
         values: dict[str, Any] = {"state": into.value, "updated_at": now}
         if into is BatchState.CANCELLED:
             values["ended_at"] = now

@@ -131,6 +131,20 @@ class BatchItems(Protocol):
         """Remove candidates that nobody can activate any more; subject and template of each."""
         ...
 
+    def close(self, *, ended_before: datetime, limit: int, now: datetime) -> dict[str, Tally]:
+        """Batches that came to their end before that moment, and of which nothing can be activated or rolled
+        back any more: the counts of their items are kept from now on, and the items are not needed.
+        """
+        ...
+
+    def destroy_items(self, *, limit: int) -> int:
+        """Remove items of closed batches; how many."""
+        ...
+
+    def destroy_closed(self, *, closed_before: datetime, limit: int) -> list[str]:
+        """Remove closed batches that have no items any more; their ids."""
+        ...
+
 
 class KeptEvidence(Protocol):
     """What was kept of a subject's enrollment for other models, by consent; one of each subject."""

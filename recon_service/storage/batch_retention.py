@@ -1,0 +1,82 @@
+"""The end of ended batches: first their counts are put into the batch's own row, then their items go, in
+pages.
+
+A batch is closed under its row's lock, so that nobody activates it or rolls it back meanwhile; after that
+both are refused. It is not closed while one of its templates could still change places with another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from recon_service.application.batch_records import BatchState, ItemState, Standing, Tally
+from recon_service.application.template_records import TemplateState
+from recon_service.storage import tables as t
+from recon_service.storage.batch_rows import is_open
+from recon_service.storage.batch_tables import batch_items, batches
+
+_b, _i, _t = batches.c, batch_items.c, t.templates.c
+ENDED = (BatchState.CANCELLED.value, BatchState.ACTIVE.value, BatchState.ROLLED_BACK.value)
+
+
+def closable(connection: sa.Connection, ended_before: datetime, limit: int) -> list[str]:
+    """Batches that may be closed, their rows locked. A batch that is ready is no ended one: it waits for
+    somebody to judge it.
+    """
+    retired = _t.state == TemplateState.RETIRED.value
+    again = (_i.standing == Standing.ROLLED_BACK.value) & retired
+    way_on = (_t.template_id == _i.template_id) & ((_t.state == TemplateState.CANDIDATE.value) | again)
+    way_back = (_t.template_id == _i.former_id) & retired
+    mine = sa.select(sa.literal(1)).where(_i.batch_id == _b.batch_id)
+    query = (
+        sa.select(_b.batch_id)
+        .where(_b.state.in_(ENDED), _b.updated_at < ended_before, _b.items_gone_at.is_(None))
+        .where(~mine.where(is_open()).exists())
+        .where(~mine.where(sa.exists().where(way_on)).exists())
+        .where(~mine.where(sa.exists().where(way_back)).exists())
+        .order_by(_b.updated_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=batches)
+    )
+    return list(connection.scalars(query))
+
+
+def close(connection: sa.Connection, batch_id: str, tally: Tally, now: datetime) -> Tally:
+    """Keep the counts. Returns them."""
+    counts = {name: dict(getattr(tally, name)) for name in Tally.__slots__}
+    closed = {"items_gone_at": now, "counts": counts}
+    connection.execute(sa.update(batches).where(_b.batch_id == batch_id).values(**closed))
+    return tally
+
+
+def tally_of(counts: Mapping[str, Mapping[str, int]]) -> Tally:
+    """As it was kept."""
+    return Tally(
+        {ItemState(name): n for name, n in counts["states"].items()},
+        {Standing(name): n for name, n in counts["standings"].items()},
+        dict(counts["reasons"]),
+        dict(counts["materials"]),
+    )
+
+
+def destroy_items(connection: sa.Connection, limit: int) -> int:
+    """A page of them."""
+    closed = sa.select(_b.batch_id).where(_b.items_gone_at.is_not(None))
+    page = sa.select(_i.batch_id, _i.subject_id).where(_i.batch_id.in_(closed)).limit(limit)
+    gone = [tuple(row) for row in connection.execute(page)]
+    if gone:
+        these = sa.tuple_(_i.batch_id, _i.subject_id).in_(gone)
+        connection.execute(sa.delete(batch_items).where(these))
+    return len(gone)
+
+
+def destroy_closed(connection: sa.Connection, closed_before: datetime, limit: int) -> list[str]:
+    """Without a trace but the audit log's."""
+    left = sa.exists().where(_i.batch_id == _b.batch_id)
+    old = sa.select(_b.batch_id).where(_b.items_gone_at < closed_before, ~left).limit(limit)
+    gone = list(connection.scalars(old))
+    connection.execute(sa.delete(batches).where(_b.batch_id.in_(gone)))
+    return gone
