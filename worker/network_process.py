@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from pathlib import Path
 from typing import Final
@@ -18,6 +16,7 @@ from recon_service.reconstruction.elsewhere import NetworksElsewhere
 from recon_service.settings import Settings
 from worker.child_environment import without_secrets
 from worker.networks import NetworkOptions
+from worker.own_folder import OwnFolder
 
 RESTART_S: Final = 1.0
 SHUTDOWN_S: Final = 10.0
@@ -28,10 +27,10 @@ class NetworkProcess:
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is started yet, but where it will listen is known."""
-        self._folder: str | None = None
-        if settings.network_socket is None:
-            self._folder = tempfile.mkdtemp(prefix="recon-networks-")  # closed to other users
-        self.socket = settings.network_socket or Path(str(self._folder)) / "networks.sock"
+        self._folder = None if settings.network_socket else OwnFolder("recon-socket-")
+        self.socket = (
+            settings.network_socket or Path(self._folder.path if self._folder else "") / "networks.sock"
+        )
         self.settings = settings.model_copy(update={"network_socket": self.socket})
         """For those who shall use it."""
         self._argument = NetworkOptions.of(settings, self.socket).as_argument()
@@ -65,7 +64,7 @@ class NetworkProcess:
                 process.kill()
                 process.wait()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
     def _keep(self) -> None:
         while not self._stopping.is_set():

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from pathlib import Path
 
 import structlog
 from celery import Celery
@@ -30,6 +27,7 @@ from worker.app import make_app
 from worker.children import ChildCompute
 from worker.housekeeping import Beside
 from worker.network_process import NetworkProcess
+from worker.own_folder import OwnFolder
 from worker.queue import CeleryQueue
 from worker.tasks import WorkerContext, add_tasks
 
@@ -62,7 +60,7 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
             raise InsecureConfiguration(
                 "a worker of its own needs the service's master key", next_step="Set RECON_MASTER_KEY_FILE."
             )
-        telemetry = open_telemetry(settings, role="worker", folder=numbers)
+        telemetry = open_telemetry(settings, role="worker", folder=numbers.path if numbers else None)
         opened_telemetry.append(telemetry)
         compute = make_enrollment_compute(settings, opened, telemetry)
         duplicates = open_duplicate_check(settings, open_identifier(settings, stores))
@@ -85,7 +83,7 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
         if networks is not None:
             networks.stop()
         if numbers is not None:
-            shutil.rmtree(numbers, ignore_errors=True)
+            numbers.remove()
 
     def close_children(**_kwargs: object) -> None:
         for compute in opened:
@@ -98,7 +96,7 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
     return app
 
 
-def shared_numbers(settings: Settings) -> Path | None:
+def shared_numbers(settings: Settings) -> OwnFolder | None:
     """A folder in which the processes of this worker count together, and that those it starts know of; None
     where nobody will ask.
     """
@@ -106,8 +104,8 @@ def shared_numbers(settings: Settings) -> Path | None:
         os.environ.pop(FOLDER, None)
         return None
     refuse_open_metrics(settings.metrics_host, metrics_token(settings))
-    folder = Path(tempfile.mkdtemp(prefix="recon-metrics-"))
-    os.environ[FOLDER] = str(folder)
+    folder = OwnFolder("recon-counters-")
+    os.environ[FOLDER] = str(folder.path)
     return folder
 
 
