@@ -71,9 +71,9 @@ lint: setup ## ruff, mypy, import-linter
 audit: setup ## known vulnerabilities of the locked packages, bill of materials (dist/sbom.json), secrets
 	@$(BIN)/python -c "import detect_secrets, pip_audit" 2>/dev/null || $(BIN)/python -m pip install -q pip-audit detect-secrets
 	@mkdir -p dist
-	$(BIN)/python scripts/sbom.py locks/base.txt locks/cpu.txt > dist/sbom.json
+	$(BIN)/python scripts/sbom.py locks/base.txt locks/cpu.txt web/package-lock.json > dist/sbom.json
 	$(BIN)/python scripts/find_secrets.py
-	AUDIT_REQUIRED=$(AUDIT_REQUIRED) $(BIN)/python scripts/audit.py locks/base.txt locks/cpu.txt
+	AUDIT_REQUIRED=$(AUDIT_REQUIRED) $(BIN)/python scripts/audit.py locks/base.txt locks/cpu.txt web/package-lock.json
 
 format: setup ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

@@ -1,12 +1,13 @@
-"""The bill of materials as CycloneDX 1.6 JSON: every package that a lock file may install, with the digests
-of its files, and every model file of the manifest, with its license. Nothing is fetched; the same tree gives
-the same bytes.
+"""The bill of materials as CycloneDX 1.6 JSON: every package that a lock file of Python or npm may install,
+with the digests of its files, and every model file of the manifest, with its license. Nothing is fetched; the
+same tree gives the same bytes.
 
-    python scripts/sbom.py locks/base.txt > sbom.json
+    python scripts/sbom.py locks/base.txt web/package-lock.json > sbom.json
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib.metadata
 import json
@@ -24,7 +25,9 @@ DIGEST = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 def bill(locks: list[Path]) -> dict[str, Any]:
     """The document."""
-    components = packages(locks) + models()
+    of_npm = [lock for lock in locks if lock.suffix == ".json"]
+    of_python = [lock for lock in locks if lock not in of_npm]
+    components = packages(of_python) + npm_packages(of_npm) + models()
     content = json.dumps(components, sort_keys=True).encode()
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -81,6 +84,32 @@ def packages(locks: list[Path]) -> list[dict[str, Any]]:
                 for digest in DIGEST.findall(block)
                 if digest not in known
             ]
+    return [found[url] for url in sorted(found)]
+
+
+def npm_packages(locks: list[Path]) -> list[dict[str, Any]]:
+    """Those of npm lock files. What only builds the pages is ``excluded`` from the delivered product."""
+    found: dict[str, dict[str, Any]] = {}
+    for lock in locks:
+        for place, entry in json.loads(lock.read_text())["packages"].items():
+            if not place:
+                continue  # the project itself
+            name = place.rpartition("node_modules/")[2]
+            url = f"pkg:npm/{name.replace('@', '%40')}@{entry['version']}"
+            digests = [part.partition("-") for part in entry["integrity"].split()]
+            found[url] = {
+                "type": "library",
+                "bom-ref": url,
+                "name": name,
+                "version": entry["version"],
+                "scope": "excluded" if entry.get("dev") else "required",
+                "purl": url,
+                "licenses": [{"expression": entry["license"]}] if entry.get("license") else [],
+                "hashes": [
+                    {"alg": kind.upper().replace("SHA", "SHA-"), "content": base64.b64decode(digest).hex()}
+                    for kind, _, digest in digests
+                ],
+            }
     return [found[url] for url in sorted(found)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
 import json
 import re
 import subprocess
@@ -29,8 +31,9 @@ def sbom(*locks: str) -> dict[str, object]:
 
 
 def test_the_bill_of_materials_names_every_locked_package_and_model_file() -> None:
-    first = sbom("locks/base.txt", "locks/cpu.txt")
-    assert first == sbom("locks/base.txt", "locks/cpu.txt"), "the same tree gives the same bill"
+    locks = ("locks/base.txt", "locks/cpu.txt", "web/package-lock.json")
+    first = sbom(*locks)
+    assert first == sbom(*locks), "the same tree gives the same bill"
     components = first["components"]
     assert isinstance(components, list)
     locked = {
@@ -38,15 +41,56 @@ def test_the_bill_of_materials_names_every_locked_package_and_model_file() -> No
         for name in ("base", "cpu")
         for found in re.finditer(r"(?m)^([A-Za-z0-9._-]+)==", (ROOT / f"locks/{name}.txt").read_text())
     }
-    libraries = [c for c in components if c["type"] == "library"]
+    libraries = [c for c in components if c.get("purl", "").startswith("pkg:pypi/")]
     assert {c["name"] for c in libraries} == locked
     assert all(c["properties"] for c in libraries), "each with the digests of its files"
+    tools = {c["purl"]: c for c in components if c.get("purl", "").startswith("pkg:npm/")}
+    lock = json.loads((ROOT / "web/package-lock.json").read_text())["packages"]
+    assert len(tools) == len(lock) - 1, "all but the pages themselves"
+    esbuild = tools[f"pkg:npm/esbuild@{lock['node_modules/esbuild']['version']}"]
+    assert (esbuild["scope"], esbuild["licenses"]) == ("excluded", [{"expression": "MIT"}])
+    (digest,) = esbuild["hashes"]
+    stated = lock["node_modules/esbuild"]["integrity"].removeprefix("sha512-")
+    assert (digest["alg"], bytes.fromhex(digest["content"])) == ("SHA-512", base64.b64decode(stated))
+    assert any(url.startswith("pkg:npm/%40esbuild/linux-x64@") for url in tools)
     manifest = tomllib.loads((ROOT / "weights/manifest.toml").read_text())["file"]
     models = {c["name"]: c for c in components if c["type"] == "machine-learning-model"}
     assert set(models) == {e["name"] for e in manifest if e.get("sha256")}
     assert all(c["licenses"] for c in models.values())
     references = [c["bom-ref"] for c in components]
     assert len(set(references)) == len(references)
+
+
+def test_what_npm_knows_is_told_and_no_answer_is_no_all_clear(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = importlib.util.spec_from_file_location("audit", ROOT / "scripts/audit.py")
+    assert spec is not None
+    assert spec.loader is not None
+    audit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(audit)
+    packages = {
+        "": {},
+        "node_modules/esbuild": {"version": "0.1.0"},
+        "node_modules/long": {"version": "5.0.0"},
+    }
+    known = {
+        "esbuild": {
+            "via": [{"url": "https://advisories.example/GHSA-1"}, "long"],
+            "fixAvailable": {"name": "esbuild", "version": "0.2.0"},
+        }
+    }
+    report = audit.npm_answer(packages, known)
+    monkeypatch.setattr(audit, "ask_npm", lambda lock: report)
+    assert audit.main(["web/package-lock.json"]) == 1
+    told = capsys.readouterr().out
+    assert "esbuild 0.1.0: https://advisories.example/GHSA-1, long; mended in ['0.2.0']" in told
+    monkeypatch.setattr(audit, "ask_npm", lambda lock: audit.npm_answer(packages, {}))
+    assert (audit.main(["x.json"]), "2 packages, none known" in capsys.readouterr().out) == (0, True)
+    monkeypatch.setattr(audit, "ask_npm", lambda lock: None)
+    assert (audit.main(["x.json"]), "NOT AUDITED" in capsys.readouterr().out) == (0, True)
+    monkeypatch.setenv("AUDIT_REQUIRED", "yes")
+    assert audit.main(["x.json"]) == 2
 
 
 def test_no_tracked_file_holds_a_real_secret() -> None:
