@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from recon_service.application.batch_items import ItemPolicy
@@ -317,6 +318,7 @@ def build_compute(settings: Settings) -> LocalCompute:
     """The heavy part of the use cases, for this process."""
     from recon_service.application.local_compute import LocalCompute
     from recon_service.comparison.policies import activated
+    from recon_service.evaluated_versions import EvaluatedVersions, rebuilt_pipeline
     from recon_service.rendering.export import mesh_bytes
     from recon_service.rendering.overlay import fit_overlay
     from recon_service.rendering.views import three_views
@@ -331,4 +333,5 @@ def build_compute(settings: Settings) -> LocalCompute:
         three_views,
         fit_overlay,
         in_force=models_in_force,
+        evaluations=EvaluatedVersions(settings, partial(rebuilt_pipeline, settings)),
     )

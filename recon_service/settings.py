@@ -243,6 +243,14 @@ class Settings(BaseSettings):
     batch_yield_seconds: float = Field(
         0.3, gt=0, description="While an enrollment has waited so long, batches begin nothing."
     )
+    evaluation_people: int = Field(
+        24, ge=0, le=200, description="Simulated people that batches are evaluated on, where asked; 0: none."
+    )
+    evaluation_set: Path | None = Field(
+        None,
+        description="Folder of recordings of real people (docs/evaluation.md) that batches are evaluated on "
+        "too; workers read it.",
+    )
     edge_policy: str = Field(
         "", description="Policy under which kiosks decide without the service; empty: no bundles are made."
     )

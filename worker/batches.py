@@ -27,6 +27,7 @@ from recon_service.application.batch_runs import (
     work_on_batches,
 )
 from recon_service.application.errors import StorageUnavailable
+from recon_service.application.evaluation_runs import SILENCE, forget_observations, work_on_evaluations
 from recon_service.application.model_records import ModelsInForce, WorkerReport
 from recon_service.application.models import report_worker
 from recon_service.application.ports.stores import Stores
@@ -109,14 +110,24 @@ class BatchRunners:
 
     def _turn(self) -> bool:
         with self._stores.database.snapshot() as tx:
-            if not tx.batches.working():
-                return False  # nothing is loaded before there is work
+            working = bool(tx.batches.working())
+            evaluating = tx.evaluations.waits(stale_before=self._stores.clock() - SILENCE)
+        if not working and not evaluating:
+            return False  # nothing is loaded before there is work
         if self._models is None:
             self._models = self._compute.models()
+        return (working and self._work_on_batches(self._models)) or (
+            evaluating
+            and work_on_evaluations(
+                on=self._stores, compute=self._compute, yields_after=self._policy.yields_after
+            )
+        )
+
+    def _work_on_batches(self, models: ModelsInForce) -> bool:
         return work_on_batches(
             on=self._stores,
             compute=self._compute,
-            models=self._models,
+            models=models,
             policy=self._policy,
             stopping=self._stopping.is_set,
         )
@@ -131,6 +142,7 @@ class BatchRunners:
                     swept = time.monotonic()
                     close_cancelled(on=self._stores, policy=self._policy)
                     destroy_old_candidates(on=self._stores, older_than=self._keep_candidates)
+                    forget_observations(on=self._stores, older_than=self._keep_candidates)
             except StorageFault:
                 pass  # the runners say so
             if time.monotonic() - self._worked_at > REST_S:

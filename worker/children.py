@@ -288,13 +288,21 @@ class ChildCompute:
         compared: VersionsCompared = self._call("compare_versions", (tuple(pairs), tuple(probes)))
         return compared
 
-    def _call(self, method: str, arguments: tuple[Any, ...], progress: Progress | None = None) -> Any:
+    def _call(
+        self,
+        method: str,
+        arguments: tuple[Any, ...],
+        progress: Progress | None = None,
+        *,
+        limit_s: float | None = None,
+    ) -> Any:
+        limit_s = limit_s or self._limit_s
         for attempt in (1, 2):
             child = self._take(self._limit_s)
             successor: Child | None = None
             try:
                 self._await(child)
-                value = child.call(method, arguments, limit_s=self._limit_s, progress=progress)
+                value = child.call(method, arguments, limit_s=limit_s, progress=progress)
                 successor = child
                 return value
             except ChildDied:
@@ -302,7 +310,7 @@ class ChildCompute:
                 structlog.get_logger().warning("compute process died", method=method, attempt=attempt)
             except TimeLimitReached:
                 self._happened("time-limit")
-                structlog.get_logger().warning("compute time limit", method=method, limit_s=self._limit_s)
+                structlog.get_logger().warning("compute time limit", method=method, limit_s=limit_s)
                 raise
             except MemoryLimitReached:
                 structlog.get_logger().warning("compute memory limit", method=method)

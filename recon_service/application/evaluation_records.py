@@ -119,7 +119,7 @@ class Figure:
 class SideFigures:
     """How one way did. scored_with: calibration. enrollments, visits: with those that gave nothing. eer;
     fnmr_at_fmr: false non-match rate at the false match rate that the policy claims; fnmr, fmr: at the
-    policy's threshold for a match.
+    policy's threshold for a match. cllr: cost of the ratios in bits, no rate; it moves before the rates do.
     """
 
     way: Way
@@ -133,6 +133,7 @@ class SideFigures:
     fnmr_at_fmr: Figure
     fnmr: Figure
     fmr: Figure
+    cllr: Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class EvaluationOutcome:
         known = dict(value)
         for side in ("former", "candidate"):
             facts = dict(known[side])
-            for rate in ("eer", "fnmr_at_fmr", "fnmr", "fmr"):
+            for rate in ("eer", "fnmr_at_fmr", "fnmr", "fmr", "cllr"):
                 facts[rate] = Figure(**facts[rate])
             known[side] = SideFigures(**{**facts, "way": Way.of(facts["way"])})
         known["notes"] = tuple(known["notes"])

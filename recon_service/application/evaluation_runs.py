@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 EVALUATION_KEY: Final = "evaluation"
 """Of the service's keys: that of the people of evaluation sets."""
-SILENCE: Final = timedelta(minutes=5)
-"""One person takes seconds; after so long whoever looked at one is dead."""
+SILENCE: Final = timedelta(minutes=6)
+"""One person takes seconds, and is given up after five minutes; after so long whoever looked is dead."""
 ATTEMPTS: Final = 3
 _NEVER: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _SIZE: Final = struct.Struct("<I")
@@ -75,6 +75,12 @@ def work_on_evaluations(*, on: Stores, compute: Evaluating, yields_after: timede
                 tx, on=on, action="evaluation.ended", actor=SERVICE, object_id=after.batch_id, outcome=said
             )
     return True
+
+
+def forget_observations(*, on: Stores, older_than: timedelta) -> int:
+    """Of people of evaluation sets: what no evaluation has needed for so long; how many."""
+    with on.database.transaction() as tx:
+        return tx.evaluations.expire_observations(before=on.clock() - older_than)
 
 
 def _advanced(evaluation: BatchEvaluation, on: Stores, compute: Evaluating) -> BatchEvaluation:

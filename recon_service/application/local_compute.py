@@ -6,8 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from recon_service.application.enroll import Selfie, enroll, examine
+from recon_service.application.evaluation_records import (
+    EvaluationOutcome,
+    EvaluationSet,
+    PersonObserved,
+    SetFacts,
+    SideObserved,
+    Way,
+)
 from recon_service.application.evidence_refits import refitted
 from recon_service.application.identification_records import ObservedVisit
 from recon_service.application.inspection import Overlay, inspected, no_overlay
@@ -33,18 +42,35 @@ from recon_service.application.version_records import VersionsCompared
 from recon_service.application.visit_decoding import decode_visit
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.comparison.policy import Policy
-from recon_service.domain.errors import ModelMismatch, WeightsUnavailable
+from recon_service.domain.errors import InvalidValue, ModelMismatch, WeightsUnavailable
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.template import Decision, Template, VerificationResult
 
 
+class Evaluations(Protocol):
+    """Evaluation sets, and what tries a way of making templates on them. compute: with the models in force.
+    Errors: as ``ports.evaluations.Evaluating`` has them.
+    """
+
+    def facts(self, which: EvaluationSet) -> SetFacts: ...
+
+    def person(
+        self, which: EvaluationSet, number: int, way: Way, compute: LocalCompute
+    ) -> PersonObserved: ...
+
+    def outcome(
+        self, facts: SetFacts, former: SideObserved, candidate: SideObserved, compute: LocalCompute
+    ) -> EvaluationOutcome: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LocalCompute:
     """See ``ports.Compute``. mesh_bytes: writes a mesh as binary glTF, mesh_picture draws
     it as PNG. stopping: when the rest of a visit's
-    frames need not be looked at. in_force: says what the pipeline was loaded from.
+    frames need not be looked at. in_force: says what the pipeline was loaded from. evaluations: that batches
+    are judged by; None: it has none.
     """
 
     pipeline: FacePipeline
@@ -54,6 +80,7 @@ class LocalCompute:
     overlay: Overlay = no_overlay
     stopping: StoppingRule | None = field(default_factory=StoppingRule)
     in_force: Callable[[FacePipeline], ModelsInForce] | None = None
+    evaluations: Evaluations | None = None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -163,6 +190,25 @@ class LocalCompute:
     def observe(self, visit: KioskVisit) -> ObservedVisit:
         """Decode and fit the visit. Raises DepthRejected, ImageRejected."""
         return observed_visit(visit, self.pipeline)
+
+    def evaluation_facts(self, which: EvaluationSet) -> SetFacts:
+        """See ``ports.evaluations.Evaluating``."""
+        return self._evaluations().facts(which)
+
+    def evaluation_person(self, which: EvaluationSet, person: int, way: Way) -> PersonObserved:
+        """See ``ports.evaluations.Evaluating``."""
+        return self._evaluations().person(which, person, way, self)
+
+    def evaluation_outcome(
+        self, facts: SetFacts, former: SideObserved, candidate: SideObserved
+    ) -> EvaluationOutcome:
+        """See ``ports.evaluations.Evaluating``."""
+        return self._evaluations().outcome(facts, former, candidate, self)
+
+    def _evaluations(self) -> Evaluations:
+        if self.evaluations is None:
+            raise InvalidValue("this process has no evaluation sets")
+        return self.evaluations
 
     def mesh(self, template: Template) -> bytes:
         """The neutral face. Raises ModelMismatch when the template's coefficients are not this model's."""

@@ -51,6 +51,7 @@ STATISTICS = (
     "scores",
     "split",
     "strengthening_walk",
+    "versions",
     "whitening",
 )
 
