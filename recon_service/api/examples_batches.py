@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from recon_service.api.schemas_evaluations import EVALUATION, PENDING
+
 _ID: Final = "batch_3c1e8b1f4c0f9d9a4f5b7a6e1d2c5f0c"
 
 REQUEST: Final[dict[str, Any]] = {
@@ -136,6 +138,7 @@ COMPARISON: Final[dict[str, Any]] = {
             "cllr": 0.11,
         }
     ],
+    "evaluations": [EVALUATION, PENDING],
     "outliers": [
         {
             "subject_id": "user-8c41",

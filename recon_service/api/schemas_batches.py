@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body, mesh_path
+from recon_service.api.schemas_evaluations import BatchEvaluationBody
 from recon_service.application.batch_comparison import BatchComparison, ProbesChange, ScoreChange
 from recon_service.application.batch_records import (
     FROM_CAPTURES,
@@ -342,7 +343,13 @@ class ComparisonBody(Body):
     )
     strangers: ScoreChangeBody | None = Field(description="Visits and probes of others.")
     incomparable: int
-    evaluation: list[EvaluationBody]
+    evaluation: list[EvaluationBody] = Field(
+        description="What the calibration in force says of such templates, as it was measured when it was "
+        "learned."
+    )
+    evaluations: list[BatchEvaluationBody] = Field(
+        description="Both ways tried on the same people, where `:evaluate` was asked for."
+    )
     outliers: list[OutlierBody]
 
     @classmethod
@@ -363,6 +370,7 @@ class ComparisonBody(Body):
             strangers=change(found.strangers),
             incomparable=found.incomparable,
             evaluation=[EvaluationBody(**asdict(figure)) for figure in found.evaluation],
+            evaluations=[BatchEvaluationBody.of(one) for one in found.evaluations],
             outliers=[
                 OutlierBody(
                     subject_id=one.subject_id,

@@ -11,6 +11,7 @@ from fastapi import Request
 
 from recon_service.application.attempts import LockoutPolicy
 from recon_service.application.consents import ConsentPolicy
+from recon_service.application.evaluation_records import EvaluationSet
 from recon_service.application.kiosk_sessions import KioskPolicy
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
@@ -69,6 +70,12 @@ class Service:
     def strengthening(self) -> StrengtheningLimits:
         """How often visits may change a subject's template."""
         return StrengtheningLimits(per_day=self.settings.strengthenings_per_day)
+
+    @property
+    def evaluation_sets(self) -> tuple[EvaluationSet, ...]:
+        """That batches may be evaluated on."""
+        simulated = (EvaluationSet.SIMULATED,) if self.settings.evaluation_people > 1 else ()
+        return (*simulated, EvaluationSet.REAL) if self.settings.evaluation_set else simulated
 
     @property
     def probes(self) -> ProbePolicy:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from recon_service.application.audit import record_alone
 from recon_service.application.batch_records import BatchItem
+from recon_service.application.evaluation_records import BatchEvaluation
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.stores import Stores
 from recon_service.application.recent_probes import opened_probes
@@ -132,7 +133,9 @@ class Outlier:
 class BatchComparison:
     """sampled: subjects looked at, of ``candidates``. shift, width: see ``VersionChange``. visits: the
     subjects' own, of strengthening; strangers: visits and probes of others. incomparable: the two versions
-    are of different models. probes: recent verifications; None: none were kept.
+    are of different models. probes: recent verifications; None: none were kept. evaluation: what the
+    calibration in force says of such templates. evaluations: of both ways on the same people, where they were
+    asked for.
     """
 
     batch_id: str
@@ -146,6 +149,7 @@ class BatchComparison:
     evaluation: tuple[EvaluationFigure, ...]
     outliers: tuple[Outlier, ...]
     probes: ProbesChange | None = None
+    evaluations: tuple[BatchEvaluation, ...] = ()
 
 
 def compare_batch(
@@ -159,6 +163,7 @@ def compare_batch(
             raise NotFound("there is no such batch", next_step="List them: GET /v1/batches.")
         chosen = tx.batch_items.sample(batch_id, limit=min(max(sample, 1), MAX_SAMPLE))
         count = sum(tx.batch_items.tally(batch_id).standings.values())
+        evaluations = tuple(tx.evaluations.of_batch(batch_id))
     if not chosen:
         raise NotFound("the batch has no candidates yet", next_step="Wait until items have succeeded.")
     items, pairs, probes = [], [], []
@@ -199,6 +204,7 @@ def compare_batch(
             for (item, former_id), change in ranked[:outliers]
         ),
         probes=ProbesChange.of(whole, found.policy),
+        evaluations=evaluations,
     )
 
 

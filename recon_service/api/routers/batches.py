@@ -32,9 +32,11 @@ from recon_service.api.schemas_batches import (
     SubmittedBody,
     batch_path,
 )
+from recon_service.api.schemas_evaluations import EVALUATIONS, BatchEvaluationBody, EvaluationsBody
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.application.batch_comparison import MAX_SAMPLE, compare_batch
+from recon_service.application.batch_evaluations import evaluate_batch, evaluations_of
 from recon_service.application.batch_records import ItemState, Standing
 from recon_service.application.batches import (
     MAX_PAGE,
@@ -161,8 +163,9 @@ def batch_comparison(
     sample: Annotated[int, Query(ge=1, le=MAX_SAMPLE, description="Subjects, by chance.")] = 200,
     outliers: Annotated[int, Query(ge=0, le=100)] = 10,
 ) -> ComparisonBody:
-    """From a sample of its candidates, each against the template that it was derived from. Scores are of the
-    visits that strengthening kept. This goes to the audit log.
+    """From a sample of its candidates, each against the template that it was derived from. Scores are of
+    recent probes, where consent lets them be kept, and of the visits that strengthening kept. Evaluations are
+    there once `:evaluate` was asked for. This goes to the audit log.
     """
     service = service_of(request)
     found = compare_batch(
@@ -174,6 +177,40 @@ def batch_comparison(
         outliers=outliers,
     )
     return ComparisonBody.of(found)
+
+
+@router.post(
+    "/v1/batches/{batch_id}:evaluate",
+    status_code=202,
+    summary="Try the former and the new way on the same people",
+    responses={202: example(EVALUATIONS), **documented(401, 403, 404, 409, 422, 500, 503)},
+)
+def batch_evaluate(
+    request: Request,
+    batch_id: str,
+    key: Ops,
+    again: Annotated[bool, Query(description="Also what is done already.")] = False,
+) -> EvaluationsBody:
+    """On simulated people, and on those of `RECON_EVALUATION_SET`. A worker does it when it has nothing more
+    urgent; it takes minutes. What was looked at before is not looked at again.
+    """
+    service = service_of(request)
+    found = evaluate_batch(
+        batch_id, sets=service.evaluation_sets, again=again, actor=key.key_id, on=service.stores
+    )
+    return EvaluationsBody(batch_id=batch_id, evaluations=[BatchEvaluationBody.of(one) for one in found])
+
+
+@router.get(
+    "/v1/batches/{batch_id}/evaluations",
+    summary="How far the evaluations of a batch are, and what they found",
+    dependencies=[Depends(Needs(Scope.OPS))],
+    responses={200: example(EVALUATIONS), **_LOOK},
+)
+def batch_evaluations(request: Request, batch_id: str) -> EvaluationsBody:
+    """Those that were asked for."""
+    found = evaluations_of(batch_id, on=service_of(request).stores)
+    return EvaluationsBody(batch_id=batch_id, evaluations=[BatchEvaluationBody.of(one) for one in found])
 
 
 @router.post("/v1/batches/{batch_id}:pause", summary="Begin nothing more for now", responses=_CHANGE)

@@ -61,6 +61,8 @@ NEEDED = {
     ("POST", "/v1/batches/{batch_id}:retry-failed"): {"ops"},
     ("GET", "/v1/models"): {"ops"},
     ("GET", "/v1/batches/{batch_id}/comparison"): {"ops"},
+    ("GET", "/v1/batches/{batch_id}/evaluations"): {"ops"},
+    ("POST", "/v1/batches/{batch_id}:evaluate"): {"ops"},
     ("POST", "/v1/webhooks"): {"ops"},
     ("GET", "/v1/webhooks"): {"ops"},
     ("DELETE", "/v1/webhooks/{webhook_id}"): {"ops"},
