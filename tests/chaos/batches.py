@@ -6,13 +6,9 @@ The last line on the standard output is one line of JSON; the exit status is 0 w
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
 import random
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,23 +16,17 @@ from pathlib import Path
 
 import httpx
 import sqlalchemy as sa
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from recon_service.bootstrap import open_stores
 from recon_service.storage.database import open_engine
 from tests.chaos import batch_audit as audit
 from tests.chaos.batch_audit import BatchReport
 from tests.chaos.batch_watching import Watch
-from tests.chaos.faults import Faults, Production, stopping_cleanly
-from tests.chaos.run import QUICK
+from tests.chaos.faults import Faults, Production
+from tests.chaos.stage import QUICK, SEED, options, progress_bars, run_and_tell, stage
 from tests.integration.captures import depth_of, png16, verify
 from tests.integration.running import Server, enroll, portrait_jpeg
-from tests.servers.postgres import Postgres
-from tests.servers.proxy import Proxy
-from tests.servers.redis_server import Redis
-from tests.servers.s3_server import ACCESS_KEY, S3, SECRET_KEY
-from tests.stacks import MASTER_KEY
 from tests.templates import seed_subjects
 
 SETTINGS = {
@@ -64,7 +54,7 @@ class Wish:
     kills: int = 30
     pause: float = 1.0
     pauses: int = 3
-    seed: int = 20261121
+    seed: int = SEED
     limit: float = 1800.0
     settings: tuple[tuple[str, str], ...] = ()
 
@@ -80,53 +70,17 @@ class BatchFaults(Faults):
 
 def main() -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(prog="make chaos-batch")
-    parser.add_argument("--stack", choices=("embedded", "production"), default="production")
+    parser = options("make chaos-batch", kills=Wish.kills, kills_help="kill -9 in each phase, if it lasts")
     parser.add_argument("--subjects", type=int, default=Wish.subjects)
-    parser.add_argument("--kills", type=int, default=Wish.kills, help="kill -9 in each phase, if it lasts")
-    parser.add_argument("--pause", type=float, default=Wish.pause, help="seconds between two faults")
-    parser.add_argument("--seed", type=int, default=Wish.seed)
-    parser.add_argument("--limit", type=float, default=Wish.limit, help="seconds until it gives up")
     given = parser.parse_args()
     wish = Wish(given.subjects, given.kills, given.pause, seed=given.seed, limit=given.limit)
-    folder = Path(tempfile.mkdtemp(prefix="recon-chaos-batch-"))
-    run = run_embedded if given.stack == "embedded" else run_production
-    report = run(folder, wish)
-    if report.good:
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        print(f"the log is in {folder}", file=sys.stderr)
-    print(json.dumps(report.as_json()))
-    return 0 if report.good else 1
+    return run_and_tell("chaos-batch", lambda folder: run(given.stack, folder, wish), lambda _: True)
 
 
-def run_embedded(folder: Path, wish: Wish) -> BatchReport:
-    """One process, SQLite."""
-    server = Server(folder / "state", settings={**SETTINGS, **dict(wish.settings)})
-    with stopping_cleanly(lambda: server.stop()):
-        return live_through(server, None, wish)
-    raise AssertionError("unreachable")
-
-
-def run_production(folder: Path, wish: Wish) -> BatchReport:
-    """An API process, two workers, PostgreSQL, Redis and S3."""
-    postgres, redis, s3 = Postgres().start(), Redis().start(), S3().start()
-    proxy = Proxy(s3.port).start()
-    settings = {
-        **SETTINGS,
-        "RECON_DATABASE_URL": postgres.url(postgres.make_database()),
-        "RECON_OBJECT_STORE": f"s3://{s3.make_bucket()}/recon",
-        "RECON_S3_ENDPOINT": f"http://127.0.0.1:{proxy.port}",
-        "RECON_S3_ACCESS_KEY": ACCESS_KEY,
-        "RECON_S3_SECRET_KEY": SECRET_KEY,
-        "RECON_BROKER_URL": redis.url(),
-        "RECON_MASTER_KEY": MASTER_KEY,
-        "RECON_ENROLLMENT_PROCESSES": "1",
-        **dict(wish.settings),
-    }
-    server = Server(folder / "state", settings=settings, workers=2)
-    with stopping_cleanly(lambda: server.stop(), proxy.close, postgres.close, redis.close, s3.close):
-        return live_through(server, Production(postgres, redis, proxy), wish)
+def run(stack: str, folder: Path, wish: Wish) -> BatchReport:
+    """On a stage of its own."""
+    with stage(stack, folder, {**SETTINGS, **dict(wish.settings)}) as ready:
+        return live_through(ready.server, ready.behind, wish)
     raise AssertionError("unreachable")
 
 
@@ -139,9 +93,8 @@ def live_through(server: Server, production: Production | None, wish: Wish) -> B
     engine = open_engine(server.resolved().resolved_database_url)
     before = audit.in_force(engine)
     faults = BatchFaults(server, production, random.Random(wish.seed))
-    columns = (TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     watch = Watch(server, report, before, PERSON, visit, score, wish.seed)
-    with Progress(*columns, console=Console(stderr=True)) as progress, watch:
+    with progress_bars() as progress, watch:
         life = _Life(server, engine, faults, wish, report, progress)
         batch_id = life.submit()
         life.work(batch_id, len(before))

@@ -1,37 +1,52 @@
-"""What the clients were promised, and whether it was kept."""
+"""What the clients were promised while everything went wrong."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import httpx
 import sqlalchemy as sa
 
-from recon_service.application.ports.objects import ObjectStore
 from recon_service.storage import tables as t
-from tests.integration.running import Server, selfies
+from tests.integration.running import ENDED, Server, selfies
 
 PATIENCE_S = 60.0
+DELETED_OF = 6
+"""Every so-manieth subject is deleted as soon as it is acknowledged, in the middle of its enrollment."""
 
 
 @dataclass
 class Ledger:
-    """Enrollments by subject: acknowledged is what a client saw a 202 for."""
+    """By subject: acknowledged is what a client saw a 202 for; deleted, what it saw a receipt for, or that
+    there is nobody any more; unanswered, what it asked for in vain. ends: by operation, the final state
+    that a client saw first; changed: how often another one, or none, was seen later.
+    """
 
     acknowledged: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
+    ends: dict[str, str] = field(default_factory=dict)
+    changed: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """Acknowledged subjects that must be there."""
+        gone = self.deleted | self.unanswered
+        return {subject: place for subject, place in self.acknowledged.items() if subject not in gone}
 
 
 @dataclass(frozen=True)
 class Report:
-    """The last line. lost: acknowledged and not ended; twice: subjects with more than one operation or
-    template, or an end without the template that it speaks of; orphans: objects, rows and names without the
-    other half.
+    """The last line. lost: acknowledged and not ended, or in the database and not ended; twice: subjects
+    with more than one operation or template, an end without the template that it speaks of, or with more
+    than one entry in the audit log; orphans: objects, rows and names without the other half; back: deleted
+    subjects of whom something is there; changed: final states that became others; unreadable: templates in
+    force that do not open; log_intact: the audit log's chain; quiet: nothing waited or worked at the end.
     """
 
     acknowledged: int
@@ -40,6 +55,12 @@ class Report:
     orphans: int
     kills: int
     other_faults: int
+    deleted: int
+    back: int
+    changed: int
+    unreadable: int
+    log_intact: bool
+    quiet: bool
     ends: dict[str, int]
     attempts: dict[str, int]
     seconds: int
@@ -48,7 +69,8 @@ class Report:
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.twice or self.orphans)
+        broken = self.lost or self.twice or self.orphans or self.back or self.changed or self.unreadable
+        return not broken and self.log_intact and self.quiet
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -57,7 +79,9 @@ class Report:
 def keep_enrolling(
     server: Server, name: str, pictures: Sequence[bytes], stop: threading.Event, ledger: Ledger
 ) -> None:
-    """One client: enrolls one subject after the other, and repeats a request until it is answered."""
+    """One client: enrolls one subject after the other, deletes some, and repeats a request until it is
+    answered.
+    """
     number = 0
     while not stop.is_set():
         subject = f"{name}-{number}"
@@ -65,25 +89,76 @@ def keep_enrolling(
         with ledger.lock:
             ledger.unanswered.add(subject)
         location = _enroll(server, subject, pictures, stop)
-        if location:
+        if not location:
+            continue
+        with ledger.lock:
+            ledger.acknowledged[subject] = location
+            if number % DELETED_OF:
+                ledger.unanswered.discard(subject)
+        if number % DELETED_OF == 0 and _delete(server, subject, stop):
             with ledger.lock:
                 ledger.unanswered.discard(subject)
-                ledger.acknowledged[subject] = location
+                ledger.deleted.add(subject)
+
+
+def keep_watching(server: Server, stop: threading.Event, ledger: Ledger, seed: int) -> None:
+    """Another client: looks again and again at enrollments that nobody deletes."""
+    chance = random.Random(seed)
+    while not stop.wait(0.1):
+        with ledger.lock:
+            known = sorted(ledger.kept.values())
+        if not known:
+            continue
+        location = chance.choice(known)
+        try:
+            with server.client() as client:
+                answer = client.get(location)
+        except httpx.HTTPError:
+            continue
+        if answer.status_code not in (200, 404):
+            continue
+        state = str(answer.json()["state"]) if answer.status_code == 200 else "gone"
+        before = ledger.ends.get(location)
+        if before is None and state in ENDED:
+            ledger.ends[location] = state
+        elif state == "gone" or (before is not None and state != before):
+            ledger.changed += 1
 
 
 def _enroll(server: Server, subject: str, pictures: Sequence[bytes], stop: threading.Event) -> str | None:
+    def ask(client: httpx.Client) -> httpx.Response:
+        return client.post(
+            f"/v1/subjects/{subject}/enrollments",
+            files=selfies(*pictures),
+            data={"consent_id": "consent-1"},
+            headers={"Idempotency-Key": subject},
+        )
+
+    answer = _answered(server, ask, {202}, stop)
+    return str(answer.headers["location"]) if answer is not None else None
+
+
+def _delete(server: Server, subject: str, stop: threading.Event) -> bool:
+    # 404: the request before was carried out, and its answer did not arrive.
+    return (
+        _answered(server, lambda client: client.delete(f"/v1/subjects/{subject}"), {200, 404}, stop)
+        is not None
+    )
+
+
+def _answered(
+    server: Server,
+    ask: Callable[[httpx.Client], httpx.Response],
+    wanted: set[int],
+    stop: threading.Event,
+) -> httpx.Response | None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
             with server.client() as client:
-                answer = client.post(
-                    f"/v1/subjects/{subject}/enrollments",
-                    files=selfies(*pictures),
-                    data={"consent_id": "consent-1"},
-                    headers={"Idempotency-Key": subject},
-                )
-            if answer.status_code == 202:
-                return str(answer.headers["location"])
+                answer = ask(client)
+            if answer.status_code in wanted:
+                return answer
         except httpx.HTTPError:
             pass
         if stop.wait(0.2):
@@ -91,8 +166,8 @@ def _enroll(server: Server, subject: str, pictures: Sequence[bytes], stop: threa
     return None
 
 
-def wait_until_quiet(engine: sa.Engine, *, limit_s: float, tell: Callable[[int], None]) -> None:
-    """Until nothing waits or works, and no object is to be deleted any more."""
+def wait_until_quiet(engine: sa.Engine, *, limit_s: float, tell: Callable[[int], None]) -> bool:
+    """Until nothing waits or works, and no object is to be deleted any more; whether that came."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         try:
@@ -105,36 +180,6 @@ def wait_until_quiet(engine: sa.Engine, *, limit_s: float, tell: Callable[[int],
             still_open, loose = 1, 1
         tell(int(still_open or 0))
         if not still_open and not loose:
-            return
+            return True
         time.sleep(0.5)
-
-
-def audit(
-    ledger: Ledger, engine: sa.Engine, objects: ObjectStore
-) -> tuple[int, int, int, Counter[str], Counter[str]]:
-    """(lost, twice, orphans, operations by state, operations by attempts), from database and store."""
-    with engine.connect() as connection:
-        operations = connection.execute(sa.select(t.operations)).all()
-        templates = connection.execute(sa.select(t.templates.c.operation_id, t.templates.c.template_id)).all()
-        owned = set(connection.scalars(sa.select(t.selfies.c.object_key)))
-        loose = connection.scalar(sa.select(sa.func.count()).select_from(t.loose_objects)) or 0
-    by_id = {o.operation_id: o for o in operations}
-    per_subject = Counter(o.subject_id for o in operations)
-    per_operation = Counter(operation_id for operation_id, _ in templates)
-    ended = {"succeeded", "rejected", "failed"}
-    lost = 0
-    for subject, location in ledger.acknowledged.items():
-        row = by_id.get(location.rsplit("/", 1)[-1])
-        if row is None or row.subject_id != subject or row.state not in ended:
-            lost += 1
-    expected = {o.operation_id: o.template_id for o in operations if o.state == "succeeded"}
-    twice = sum(n > 1 for n in per_subject.values()) + sum(n > 1 for n in per_operation.values())
-    twice += sum(expected.get(operation_id) != template_id for operation_id, template_id in templates)
-    twice += sum(operation_id not in per_operation for operation_id in expected)
-    # Everything in the store: what is under no name that is known here is an orphan too.
-    stored = {key for key in objects.list_keys() if not key.startswith("tombstones/")}
-    dead = {o.operation_id for o in operations if o.dead_at is not None}
-    kept = {key for key in owned if key.split("/")[1] in dead}
-    orphans = len(stored ^ owned) + len(owned - kept) + loose
-    states = Counter(o.state for o in operations)
-    return lost, twice, orphans, states, Counter(str(o.attempts) for o in operations)
+    return False

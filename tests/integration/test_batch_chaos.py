@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.chaos.batches import Wish, run_embedded
+from tests.chaos.batches import Wish, run
 
 SUBJECTS = 200
 
@@ -21,7 +21,7 @@ def test_a_batch_survives_kills_and_its_rollback_is_bit_equal(tmp_path: Path) ->
         # Small groups: a kill shall meet the work, not the time between.
         settings=(("RECON_BATCH_GROUP", "4"), ("RECON_JOB_SILENCE_SECONDS", "1")),
     )
-    report = run_embedded(tmp_path, wish)
+    report = run("embedded", tmp_path, wish)
     assert report.good, report
     assert report.ends == {"succeeded": SUBJECTS + 1}
     assert report.standings == {"rolled-back": SUBJECTS + 1}
