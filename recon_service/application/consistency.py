@@ -27,7 +27,7 @@ from recon_service.domain.images import Image
 from recon_service.matching import SkinMatching, pairs_to_match
 from recon_service.matching.flow import motions
 from recon_service.matching.texture import SkinTexture
-from recon_service.matching.view import MIDDLE
+from recon_service.matching.view import MIDDLE, FaceView
 
 STRANGER: Final = "stranger-in-set"
 NOT_ONE_PERSON: Final = "skin-does-not-match"
@@ -135,11 +135,13 @@ def by_appearance(seen: Sequence[Appearance | None], maps: AppearanceMaps) -> Gr
     return grouping(len(seen), link)
 
 
-def by_skin(fit: Fit, images: Sequence[Image], matcher: SkinMatching) -> Grouping:
+def by_skin(
+    fit: Fit, images: Sequence[Image], matcher: SkinMatching, views: Sequence[FaceView] = ()
+) -> Grouping:
     """Group pictures by the skin that they show under the fit of all of them. Faces of few pixels are not
-    judged.
+    judged. views: the pictures as they were cut out for matching, where they were.
     """
-    views = matcher.views(images, fit)
+    views = views or matcher.views(images, fit)
     textures = matcher.textures(views, fit, round_=COARSEST)
 
     def link(a: int, b: int) -> bool | None:
@@ -167,9 +169,11 @@ def agreeing_share(one: SkinTexture, other: SkinTexture) -> float | None:
     rows, columns = np.nonzero(inner[::STEP, ::STEP])
     if len(rows) < MIN_TEXELS:
         return None
-    texels = np.stack([columns, rows], axis=1) * STEP
-    both = (one.mask & other.mask) > 0
-    first, second = (np.where(both, t.pixels, MIDDLE).astype(np.uint8) for t in (one, other))
+    both = one.mask & other.mask
+    left, top, width, height = cv2.boundingRect(both)
+    box = slice(top, top + height), slice(left, left + width)
+    texels = np.stack([columns, rows], axis=1) * STEP - np.array([left, top])
+    first, second = (np.where(both[box], t.pixels[box], MIDDLE).astype(np.uint8) for t in (one, other))
     moved = motions(first, second, texels, outside=MIDDLE)
     agree = (
         (moved.disagreement < MAX_DISAGREEMENT)

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
+from typing import Final
 
 from recon_service.application.appearances import appearance_of, joined, light_of
 from recon_service.application.consistency import Grouping, StrangerInSet, by_appearance, by_skin
@@ -40,6 +42,9 @@ class Stage(StrEnum):
     FITTING = "fitting"
     STORING = "storing"
 
+
+START_STEPS: Final = 4
+"""Steps of the landmark fit that matching starts from: it takes the fit farther than the last steps would."""
 
 Progress = Callable[[Stage, float], None]
 """Called with the stage and the share of the whole that is done, 0 to 1."""
@@ -158,17 +163,21 @@ def _fitted_once(
     one = Grouping(tuple(range(len(accepted))))
     try:
         surfaces = surfaces_of(accepted, reconstructor, pipeline.model)
-        fit = fit_identity(
-            pipeline.model, captures, landmark_model=pipeline.landmark_model, surfaces=surfaces
-        )
         matcher = RememberingMatcher(pipeline.matcher) if pipeline.matcher is not None else None
-        sharpened = _sharpened(fit, captures, accepted, replace(pipeline, matcher=matcher), surfaces)
+        fit_them = partial(
+            fit_identity, pipeline.model, captures, landmark_model=pipeline.landmark_model, surfaces=surfaces
+        )
+        if matcher is not None and len(accepted) > 1:
+            fit = fit_them(iterations=START_STEPS, provisional=True)
+            sharpened = _sharpened(fit, captures, accepted, replace(pipeline, matcher=matcher), surfaces)
+            best = sharpened or fit_them()
+        else:
+            best, sharpened = fit_them(), None
     except FitFailed as problem:
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),)), one
-    best = sharpened or fit
     images = [s.image for s in accepted if s.image is not None]
     if len(images) > 1 and pipeline.matcher is not None:
-        one = by_skin(best, images, pipeline.matcher)
+        one = by_skin(best, images, pipeline.matcher, matcher.viewed if matcher is not None else ())
     found = doubts(best, captures, model=pipeline.model, landmark_model=pipeline.landmark_model)
     lights = Counter(light_of(image) for image in images)
     source = f"{PHOTOMETRIC if sharpened else captures[0].source}/{lights.most_common(1)[0][0]}"

@@ -31,11 +31,12 @@ FEWEST_MATCHES = 20
 @dataclass
 class RememberingMatcher:
     """A matcher that keeps what it found last: the matches that a fit rests on, which belong to its
-    evidence.
+    evidence, and the views that they were found in.
     """
 
     matcher: SkinMatching
     matched: tuple[SurfaceMatches, ...] = ()
+    viewed: tuple[FaceView, ...] = ()
     resolved: float = 1.0
     rounds: int = field(init=False)
 
@@ -45,6 +46,7 @@ class RememberingMatcher:
     def views(self, images: Sequence[Image], fit: Fit) -> list[FaceView]:
         """As the matcher has them."""
         views = self.matcher.views(images, fit)
+        self.viewed = tuple(views)
         self.resolved = min((view.resolved for view in views), default=1.0)
         return views
 

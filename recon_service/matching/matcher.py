@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array
 from recon_service.domain.evidence import SurfaceMatches
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.morphable_model import MorphableModel
-from recon_service.matching.flow import motions
+from recon_service.matching.flow import NEIGHBORHOOD, motions
+from recon_service.matching.neighborhood import blurred_half
 from recon_service.matching.texture import SkinTexture
 from recon_service.matching.unrolled import UnrolledSkin
 from recon_service.matching.view import MIDDLE, FaceView
@@ -31,16 +31,18 @@ from recon_service.matching.view import MIDDLE, FaceView
 class MatchOptions:
     """How matches are found. Lengths in texels.
 
-    texels_mm: size of a texel on the skin, for each round. face_px: height of the face at which pictures
-    are unrolled. largest_scale: a small face is enlarged at most so much. blur: neighborhood in which
-    contrast is evened. min_facing: cosine between normal and line of sight. erosion: matches keep this far
-    from the edge of what both pictures show. max_disagreement: between the flow forth and back.
-    min_likeness: correlation of the skin around both ends of a match. max_motion: longest motion.
-    texture_share: share of the least textured skin that is left out. samples: matches kept per pair. sd:
-    standard deviation of a match. effective_matches: independent matches of a pair.
+    texels_mm: size of a texel on the skin, for each round. stride: between the patches of the flow.
+    face_px: height of the face at which pictures are unrolled. largest_scale: a small face is enlarged at
+    most so much. blur: neighborhood in which contrast is evened. min_facing: cosine between normal and line
+    of sight. erosion: matches keep this far from the edge of what both pictures show. max_disagreement:
+    between the flow forth and back. min_likeness: correlation of the skin around both ends of a match.
+    max_motion: longest motion. texture_share: share of the least textured skin that is left out. samples:
+    matches kept per pair. sd: standard deviation of a match. effective_matches: independent matches of a
+    pair.
     """
 
     texels_mm: tuple[float, ...] = (1.2, 0.8, 0.65)
+    stride: int = 6
     face_px: float = 300.0
     largest_scale: float = 2.0
     blur: float = 5.0
@@ -134,9 +136,9 @@ class SurfaceMatcher:
         nodes, texels = nodes[within], texels[within]
         if len(nodes) < o.min_matches:
             return None
-        moved = motions(one, other, texels, outside=MIDDLE)
+        moved = motions(one, other, texels, outside=MIDDLE, stride=o.stride)
         move = moved.motion
-        textured = _texture(one)[texels[:, 1], texels[:, 0]]
+        textured = _texture(one)[texels[:, 1] // 2, texels[:, 0] // 2]
         good = (
             (moved.disagreement < o.max_disagreement)
             & (moved.likeness > o.min_likeness)
@@ -176,6 +178,7 @@ def _at(mask: NDArray[Any], texels: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray((mask[clipped[:, 1], clipped[:, 0]] > 0) & (clipped == texels).all(axis=1))
 
 
-def _texture(pixels: NDArray[np.uint8]) -> Array:
+def _texture(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mean square of the slopes around every second texel."""
     across, down = cv2.Sobel(pixels, cv2.CV_32F, 1, 0), cv2.Sobel(pixels, cv2.CV_32F, 0, 1)
-    return np.asarray(cv2.GaussianBlur(across * across + down * down, (0, 0), 4.0))
+    return blurred_half(np.asarray(across * across + down * down, dtype=np.float32), NEIGHBORHOOD)

@@ -17,6 +17,8 @@ DARKEST = 0.25
 """Smallest shading that is divided by, as a share of the mean."""
 ROUNDS = 2
 OUTLIER = 2.0
+ENOUGH = 1500
+"""Points that the light is fitted to, at least, where there are so many."""
 
 
 def shading(brightness: Array, normals: Array) -> Array:
@@ -25,15 +27,19 @@ def shading(brightness: Array, normals: Array) -> Array:
     Least squares on the nine harmonics; brows, lips and highlights are left out in a second round.
     """
     basis = _harmonics(normals)
-    weight = np.ones(len(brightness))
-    fitted = np.full(len(brightness), brightness.mean())
+    # Nine numbers do not need all of the skin to be known by.
+    every = max(1, len(brightness) // ENOUGH)
+    some, seen = basis[::every], brightness[::every]
+    weight: Array = np.ones(len(seen))
+    coefficients: Array = np.zeros(basis.shape[1])
     for _ in range(ROUNDS):
-        weighted = basis * weight[:, None]
-        system = weighted.T @ basis + 1e-6 * len(brightness) * np.eye(basis.shape[1])
-        fitted = basis @ np.linalg.solve(system, weighted.T @ brightness)
-        residual = brightness - fitted
+        weighted = some * weight[:, None]
+        system = weighted.T @ some + 1e-6 * len(seen) * np.eye(basis.shape[1])
+        coefficients = np.linalg.solve(system, weighted.T @ seen)
+        residual = seen - some @ coefficients
         scale = 1.4826 * float(np.median(np.abs(residual))) + 1e-6
         weight = 1.0 / (1.0 + (residual / (OUTLIER * scale)) ** 2)
+    fitted = basis @ coefficients
     mean = max(float(fitted.mean()), 1e-6)
     return np.asarray(np.maximum(fitted / mean, DARKEST))
 

@@ -50,14 +50,15 @@ class SkinTexture:
         """
         points = fitted.pose.apply(skin.posed(neutral, fitted.expression))
         normals = skin.normals(points)
-        facing = -np.einsum("nc,nc->n", normals, points) / np.linalg.norm(points, axis=1)
+        facing = -np.einsum("nc,nc->n", normals, points) / np.sqrt(np.einsum("nc,nc->n", points, points))
         nodes = fitted.camera.project(points)
         working = view.to_working(nodes)
         height, width = view.gray.shape
-        inside = ((working >= 0) & (working <= [width - 1, height - 1])).all(axis=1)
+        across, down = working.T
+        inside = (across >= 0) & (across <= width - 1) & (down >= 0) & (down <= height - 1)
         seen = (facing > min_facing) & inside
         pictured = skin.spread(working)
-        mask = (skin.spread(seen) > WHOLE).astype(np.uint8)
+        mask = skin.spread_mask(seen)
         gray = cv2.remap(
             view.gray, pictured[..., 0], pictured[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )

@@ -7,10 +7,8 @@ since the last round.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +16,7 @@ from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.geometry.raycast import cast
+from recon_service.matching.neighborhood import doubled
 
 AXIS_Z = -30.0
 """Depth in mm of the vertical axis around which the face is unrolled, head frame: about the middle of the
@@ -51,6 +50,18 @@ class UnrolledSkin:
     mean: Float32
     identity: Float32
     expression: Float32
+    _around: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _edge: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """The nodes above, below, left and right of each (4, N), and the nodes that lack one."""
+        height, width = self.node_shape
+        number = np.full((height + 2, width + 2), -1)
+        number[self.rows + 1, self.columns + 1] = np.arange(len(self.rows))
+        steps = ((0, 1), (2, 1), (1, 0), (1, 2))
+        around = np.stack([number[self.rows + down, self.columns + right] for down, right in steps])
+        object.__setattr__(self, "_around", np.maximum(around, 0))
+        object.__setattr__(self, "_edge", np.flatnonzero((around < 0).any(axis=0)))
 
     @classmethod
     def of(cls, model: MorphableModel, texel_mm: float) -> UnrolledSkin:
@@ -109,32 +120,27 @@ class UnrolledSkin:
         """(N, 3) unit normals of points (N, 3) at the nodes, out of the face, by differences across the grid;
         zero at its border.
         """
-        grid = np.full((*self.node_shape, 3), np.nan)
-        grid[self.rows, self.columns] = points
-        down, right = np.full_like(grid, np.nan), np.full_like(grid, np.nan)
-        down[1:-1], right[:, 1:-1] = grid[2:] - grid[:-2], grid[:, 2:] - grid[:, :-2]
+        above, below, left, right = (points.take(nodes, axis=0) for nodes in self._around)
         # Rows run down and columns to the subject's left: their product points out of the face, in the head
         # frame and, as rotations keep the hand, in the camera's.
-        normals = crossed(down, right)[self.rows, self.columns]
-        length = np.linalg.norm(normals, axis=1, keepdims=True)
-        return np.nan_to_num(normals / np.maximum(length, 1e-12))
+        normals = crossed(below - above, right - left)
+        normals /= np.maximum(np.sqrt(np.einsum("nc,nc->n", normals, normals)), 1e-12)[:, None]
+        normals[self._edge] = 0.0
+        return normals
 
     def spread(self, values: Array, *, outside: float = 0.0) -> Float32:
         """Values at the nodes, (N,) or (N, C), interpolated to every texel: (H, W) or (H, W, C)."""
         coarse = np.full((*self.node_shape, *values.shape[1:]), outside, dtype=np.float32)
         coarse[self.rows, self.columns] = values
-        return np.asarray(self._enlarged(coarse), dtype=np.float32)
+        # Node k becomes texel k * NODE_STEP, exactly.
+        return np.asarray(doubled(coarse, self.shape), dtype=np.float32)
 
-    def _enlarged(self, coarse: NDArray[Any]) -> NDArray[Any]:
-        """Node k becomes texel k * NODE_STEP, exactly; cv2.resize would shift by half a texel."""
-        grid = np.array([[1.0 / NODE_STEP, 0.0, 0.0], [0.0, 1.0 / NODE_STEP, 0.0]])
-        height, width = self.shape
-        return np.asarray(
-            cv2.warpAffine(
-                coarse,
-                grid,
-                (width, height),
-                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-        )
+    def spread_mask(self, seen: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """(H, W), 1 where all nodes around a texel are seen (N,)."""
+        coarse = np.zeros(self.node_shape, dtype=np.uint8)
+        coarse[self.rows, self.columns] = seen
+        texels = np.empty(self.shape, dtype=np.uint8)
+        texels[::2, ::2] = coarse
+        texels[1::2, ::2] = coarse[:-1] & coarse[1:]
+        texels[:, 1::2] = texels[:, :-1:2] & texels[:, 2::2]
+        return texels

