@@ -15,6 +15,8 @@ from recon_service.appearance.embedder import FaceEmbedder
 from recon_service.appearance.network import load_embedder
 from recon_service.application.pipeline import FacePipeline
 from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
+from recon_service.canonical_model.builtin import NAME as BUILTIN_NAME
+from recon_service.canonical_model.ict import NAME as DENSE_NAME
 from recon_service.comparison.appearance import load_appearance_maps
 from recon_service.comparison.calibration_file import load_calibration, released_for
 from recon_service.detectors import DEFAULT_DETECTOR, load_detector
@@ -44,6 +46,10 @@ class ModelChoice(StrEnum):
     AUTO = "auto"
     BUILTIN = "builtin"
     DENSE = "dense"
+
+
+MODEL_NAMES = {ModelChoice.DENSE: DENSE_NAME, ModelChoice.BUILTIN: BUILTIN_NAME}
+"""As templates carry them."""
 
 
 class MatchingDevice(StrEnum):

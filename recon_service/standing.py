@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from recon_service.application.model_records import BackendStanding, ModelsInForce
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from recon_service.application.model_records import BackendStanding, ModelsInForce, OtherModel
 from recon_service.application.pipeline import FacePipeline
-from recon_service.assembly import BUILTIN
+from recon_service.assembly import BUILTIN, MODEL_NAMES, ModelChoice
 from recon_service.backends import availability
+from recon_service.comparison.calibration_file import load_calibration, released_for
+from recon_service.domain.errors import ReconError
 from recon_service.weights import bundled_directory, locate
 from recon_service.weights.digest import file_sha256
-
-DENSE = "ict-facekit-light"
 
 
 def models_in_force(pipeline: FacePipeline) -> ModelsInForce:
     """Of a pipeline that was loaded from these files. Raises WeightsUnavailable: a file is gone since."""
-    dense = pipeline.model.name == DENSE
-    path = locate("ict-face-model") if dense else bundled_directory() / BUILTIN
+    choice = next(choice for choice, name in MODEL_NAMES.items() if name == pipeline.model.name)
     return ModelsInForce(
         model=pipeline.model.name,
-        digest=file_sha256(path),
+        digest=file_sha256(_file(choice)),
         space=pipeline.model.space,
         modes=pipeline.model.identity_modes,
         calibration=pipeline.calibration.identity,
@@ -32,4 +35,19 @@ def models_in_force(pipeline: FacePipeline) -> ModelsInForce:
             )
             for found in availability()
         ),
+        others=tuple(_others(but=choice)),
     )
+
+
+def _others(*, but: ModelChoice) -> Iterator[OtherModel]:
+    """Whose files are here."""
+    for choice, name in MODEL_NAMES.items():
+        if choice is not but:
+            with suppress(ReconError):
+                _file(choice)
+                yield OtherModel(name, load_calibration(released_for(name)).identity, choice.value)
+
+
+def _file(choice: ModelChoice) -> Path:
+    """Raises WeightsUnavailable."""
+    return locate("ict-face-model") if choice is ModelChoice.DENSE else bundled_directory() / BUILTIN

@@ -5,21 +5,66 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 from recon_service.application.model_records import ModelsInForce
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome
+from recon_service.domain.errors import ModelMismatch
 from recon_service.domain.template import Template
+from recon_service.settings import Settings
 from worker.children import Child, ChildCompute
 
 
 class BatchChildCompute(ChildCompute):
-    """See ``ports.batches.Rederiving``. Its children start with the first call."""
+    """See ``ports.batches.Rederiving``. Its children start with the first call, those of another canonical
+    model with the first that asks for it.
+    """
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(settings, **options)
+        self._options = options
+        self._models: ModelsInForce | None = None
+        self._others: dict[str, BatchChildCompute] = {}
+        self._others_lock = threading.Lock()
 
     def models(self) -> ModelsInForce:
         """See ``LocalCompute.models``."""
         models: ModelsInForce = self._call("models", ())
+        self._models = models
         return models
+
+    def under(self, model: str) -> BatchChildCompute:
+        """See ``Rederiving.under``. Raises ModelMismatch for a model that is not there."""
+        known = self._models or self.models()
+        if model == known.model:
+            return self
+        choice = next((other.choice for other in known.others if other.model == model), None)
+        if choice is None:
+            raise ModelMismatch(
+                f"this worker cannot load the model {model[:40]!r}",
+                next_step="See what workers can load: GET /v1/models.",
+            )
+        with self._others_lock:
+            if model not in self._others:
+                settings = self._settings.model_copy(update={"model": choice})
+                # What is in force is said of the model in force alone.
+                options = {**self._options, "versions": lambda _versions: None}
+                self._others[model] = BatchChildCompute(settings, **options)
+                if self._closed:
+                    self._others[model].close()
+            return self._others[model]
+
+    def close(self) -> None:
+        """As ``ChildCompute.close``, of all models."""
+        super().close()
+        for other in self._under_way():
+            other.close()
+
+    def _under_way(self) -> list[BatchChildCompute]:
+        with self._others_lock:
+            return list(self._others.values())
 
     def refit(self, content: bytes, *, backend: str = LANDMARKS_ALONE) -> EnrollmentOutcome:
         """See ``LocalCompute.refit``."""
@@ -33,6 +78,8 @@ class BatchChildCompute(ChildCompute):
 
     def rest(self) -> None:
         """End children that have nothing to do; the next call starts one."""
+        for other in self._under_way():
+            other.rest()
         for _ in range(self._idle.qsize()):
             try:
                 child = self._idle.get_nowait()

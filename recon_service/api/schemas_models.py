@@ -19,9 +19,16 @@ class BackendBody(Body):
     next_step: str
 
 
+class OtherModelBody(Body):
+    """A canonical model that a worker loads when a batch asks for it (``target.model``)."""
+
+    model: str
+    calibration: str
+
+
 class InForceBody(Body):
     """What a worker derives templates with. digest: SHA-256 of the model's file. appearance: empty for
-    none.
+    none. others: what it can derive templates with besides.
     """
 
     model: str
@@ -32,6 +39,7 @@ class InForceBody(Body):
     landmarks: str
     appearance: str
     backends: list[BackendBody]
+    others: list[OtherModelBody]
 
     @classmethod
     def of(cls, models: ModelsInForce) -> Self:
@@ -39,8 +47,9 @@ class InForceBody(Body):
         backends = [
             BackendBody(name=b.name, problem=b.problem, next_step=b.next_step) for b in models.backends
         ]
-        others = {name: getattr(models, name) for name in cls.model_fields if name != "backends"}
-        return cls(**others, backends=backends)
+        others = [OtherModelBody(model=o.model, calibration=o.calibration) for o in models.others]
+        plain = {n: getattr(models, n) for n in cls.model_fields if n not in ("backends", "others")}
+        return cls(**plain, backends=backends, others=others)
 
 
 class WorkerBody(Body):
@@ -119,6 +128,7 @@ _MODELS: Final[dict[str, Any]] = {
             "next_step": "Run: recon weights pull --set deca",
         }
     ],
+    "others": [{"model": "ict-facemesh468-builtin", "calibration": "released-1-builtin@a613079917a1"}],
 }
 
 MODELS: Final[dict[str, Any]] = {

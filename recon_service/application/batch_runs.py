@@ -28,7 +28,7 @@ from recon_service.application.batch_records import (
     Tally,
 )
 from recon_service.application.model_records import ModelsInForce
-from recon_service.application.models import serves
+from recon_service.application.models import model_for, serves
 from recon_service.application.ports.batches import Rederiving
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import Lane, new_id
@@ -78,13 +78,18 @@ def work_on_batches(
     for batch in batches:
         if batch.state is not BatchState.RUNNING:
             worked = _switch_page(batch, on, policy)
-        elif not serves(batch, models) or people_wait(on=on, longer_than=policy.yields_after):
+        elif (model := _served(batch, models)) is None or people_wait(on=on, longer_than=policy.yields_after):
             worked = False
         else:
-            worked = _turn(batch, on, compute, policy, stopping)
+            worked = _turn(batch, on, compute.under(model), policy, stopping)
         if worked:
             return True
     return False
+
+
+def _served(batch: Batch, models: ModelsInForce) -> str | None:
+    """The model to derive its templates with, where this worker may take them."""
+    return model_for(batch.target, models) if serves(batch, models) else None
 
 
 def people_wait(*, on: Stores, longer_than: timedelta) -> bool:

@@ -16,6 +16,7 @@ from recon_service.application.ports.stores import Stores
 from recon_service.application.probe_records import ProbePolicy
 from recon_service.application.recent_probes import keep_probe, probe_wanted
 from recon_service.application.records import FailureCounter, FailureKind
+from recon_service.application.reference_versions import FORMER_VERSION, verified_by
 from recon_service.application.strengthening_keeping import (
     NEVER,
     StrengtheningLimits,
@@ -59,14 +60,18 @@ def verify_guarded(
     )
     attempt = begin_verification(subject_id, api_key_id=api_key_id, policy=policy, presented=presented, on=on)
     try:
-        outcome = compute.verify(reference, visit)
+        compared, outcome = verified_by(reference, visit, on=on, compute=compute)
     except ReconError:
         void(attempt, on=on)
         raise
     decision = outcome.result.decision
     settle(
         attempt,
-        outcome=(decision.value, *(code for code, _ in outcome.result.reasons)),
+        outcome=(
+            decision.value,
+            *([FORMER_VERSION] if compared is not reference else []),
+            *(code for code, _ in outcome.result.reasons),
+        ),
         failed=decision is not Decision.MATCH,
         decided=decision is not Decision.INCONCLUSIVE,
         # The subject was there; of the key's other failures that says nothing.

@@ -20,10 +20,21 @@ class BackendStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherModel:
+    """A canonical model that a worker loads when a batch asks for it. calibration: that goes with it. choice:
+    what ``RECON_MODEL`` calls it.
+    """
+
+    model: str
+    calibration: str
+    choice: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelsInForce:
     """What a worker derives templates with. model: name of the canonical model's file, digest: SHA-256 of it.
     space, modes: of its coefficients. calibration: name and digest. landmarks: of the pictures. appearance:
-    name of the network, empty for none.
+    name of the network, empty for none. others: what it can derive templates with besides.
     """
 
     model: str
@@ -34,6 +45,7 @@ class ModelsInForce:
     landmarks: str
     appearance: str
     backends: tuple[BackendStanding, ...] = ()
+    others: tuple[OtherModel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

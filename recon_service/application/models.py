@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from recon_service.application.batch_records import Batch
+from recon_service.application.batch_records import Batch, BatchTarget
 from recon_service.application.model_records import ModelsInForce, TemplateCount, WorkerReport
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import LANDMARKS_ALONE
@@ -47,8 +47,19 @@ def serves(batch: Batch, models: ModelsInForce) -> bool:
     """Whether a worker that runs these models may take the batch's items."""
     target = batch.target
     backends = {b.name for b in models.backends if not b.problem}
-    return (
-        target.model in ("", models.model)
-        and target.calibration in ("", models.calibration, models.calibration.partition("@")[0])
-        and (target.backend == LANDMARKS_ALONE or target.backend in backends)
-    )
+    known = target.backend == LANDMARKS_ALONE or target.backend in backends
+    return known and model_for(target, models) is not None
+
+
+def model_for(target: BatchTarget, models: ModelsInForce) -> str | None:
+    """The canonical model that a worker derives the target's templates with: the one in force if it will do,
+    else another that it can load; None: it has none that will do.
+    """
+    for model, calibration in (
+        (models.model, models.calibration),
+        *((other.model, other.calibration) for other in models.others),
+    ):
+        names = ("", calibration, calibration.partition("@")[0])
+        if target.model in ("", model) and target.calibration in names:
+            return model
+    return None

@@ -15,6 +15,7 @@ from recon_service.comparison.calibration import Calibration
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
+from recon_service.domain.model_map import PosteriorMap
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.imaging.limits import ImageLimits
 from recon_service.matching import SkinMatching
@@ -49,6 +50,7 @@ class FacePipeline:
     check; picture_networks look at its color pictures too. most_selfies: how many an enrollment uses, the
     best of every view where more were sent; more were measured to add nothing. reconstructors: gives a
     backend by name, loaded when first asked for; raises WeightsUnavailable or BackendUnavailable.
+    posterior_maps: ways from other coefficient spaces to the model's, for templates that are carried over.
     """
 
     detector: FaceDetector
@@ -65,3 +67,4 @@ class FacePipeline:
     presentation_limits: PresentationLimits | None = field(default_factory=PresentationLimits)
     picture_networks: tuple[MiniFasNet, ...] = ()
     most_selfies: int = 5
+    posterior_maps: tuple[PosteriorMap, ...] = ()

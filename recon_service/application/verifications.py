@@ -10,6 +10,7 @@ from recon_service.application.enrollments import MAX_SELFIES
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import SelfieReport
+from recon_service.application.reference_versions import verified_by
 from recon_service.application.subjects import load_template
 from recon_service.application.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import InvalidValue
@@ -22,7 +23,7 @@ def verify_subject(
     TimeLimitReached.
     """
     reference = load_template(subject_id, None, on=on)
-    return compute.verify(reference, visit)
+    return verified_by(reference, visit, on=on, compute=compute)[1]
 
 
 def check_quality(selfies: Sequence[bytes], *, compute: Compute) -> tuple[SelfieReport, ...]:

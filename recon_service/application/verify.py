@@ -12,6 +12,7 @@ from recon_service.application.probe_records import ProbeSeen
 from recon_service.application.rescoring import scored
 from recon_service.application.streaming import Probe, StoppingRule, Visit, frame_capture, frame_landmarks
 from recon_service.comparison.policy import Policy, decide
+from recon_service.comparison.strengthening_parts import require_comparable
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import ComparisonScore, Decision, Template, VerificationResult
@@ -42,7 +43,8 @@ def verified_probe(
     *,
     stopping: StoppingRule | None = None,
 ) -> tuple[Probe, VerificationResult]:
-    """``verify``, with what the frames gave."""
+    """``verify``, with what the frames gave. Raises ModelMismatch before it looks at any."""
+    require_comparable(reference, pipeline.calibration)
     visit = Visit(pipeline)
     for number, frame in enumerate(frames, start=1):
         visit.add(frame)

@@ -15,6 +15,7 @@ from recon_service.domain.errors import WeightsUnavailable
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import LinearPoints, MorphableModel
 
+NAME = "ict-facekit-light"
 SURFACE_POINTS = 1200
 
 
@@ -42,7 +43,7 @@ def load_ict(path: Path) -> MorphableModel:
         Mesh(mean, triangles).vertex_normals(),
     )
     return MorphableModel(
-        name="ict-facekit-light",
+        name=NAME,
         space=SPACE,
         vertices=vertices,
         triangles=triangles,

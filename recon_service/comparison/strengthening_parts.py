@@ -114,6 +114,14 @@ def parts_of(template: Template, calibration: Calibration) -> tuple[ReferencePar
     return (*parts, enrollment_part(template))
 
 
+def require_comparable(template: Template, calibration: Calibration) -> None:
+    """Raises ModelMismatch where no part of the template may be compared under this calibration."""
+    *visits, enrollment = parts_of(template, calibration)
+    if not visits:
+        posterior = enrollment.posterior
+        calibration.require(posterior.space, len(posterior.mean), enrollment.calibration)
+
+
 def best_part(
     parts: Sequence[ReferencePart], probe_kind: EvidenceKind, calibration: Calibration
 ) -> ReferencePart:

@@ -11,6 +11,7 @@ from recon_service.application.evidence_records import SealedEvidence
 from recon_service.application.model_records import (
     BackendStanding,
     ModelsInForce,
+    OtherModel,
     TemplateCount,
     WorkerReport,
 )
@@ -81,7 +82,8 @@ class SqlWorkers:
             models = values["models"]
             if models is not None:
                 backends = tuple(BackendStanding(**b) for b in models["backends"])
-                values["models"] = ModelsInForce(**{**models, "backends": backends})
+                others = tuple(OtherModel(**o) for o in models.get("others", ()))
+                values["models"] = ModelsInForce(**{**models, "backends": backends, "others": others})
             found.append(WorkerReport(**values))
         return found
 

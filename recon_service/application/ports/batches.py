@@ -183,6 +183,12 @@ class Rederiving(Protocol):
         """What this worker runs. Raises WeightsUnavailable."""
         ...
 
+    def under(self, model: str) -> Rederiving:
+        """The same with that canonical model, which is the one in force or one of the others. Its files are
+        read with the first call.
+        """
+        ...
+
     def reconstruct(
         self, selfies: Sequence[bytes], progress: Progress, *, backend: str
     ) -> EnrollmentOutcome: ...

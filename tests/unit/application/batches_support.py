@@ -35,9 +35,14 @@ class NoOpCompute:
     carried: list[str] = field(default_factory=list)
     reconstructed: list[tuple[bytes, ...]] = field(default_factory=list)
     refits: list[bytes] = field(default_factory=list)
+    asked_under: list[str] = field(default_factory=list)
 
     def models(self) -> ModelsInForce:
         return MODELS
+
+    def under(self, model: str) -> NoOpCompute:
+        self.asked_under.append(model)
+        return self
 
     def reconstruct(self, selfies: Sequence[bytes], progress: Progress, *, backend: str) -> EnrollmentOutcome:
         self.reconstructed.append(tuple(selfies))
