@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import typer
 
-from recon_service.cli.batch_display import show_batch, show_comparison, watch_batch
-from recon_service.cli.client import DEFAULT_URL, EXIT_USAGE, ServiceClient, stop
+from recon_service.cli.batch_comparison import evaluate_batch, show_comparison
+from recon_service.cli.batch_display import show_batch, watch_batch
+from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, stop
 from recon_service.cli.options import AsJson, Key, Url
 
 app = typer.Typer(no_args_is_help=True)
@@ -169,17 +170,27 @@ def compare(
     faces: Annotated[
         Path | None, typer.Option(file_okay=False, help="Save the outliers' faces here, before and after.")
     ] = None,
+    evaluate: Annotated[
+        bool, typer.Option(help="Try both ways on the same people first: minutes, the first time.")
+    ] = False,
+    again: Annotated[bool, typer.Option(help="With --evaluate: also what is done already.")] = False,
     url: Url = DEFAULT_URL,
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the activation would change: scores of kept visits, shapes, outliers, known error rates.
+    """Show what the activation would change: scores and decisions of recent verifications, error rates on
+    the same people by both ways, shapes, outliers.
+
+    Exit codes: 0 it is shown, 2 wrong use, 3 the service failed, or an evaluation did.
 
     For example:
 
       recon batch compare batch_3c1e8b1f --sample 1000 --faces outliers/
+
+      recon batch compare batch_3c1e8b1f --evaluate
     """
     client = ServiceClient(url, api_key)
+    evaluated = evaluate_batch(client, batch, again=again, quiet=as_json) if evaluate else True
     query = urlencode({"sample": sample, "outliers": outliers})
     found = client.get(f"/v1/batches/{batch}/comparison?{query}").json()
     if as_json:
@@ -193,6 +204,8 @@ def compare(
                 file = faces / f"{outlier['subject_id']}-{name}.glb"
                 file.write_bytes(client.get(link).content)
         typer.echo(f"faces of {len(found['outliers'])} subjects in {faces}", err=True)
+    if not evaluated:
+        raise typer.Exit(EXIT_FAULT)
 
 
 @app.command()

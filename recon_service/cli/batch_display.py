@@ -59,40 +59,6 @@ def watch_batch(client: ServiceClient, batch_id: str, *, quiet: bool, as_json: b
     return 0 if batch["items"]["succeeded"] == batch["listed"] else EXIT_SOME
 
 
-def show_comparison(found: dict[str, Any]) -> None:
-    """Tables: the sample as a whole, error rates that are known, and the subjects that would change most."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    console.print(f"{found['sampled']} of {found['candidates']} candidates, against the templates in force")
-    spread = Table("of the sample", "median", "95 %", "largest")
-    for name, what in (("shift", "shape moved, sd of people"), ("width", "posterior, candidate over former")):
-        spread.add_row(what, *(f"{found[name][k]:.2f}" for k in ("median", "high", "largest")))
-    console.print(spread)
-    scores = Table("scores of kept visits", "visits", "former", "candidate", "largest fall", "share falling")
-    for name, what in (("visits", "the subject's own"), ("strangers", "of others")):
-        if (change := found[name]) is not None:
-            means = [f"{change[k]:.2f}" for k in ("former", "candidate", "largest_fall")]
-            scores.add_row(what, str(change["count"]), *means, f"{100 * change['falling']:.0f} %")
-    console.print(scores if scores.row_count else "No visits were kept that could be scored.")
-    if found["incomparable"]:
-        console.print(f"{found['incomparable']} cannot be compared: the versions are of different models.")
-    known = Table("known error rates", "reference", "probe", "people", "EER", "Cllr")
-    for row in found["evaluation"]:
-        words = (row["side"], row["reference"], row["probe"], str(row["people"]))
-        known.add_row(*words, f"{100 * row['eer']:.1f} %", f"{row['cllr']:.2f}")
-    if known.row_count:
-        console.print(known)
-    most = Table("would change most", "shift", "width", "fall", "")
-    for outlier in found["outliers"]:
-        fall = "" if outlier["fall"] is None else f"{outlier['fall']:.2f}"
-        numbers = (f"{outlier['shift']:.2f}", f"{outlier['width']:.2f}", fall)
-        most.add_row(outlier["subject_id"], *numbers, outlier["problem"])
-    if most.row_count:
-        console.print(most)
-
-
 def _drawn(batch: dict[str, Any]) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
