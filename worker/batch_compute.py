@@ -7,14 +7,25 @@ import os
 import queue
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from recon_service.application.evaluation_records import (
+    EvaluationOutcome,
+    EvaluationSet,
+    PersonObserved,
+    SetFacts,
+    SideObserved,
+    Way,
+)
 from recon_service.application.model_records import ModelsInForce
 from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome
 from recon_service.domain.errors import ModelMismatch
 from recon_service.domain.template import Template
 from recon_service.settings import Settings
 from worker.children import Child, ChildCompute
+
+EVALUATION_S: Final = 300.0
+"""Of one call: nobody waits for it, and the machine may be full of more urgent work."""
 
 
 class BatchChildCompute(ChildCompute):
@@ -75,6 +86,25 @@ class BatchChildCompute(ChildCompute):
         """See ``LocalCompute.carry_over``."""
         found: tuple[Template | str, ...] = self._call("carry_over", (tuple(templates),))
         return found
+
+    def evaluation_facts(self, which: EvaluationSet) -> SetFacts:
+        """See ``LocalCompute.evaluation_facts``."""
+        facts: SetFacts = self._call("evaluation_facts", (which,), limit_s=EVALUATION_S)
+        return facts
+
+    def evaluation_person(self, which: EvaluationSet, person: int, way: Way) -> PersonObserved:
+        """See ``LocalCompute.evaluation_person``."""
+        seen: PersonObserved = self._call("evaluation_person", (which, person, way), limit_s=EVALUATION_S)
+        return seen
+
+    def evaluation_outcome(
+        self, facts: SetFacts, former: SideObserved, candidate: SideObserved
+    ) -> EvaluationOutcome:
+        """See ``LocalCompute.evaluation_outcome``."""
+        outcome: EvaluationOutcome = self._call(
+            "evaluation_outcome", (facts, former, candidate), limit_s=EVALUATION_S
+        )
+        return outcome
 
     def rest(self) -> None:
         """End children that have nothing to do; the next call starts one."""

@@ -24,6 +24,9 @@ def command(
     keep_evidence: Annotated[
         bool, typer.Option(help="Keep what was measured on them, encrypted and without pictures.")
     ] = False,
+    keep_probes: Annotated[
+        bool, typer.Option(help="Keep what the last verifications saw, encrypted and for a while.")
+    ] = False,
     consent_ends: Annotated[
         str | None, typer.Option(help="When the consent ends, such as 2027-03-01T00:00:00Z.")
     ] = None,
@@ -44,6 +47,7 @@ def command(
         "consent_id": consent,
         "keep_selfies": str(keep_selfies).lower(),
         "keep_evidence": str(keep_evidence).lower(),
+        "keep_probes": str(keep_probes).lower(),
         **({"consent_expires_at": consent_ends} if consent_ends else {}),
     }
     answer = client.post(

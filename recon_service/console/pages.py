@@ -15,6 +15,7 @@ from recon_service.api.problems import status_of
 from recon_service.api.service import Service, service_of
 from recon_service.application.audit import record_alone, subject_digest
 from recon_service.application.batch_comparison import compare_batch
+from recon_service.application.batch_evaluations import evaluate_batch
 from recon_service.application.batch_records import WORKING, Batch, BatchState, ItemState
 from recon_service.application.batches import (
     activate_batch,
@@ -60,6 +61,13 @@ STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "ic
 VERIFICATIONS_WITHIN: Final = 20_000
 HISTORY: Final = 200
 ITEMS: Final = 100
+RATES: Final = {
+    "eer": "Equal error rate",
+    "fnmr_at_fmr": "Missed, at the policy's false match rate",
+    "fnmr": "Missed, at the policy's threshold",
+    "fmr": "False matches, at the policy's threshold",
+    "cllr": "Cllr, bits",
+}
 BUTTONS: Final[dict[str, Callable[..., object]]] = {
     "pause": pause_batch,
     "resume": resume_batch,
@@ -160,7 +168,17 @@ def comparison(request: Request, session: Session, batch_id: str) -> Response:
     """What the activation would change, from a sample; that somebody looked is in the audit log."""
     service = service_of(request)
     found = compare_batch(batch_id, on=service.stores, compute=service.compute, actor=session.key.key_id)
-    return _page(request, session, "comparison.html", found=found)
+    return _page(request, session, "comparison.html", found=found, rates=RATES)
+
+
+@router.post("/batches/{batch_id}/evaluate")
+def evaluate(request: Request, session: Session, batch_id: str, form_token: FormToken) -> Response:
+    """Both ways on the same people, once a worker has nothing more urgent."""
+    check_form(session, form_token)
+    service = service_of(request)
+    sets = service.evaluation_sets
+    evaluate_batch(batch_id, sets=sets, again=False, actor=session.key.key_id, on=service.stores)
+    return RedirectResponse(f"/console/batches/{batch_id}/comparison", status_code=303)
 
 
 @router.post("/batches/{batch_id}/{button}")

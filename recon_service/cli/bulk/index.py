@@ -1,8 +1,8 @@
 """The index of a bulk enrollment: a CSV or Parquet file with one row per subject.
 
 Columns: ``subject_id``, ``consent_id``, ``selfies`` (names of files, in CSV separated by semicolons, in
-Parquet a list or the same), and optionally ``keep_selfies``, ``keep_evidence`` (true or false) and
-``consent_expires_at`` (a moment as in ISO 8601). Others are refused, since one that nobody reads may have
+Parquet a list or the same), and optionally ``keep_selfies``, ``keep_evidence``, ``keep_probes`` (true
+or false) and ``consent_expires_at`` (a moment as in ISO 8601). Others are refused, since one that nobody reads may have
 been meant to matter.
 """
 
@@ -19,7 +19,7 @@ from typing import Any, Final
 from recon_service.domain.errors import InvalidValue
 
 NEEDED: Final = ("subject_id", "consent_id", "selfies")
-FLAGS: Final = ("keep_selfies", "keep_evidence")
+FLAGS: Final = ("keep_selfies", "keep_evidence", "keep_probes")
 KNOWN: Final = (*NEEDED, *FLAGS, "consent_expires_at")
 YES: Final = ("true", "1")
 NO: Final = ("false", "0", "")
@@ -37,12 +37,14 @@ class Row:
     selfies: tuple[str, ...]
     keep_selfies: bool = False
     keep_evidence: bool = False
+    keep_probes: bool = False
     consent_expires_at: str = ""
 
     @property
     def identity(self) -> str:
         """The same for the same content, wherever in the index it stands."""
         kept = [self.keep_selfies, self.keep_evidence, self.consent_expires_at]
+        kept += ["keep-probes"] if self.keep_probes else []  # rows of before keep their identity
         content = [self.subject_id, self.consent_id, list(self.selfies), *kept]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 

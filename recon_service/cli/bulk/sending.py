@@ -56,6 +56,7 @@ class Sender:
             "consent_id": row.consent_id,
             "keep_selfies": str(row.keep_selfies).lower(),
             "keep_evidence": str(row.keep_evidence).lower(),
+            "keep_probes": str(row.keep_probes).lower(),
             **({"consent_expires_at": row.consent_expires_at} if row.consent_expires_at else {}),
             "batch": "true",
         }
