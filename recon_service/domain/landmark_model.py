@@ -12,7 +12,7 @@ image (``per_image``), both in mm² at the face and the same for x and y. n imag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ class LandmarkModel:
     usable: NDArray[np.bool_]
     shared: Array
     per_image: Array
+    _noise: dict[int, tuple[Array, Array]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         n = len(self.points)
@@ -45,5 +48,17 @@ class LandmarkModel:
         """Covariance (M, M) in mm² of the chosen landmarks when ``images`` pictures of the person are
         fitted together.
         """
-        block = np.ix_(rows, rows)
-        return np.asarray(images * self.shared[block] + self.per_image[block])
+        sd, correlation = self.noise(images=images)
+        return np.asarray(correlation[np.ix_(rows, rows)] * np.outer(sd[rows], sd[rows]))
+
+    def noise(self, *, images: int) -> tuple[Array, Array]:
+        """Standard deviation (N,) in mm of each landmark along one axis, and their correlation (N, N), when
+        ``images`` pictures of the person are fitted together. Computed once for each number.
+        """
+        known = self._noise.get(images)
+        if known is None:
+            covariance = images * self.shared + self.per_image
+            sd = np.sqrt(np.diag(covariance))
+            scale = np.where(sd > 0, sd, 1.0)  # landmarks that are not usable may say nothing of their noise
+            known = self._noise.setdefault(images, (sd, covariance / np.outer(scale, scale)))
+        return known

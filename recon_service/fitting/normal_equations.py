@@ -76,7 +76,7 @@ class NormalEquations:
         matrix[np.diag_indices(len(matrix))] *= 1 + 1e-6
         step = np.zeros(self._layout.size)
         try:
-            step[free] = scipy.linalg.solve(matrix, self.vector[free], assume_a="pos", check_finite=False)
+            step[free] = _solved(matrix, self.vector[free])
         except (np.linalg.LinAlgError, ValueError) as fault:
             raise FitFailed(
                 "The evidence does not determine the fit.", next_step="Take the capture again."
@@ -92,7 +92,7 @@ class NormalEquations:
         k = self._layout.identity_modes
         a, b, c = self.matrix[:k, :k], self.matrix[:k, k:], self.matrix[k:, k:]
         try:
-            precision = a - b @ scipy.linalg.solve(c, b.T, assume_a="pos", check_finite=False)
+            precision = a - b @ _solved(c, b.T)
             covariance = np.linalg.inv((precision + precision.T) / 2)
         except (np.linalg.LinAlgError, ValueError) as fault:
             raise FitFailed(
@@ -104,3 +104,9 @@ class NormalEquations:
 def squared(rows: Array) -> Array:
     """The products (K, K) of the columns of rows (N, K) with each other."""
     return np.asarray(rows.T @ rows)
+
+
+def _solved(matrix: Array, right: Array) -> Array:
+    """inv(matrix) right, of a positive definite matrix. LinAlgError where it is not."""
+    factor = scipy.linalg.cho_factor(matrix, check_finite=False)
+    return np.asarray(scipy.linalg.cho_solve(factor, right, check_finite=False))

@@ -9,7 +9,10 @@ with the normals of the current mesh, and divided out.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array
 
@@ -31,7 +34,7 @@ def shading(brightness: Array, normals: Array) -> Array:
     every = max(1, len(brightness) // ENOUGH)
     some, seen = basis[::every], brightness[::every]
     weight: Array = np.ones(len(seen))
-    coefficients: Array = np.zeros(basis.shape[1])
+    coefficients: NDArray[Any] = np.zeros(basis.shape[1])
     for _ in range(ROUNDS):
         weighted = some * weight[:, None]
         system = weighted.T @ some + 1e-6 * len(seen) * np.eye(basis.shape[1])

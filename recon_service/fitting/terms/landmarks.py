@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from scipy.linalg.blas import dtrsm
 
 from recon_service.domain.arrays import Array, crossed
 from recon_service.domain.evidence import Capture, LandmarkEvidence
@@ -65,15 +66,15 @@ class LandmarkTerm:
         self._observed = camera.rays(evidence.landmarks.points[rows])[:, :2] * [camera.fx, camera.fy]
         self._focal = np.array([camera.fx, camera.fy])
         n = len(rows)
+        self._root: Array | None = None
         if evidence.independent_sd is None:
-            covariance = model.covariance(rows, images=images)
-            self._sd = np.sqrt(np.diag(covariance))
-            correlation = covariance / np.outer(self._sd, self._sd)
-            correlation[np.diag_indices(n)] += NUGGET
-            self._whitening = _whitening(correlation) * np.sqrt(evidence.information)
+            sd, correlation = model.noise(images=images)
+            self._sd = sd[rows]
+            chosen = correlation.take(rows, axis=0).take(rows, axis=1)
+            chosen[np.diag_indices(n)] += NUGGET
+            self._root = np.asarray(np.linalg.cholesky(chosen))
         else:
             self._sd = np.full(n, evidence.independent_sd)
-            self._whitening = np.eye(n) * np.sqrt(evidence.information)
         self._information = evidence.information
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
@@ -103,35 +104,38 @@ class LandmarkTerm:
             rows[..., -2] = predicted / sd_px[:, None]
         rows[..., -1] = residual / sd_px[:, None]
 
-        white = self._whitening @ rows.reshape(n, -1)
+        white = self._whitened(rows.reshape(n, -1))
         product = squared(white.reshape(2 * n, -1))
         extra = (np.linalg.norm(residual, axis=1) / (OUTLIER * sd_px)) ** 4 - 1.0
         wild = np.flatnonzero(extra > 0)
         if len(wild):
             product -= self._mistrusted(white, wild, extra[wild])
+        product *= self._information
         equations.add_product(self._columns, product)
         return TermReport(float(product[-1, -1]), 2 * n, n)
 
+    def _whitened(self, rows: Array) -> Array:
+        """inv(L) of rows (N, K), where L L' is the correlation of the noise. Writes over the rows."""
+        if self._root is None:
+            return rows
+        # The transposes are what BLAS calls ordered: nothing is copied.
+        return np.asarray(dtrsm(1.0, self._root.T, rows.T, side=1, lower=0, overwrite_b=1).T)
+
     def _mistrusted(self, white: Array, wild: Rows, extra: Array) -> Array:
         """What the products of whitened rows (N, 2 · columns) lose when the wild landmarks get noise of their
-        own, of ``extra`` variances: by Woodbury's identity, with W'W = P, U the wild columns of the identity,
+        own, of ``extra`` variances: by Woodbury's identity, with C the correlation and U the wild columns of
+        the identity,
 
-            P - (P⁻¹ + U D U')⁻¹ = P U (D⁻¹ + U'PU)⁻¹ U'P.
+            inv(C) - inv(C + U D U') = inv(C) U inv(inv(D) + U' inv(C) U) U' inv(C).
         """
-        held = self._whitening[:, wild]
+        marks = np.zeros((len(white), len(wild)))
+        marks[wild, np.arange(len(wild))] = 1.0
+        held = self._whitened(marks)
         inner = held.T @ held
-        inner[np.diag_indices(len(wild))] += self._information / extra
+        inner[np.diag_indices(len(wild))] += 1.0 / extra
         root = np.linalg.cholesky(inner)
         lost = scipy.linalg.solve_triangular(root, held.T @ white, lower=True, check_finite=False)
         return squared(lost.reshape(2 * len(wild), -1))
-
-
-def _whitening(correlation: Array) -> Array:
-    """W (N, N), lower triangular, with W'W the inverse of the correlation matrix."""
-    root = np.linalg.cholesky(correlation)
-    return np.asarray(
-        scipy.linalg.solve_triangular(root, np.eye(len(root)), lower=True, check_finite=False)
-    )
 
 
 def _chosen(model: LandmarkModel, evidence: LandmarkEvidence) -> Rows:
