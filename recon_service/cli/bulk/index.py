@@ -1,9 +1,9 @@
 """The index of a bulk enrollment: a CSV or Parquet file with one row per subject.
 
 Columns: ``subject_id``, ``consent_id``, ``selfies`` (names of files, in CSV separated by semicolons, in
-Parquet a list or the same), and optionally ``keep_selfies``, ``keep_evidence``, ``keep_probes`` (true
-or false) and ``consent_expires_at`` (a moment as in ISO 8601). Others are refused, since one that nobody reads may have
-been meant to matter.
+Parquet a list or the same), and optionally ``keep_selfies``, ``keep_evidence``, ``keep_probes`` (true or
+false) and ``consent_expires_at`` (a moment as in ISO 8601). Others are refused, since one that nobody reads
+may have been meant to matter.
 """
 
 from __future__ import annotations
