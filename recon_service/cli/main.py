@@ -45,6 +45,7 @@ COMMANDS = (
     Command("bulk", "recon_service.cli.bulk_enroll", "Enroll many people from an index."),
     Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
     Command("operations", "recon_service.cli.operations", "Look at the queue; retry enrollments given up."),
+    Command("database", "recon_service.cli.database", "Where the schema stands; back to an older one."),
     Command("doctor", "recon_service.cli.doctor", "Check settings, keys, database, objects and broker."),
     Command("weights", "recon_service.cli.weights", "List, pull, verify and build model files."),
     Command("evaluate", "recon_service.cli.evaluate", "Measure error rates on recorded or simulated people."),

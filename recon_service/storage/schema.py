@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from recon_service.application.errors import StorageUnavailable
-from recon_service.domain.errors import StorageFault
+from recon_service.domain.errors import InvalidValue, StorageFault
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -26,6 +26,20 @@ def current_revision(engine: sa.Engine) -> str | None:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+
+
+def downgrade(engine: sa.Engine, revision: str) -> None:
+    """Back to an older migration. Raises InvalidValue for one that is not older, or that is none."""
+    stands = current_revision(engine)
+    known = {path.name[:4] for path in (Path(__file__).parent / "migrations/versions").glob("[0-9]*_*.py")}
+    if stands is None or revision not in known or revision >= stands:
+        raise InvalidValue(
+            f"{revision[:20]} is no migration before {stands or 'the first'}, where the database stands",
+            next_step="Ask the older version which one it has: recon database show.",
+        )
+    from alembic import command
+
+    command.downgrade(alembic_config(engine), revision)
 
 
 def migrate(engine: sa.Engine) -> None:
