@@ -62,12 +62,7 @@ def load_landmark_model(path: Path, model: MorphableModel) -> LandmarkModel:
     is damaged.
     """
     arrays = _read(path)
-    if model.name == NAME:
-        surface = model.vertices
-    else:
-        surface = model.vertices.between(
-            arrays["dense_corners"].astype(np.int64), arrays["dense_barycentric"].astype(np.float64)
-        )
+    surface = model.vertices if model.name == NAME else dense_points(path, model)
     apparent = LinearPoints(
         surface.mean + arrays["offset"],
         surface.identity + arrays["response"].astype(np.float64),
@@ -80,6 +75,16 @@ def load_landmark_model(path: Path, model: MorphableModel) -> LandmarkModel:
         usable=arrays["usable"],
         shared=_covariance(arrays, "shared"),
         per_image=_covariance(arrays, "per_image"),
+    )
+
+
+def dense_points(path: Path, model: MorphableModel) -> LinearPoints:
+    """The dense model's surface where the built-in one has its vertices. Raises WeightsUnavailable if the
+    file is damaged.
+    """
+    arrays = _read(path)
+    return model.vertices.between(
+        arrays["dense_corners"].astype(np.int64), arrays["dense_barycentric"].astype(np.float64)
     )
 
 
