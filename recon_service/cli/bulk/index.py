@@ -37,8 +37,8 @@ class Row:
     selfies: tuple[str, ...]
     keep_selfies: bool = False
     keep_evidence: bool = False
-    keep_probes: bool = False
     consent_expires_at: str = ""
+    keep_probes: bool = False
 
     @property
     def identity(self) -> str:

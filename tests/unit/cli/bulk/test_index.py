@@ -47,6 +47,11 @@ def test_what_is_kept_and_until_when(tmp_path: Path) -> None:
     ]
 
 
+def test_a_row_is_another_one_where_probes_are_kept() -> None:
+    (row,) = {Row(1, "a", "c", ("x",)).identity, Row(2, "a", "c", ("x",)).identity}
+    assert row != Row(1, "a", "c", ("x",), keep_probes=True).identity
+
+
 @pytest.mark.parametrize("header", ["", "subject_id,selfies", "subject_id,consent_id,selfies,name"])
 def test_a_file_that_is_no_index_is_refused(tmp_path: Path, header: str) -> None:
     with pytest.raises(InvalidValue, match="columns are"):
