@@ -6,7 +6,7 @@ A subject who got another template meanwhile, by an enrollment or an operator, k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -36,6 +36,9 @@ class _Item(NamedTuple):
     former_id: str | None
 
 
+_Rule = Callable[[_Item, Mapping[str, _Version]], tuple[str, str] | None]
+
+
 def begin(connection: sa.Connection, batch_id: str, into: Standing) -> None:
     """What an earlier attempt had to leave is looked at again."""
     if into is Standing.ACTIVATED:
@@ -56,15 +59,7 @@ def activate(connection: sa.Connection, batch_id: str, limit: int, now: datetime
     page = _page(connection, batch_id, BatchState.ACTIVATING, Standing.CANDIDATE, limit)
     if not page:
         return NOTHING
-    versions = _versions(connection, [item.subject_id for item in page])
-    exchanged, left = [], []
-    for item in page:
-        mine = versions.get(item.subject_id, {})
-        candidate, active = mine.get(item.template_id), _active(mine)
-        if candidate is not None and active is not None and candidate.parent_id == active.template_id:
-            exchanged.append((item.subject_id, active.template_id, candidate.template_id))
-        else:
-            left.append(item.subject_id)
+    exchanged, left = _pairs(connection, page, _replaceable)
     _exchange(connection, exchanged, now)
     parent = sa.select(_t.parent_id).where(_t.template_id == _i.template_id).scalar_subquery()
     _mark(connection, batch_id, exchanged, Standing.ACTIVATED, former_id=parent)
@@ -77,15 +72,7 @@ def roll_back(connection: sa.Connection, batch_id: str, limit: int, now: datetim
     page = _page(connection, batch_id, BatchState.ROLLING_BACK, Standing.ACTIVATED, limit)
     if not page:
         return NOTHING
-    versions = _versions(connection, [item.subject_id for item in page])
-    exchanged, left = [], []
-    for item in page:
-        mine = versions.get(item.subject_id, {})
-        active, former = _active(mine), mine.get(item.former_id or "")
-        if active is not None and former is not None and _stands_on(active, item.template_id, mine):
-            exchanged.append((item.subject_id, active.template_id, former.template_id))
-        else:
-            left.append(item.subject_id)
+    exchanged, left = _pairs(connection, page, _returnable)
     _exchange(connection, exchanged, now)
     _mark(connection, batch_id, exchanged, Standing.ROLLED_BACK, former_id=None)
     _leave(connection, batch_id, left)
@@ -138,6 +125,21 @@ def _page(
     return [_Item(*row) for row in connection.execute(items.with_for_update())]
 
 
+def _pairs(
+    connection: sa.Connection, page: Sequence[_Item], rule: _Rule
+) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """What to exchange (subject, template before, template after), and the subjects to leave as they are."""
+    versions = _versions(connection, [item.subject_id for item in page])
+    exchanged, left = [], []
+    for item in page:
+        pair = rule(item, versions.get(item.subject_id, {}))
+        if pair is None:
+            left.append(item.subject_id)
+        else:
+            exchanged.append((item.subject_id, *pair))
+    return exchanged, left
+
+
 def _versions(connection: sa.Connection, subjects: Sequence[str]) -> dict[str, dict[str, _Version]]:
     columns = (_t.subject_id, _t.template_id, _t.parent_id, _t.origin, _t.state)
     found: dict[str, dict[str, _Version]] = {}
@@ -148,6 +150,22 @@ def _versions(connection: sa.Connection, subjects: Sequence[str]) -> dict[str, d
 
 def _active(versions: Mapping[str, _Version]) -> _Version | None:
     return next((v for v in versions.values() if v.state == TemplateState.ACTIVE.value), None)
+
+
+def _replaceable(item: _Item, versions: Mapping[str, _Version]) -> tuple[str, str] | None:
+    """(in force, candidate), where the candidate was derived from what is in force."""
+    candidate, active = versions.get(item.template_id), _active(versions)
+    if candidate is None or active is None or candidate.parent_id != active.template_id:
+        return None
+    return active.template_id, candidate.template_id
+
+
+def _returnable(item: _Item, versions: Mapping[str, _Version]) -> tuple[str, str] | None:
+    """(in force, former), where what is in force is the batch's own or stands upon it."""
+    active, former = _active(versions), versions.get(item.former_id or "")
+    if active is None or former is None or not _stands_on(active, item.template_id, versions):
+        return None
+    return active.template_id, former.template_id
 
 
 def _stands_on(active: _Version, candidate: str, versions: Mapping[str, _Version]) -> bool:

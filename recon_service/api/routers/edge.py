@@ -38,8 +38,14 @@ from recon_service.application.signing import service_signer
 
 router = APIRouter()
 
-SITE = Path(description="Name of the site.", max_length=64, examples=["lobby-3"])
-KIOSK_ID = Path(max_length=64, examples=[KIOSK["kiosk_id"]])
+Site = Annotated[str, Path(description="Name of the site.", max_length=64, examples=["lobby-3"])]
+KioskId = Annotated[
+    str, Path(description="As the kiosk was registered.", max_length=64, examples=[KIOSK["kiosk_id"]])
+]
+SubjectId = Annotated[str, SUBJECT_ID]
+OpsKey = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
+KioskKey = Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))]
+CHANGES = documented(401, 403, 404, 422, 500, 503)
 
 
 @router.post(
@@ -49,12 +55,7 @@ KIOSK_ID = Path(max_length=64, examples=[KIOSK["kiosk_id"]])
     summary="Trust a kiosk of a site by its keys",
     responses={201: example(KIOSK), **documented(401, 403, 422, 500, 503)},
 )
-def register_edge_kiosk(
-    request: Request,
-    site: Annotated[str, SITE],
-    asked: KioskRequest,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
-) -> KioskBody:
+def register_edge_kiosk(request: Request, site: Site, asked: KioskRequest, key: OpsKey) -> KioskBody:
     """The kiosk makes its keys itself; the service learns the public halves."""
     from recon_service.edge.format import HpkeEdgeFormat  # loaded only where edge mode is used
 
@@ -75,14 +76,9 @@ def register_edge_kiosk(
     status_code=204,
     tags=["ops"],
     summary="No more bundles for a kiosk",
-    responses=documented(401, 403, 404, 422, 500, 503),
+    responses=CHANGES,
 )
-def revoke_edge_kiosk(
-    request: Request,
-    site: Annotated[str, SITE],
-    kiosk_id: Annotated[str, KIOSK_ID],
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
-) -> None:
+def revoke_edge_kiosk(request: Request, site: Site, kiosk_id: KioskId, key: OpsKey) -> None:
     """What it has expires by itself; what it decided until then is still taken."""
     revoke_kiosk(site, kiosk_id, actor=key.key_id, on=service_of(request).stores)
 
@@ -92,14 +88,9 @@ def revoke_edge_kiosk(
     status_code=204,
     tags=["ops"],
     summary="Let a site hold a subject",
-    responses=documented(401, 403, 404, 422, 500, 503),
+    responses=CHANGES,
 )
-def add_site_subject(
-    request: Request,
-    site: Annotated[str, SITE],
-    subject_id: Annotated[str, SUBJECT_ID],
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
-) -> None:
+def add_site_subject(request: Request, site: Site, subject_id: SubjectId, key: OpsKey) -> None:
     """From its next bundle on."""
     add_member(site, subject_id, actor=key.key_id, on=service_of(request).stores)
 
@@ -109,14 +100,9 @@ def add_site_subject(
     status_code=204,
     tags=["ops"],
     summary="Take a subject from a site",
-    responses=documented(401, 403, 404, 422, 500, 503),
+    responses=CHANGES,
 )
-def remove_site_subject(
-    request: Request,
-    site: Annotated[str, SITE],
-    subject_id: Annotated[str, SUBJECT_ID],
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
-) -> None:
+def remove_site_subject(request: Request, site: Site, subject_id: SubjectId, key: OpsKey) -> None:
     """Kiosks hear of it with the next revocations."""
     remove_member(site, subject_id, actor=key.key_id, on=service_of(request).stores)
 
@@ -134,12 +120,7 @@ def remove_site_subject(
         **documented(401, 403, 404, 409, 422, 500, 503),
     },
 )
-def site_bundle(
-    request: Request,
-    site: Annotated[str, SITE],
-    asked: BundleRequest,
-    key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))],
-) -> Response:
+def site_bundle(request: Request, site: Site, asked: BundleRequest, key: KioskKey) -> Response:
     """Only the kiosk's private key opens it. Switched off (409) unless a policy for it is set."""
     service = service_of(request)
     content = make_bundle(site, asked.kiosk_id, actor=key.key_id, on=service.stores, by=service.edge)
@@ -152,11 +133,7 @@ def site_bundle(
     summary="What the kiosks of a site must not use any more",
     responses={200: example(REVOCATIONS), **documented(401, 403, 422, 500, 503)},
 )
-def site_revocations(
-    request: Request,
-    site: Annotated[str, SITE],
-    _key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))],
-) -> RevocationsBody:
+def site_revocations(request: Request, site: Site, _key: KioskKey) -> RevocationsBody:
     """Ids of templates, which name nobody: deleted, replaced, or of somebody who left the site."""
     from recon_service.edge.format import HpkeEdgeFormat
 
