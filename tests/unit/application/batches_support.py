@@ -36,9 +36,10 @@ class NoOpCompute:
     reconstructed: list[tuple[bytes, ...]] = field(default_factory=list)
     refits: list[bytes] = field(default_factory=list)
     asked_under: list[str] = field(default_factory=list)
+    models_in_force: ModelsInForce = MODELS
 
     def models(self) -> ModelsInForce:
-        return MODELS
+        return self.models_in_force
 
     def under(self, model: str) -> NoOpCompute:
         self.asked_under.append(model)

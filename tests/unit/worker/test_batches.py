@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from recon_service.application.batch_records import BatchState, BatchTarget, ItemState, Material, Selection
 from recon_service.application.batches import look_at_batch, submit_batch
 from recon_service.application.errors import Overloaded
+from recon_service.application.model_records import OtherModel
 from recon_service.application.models import overview_of_models
 from recon_service.application.ports.stores import Stores
 from recon_service.domain.template import Template
@@ -85,3 +87,36 @@ def test_a_stop_gives_back_what_hangs(stores: Stores, monkeypatch: pytest.Monkey
     )
     runners.stop()
     assert look_at_batch(batch_id, on=stores).tally.states == {ItemState.WAITING: POLICY.page}
+
+
+def test_a_worker_takes_what_another_model_that_it_can_load_is_asked_for(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only that: a model that it has not stays for workers that have it, and the batch says so."""
+    monkeypatch.setattr("worker.batches.REPORT_S", 0.2)
+    add_subjects(stores, [f"s{n:02}" for n in range(4)])
+    compute = Stoppable()
+    compute.models_in_force = replace(MODELS, others=(OtherModel("model-3", "table-3@4567", "three"),))
+    wanted = {"model-3": BatchTarget(model="model-3", materials=(Material.POSTERIOR,))}
+    wanted["table-3"] = BatchTarget(calibration="table-3", materials=(Material.POSTERIOR,))
+    wanted["model-2"] = BatchTarget(materials=(Material.POSTERIOR,))
+    unknown = BatchTarget(model="model-4", materials=(Material.POSTERIOR,))
+    batches = {
+        name: submit_batch(Selection(everybody=True), target, priority=5, actor="ops", on=stores)[0].batch_id
+        for name, target in {**wanted, "model-4": unknown}.items()
+    }
+    runners = BatchRunners(stores, compute, POLICY, count=1)  # type: ignore[arg-type]
+    runners.start()
+    try:
+        for name in wanted:
+            assert eventually(
+                lambda n=name: look_at_batch(batches[n], on=stores).batch.state is BatchState.READY
+            )
+        assert eventually(lambda: any(w.models for w in overview_of_models(on=stores).workers))
+        (worker,) = overview_of_models(on=stores).workers
+        assert worker.models == compute.models_in_force, "others are reported, and read as they were"
+        assert look_at_batch(batches["model-4"], on=stores).blocked
+        assert not look_at_batch(batches["model-4"], on=stores).tally.done
+    finally:
+        runners.stop()
+    assert set(compute.asked_under) == {"model-2", "model-3"}
