@@ -10,13 +10,12 @@ import os
 import random
 import secrets
 import socket
-import sys
 import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
@@ -26,17 +25,13 @@ from recon_service.application.batch_runs import (
     destroy_old_candidates,
     work_on_batches,
 )
-from recon_service.application.errors import StorageUnavailable
 from recon_service.application.evaluation_runs import SILENCE, forget_observations, work_on_evaluations
 from recon_service.application.model_records import ModelsInForce, WorkerReport
 from recon_service.application.models import report_worker
 from recon_service.application.ports.stores import Stores
 from recon_service.domain.errors import ReconError, StorageFault
-from recon_service.settings import Settings
 from worker.batch_compute import BatchChildCompute
-
-if TYPE_CHECKING:
-    from recon_service.bootstrap import OpenStores
+from worker.beside_parent import begin_beside_parent, stores_beside_parent
 
 IDLE_S: Final = 1.0
 GAP_S: Final = 0.005
@@ -45,7 +40,6 @@ REPORT_S: Final = 10.0
 SWEEP_S: Final = 60.0
 REST_S: Final = 60.0
 """Without work for so long, the processes that compute end, and their memory is free."""
-RESTART_S: Final = 2.0
 GRACE_S: Final = 4.0
 SHUTDOWN_S: Final = 8.0
 
@@ -185,26 +179,12 @@ def _tell(fault: Exception) -> None:
 
 def main() -> None:
     """Work until the standard input ends."""
-    import signal
-
-    from recon_service.bootstrap import batch_policy, open_stores
-    from recon_service.telemetry import configure_logging
+    from recon_service.bootstrap import batch_policy
     from recon_service.telemetry.metrics import FOLDER, Metrics
     from recon_service.telemetry.observed import BATCH
 
-    # A supervisor's stop reaches the whole group: the worker says when.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    settings = Settings.from_environment()
-    configure_logging(level=settings.log_level, format=settings.log_format)
-    parent = threading.Thread(target=sys.stdin.buffer.read, name="recon-parent", daemon=True)
-    parent.start()
-    opened: OpenStores | None = None
-    while opened is None and parent.is_alive():
-        try:
-            opened = open_stores(settings)
-        except StorageUnavailable:
-            parent.join(RESTART_S)
+    settings, parent = begin_beside_parent()
+    opened = stores_beside_parent(settings, parent)
     if opened is None:
         return
     count = settings.batch_processes

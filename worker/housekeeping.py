@@ -12,15 +12,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from recon_service.application.errors import StorageUnavailable
-from recon_service.settings import Settings
+from worker.beside_parent import RESTART_S, begin_beside_parent, stores_beside_parent
 
-if TYPE_CHECKING:
-    from recon_service.bootstrap import OpenStores
-
-RESTART_S: Final = 2.0
 SHUTDOWN_S: Final = 15.0
 
 
@@ -55,16 +50,12 @@ class Beside:
 
 def main() -> None:
     """Work until the standard input ends."""
-    import signal
-
     from recon_service.bootstrap import (
         job_policy,
-        open_stores,
         retention,
         webhook_policy,
         webhook_sender,
     )
-    from recon_service.telemetry import configure_logging
     from recon_service.telemetry.bundle import open_telemetry
     from recon_service.telemetry.exposition import open_metrics
     from recon_service.telemetry.metrics import FOLDER
@@ -74,21 +65,10 @@ def main() -> None:
     from worker.queue import CeleryQueue
     from worker.webhook_relay import WebhookRelay
 
-    # A supervisor's stop reaches the whole group: the worker says when.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    settings = Settings.from_environment()
-    configure_logging(level=settings.log_level, format=settings.log_format)
+    settings, parent = begin_beside_parent()
     folder = os.environ.get(FOLDER)
     telemetry = open_telemetry(settings, role="housekeeping", folder=Path(folder) if folder else None)
-    parent = threading.Thread(target=sys.stdin.buffer.read, name="recon-parent", daemon=True)
-    parent.start()
-    opened: OpenStores | None = None
-    while opened is None and parent.is_alive():
-        try:
-            opened = open_stores(settings)
-        except StorageUnavailable:
-            parent.join(RESTART_S)  # a database that restarts is no reason to die
+    opened = stores_beside_parent(settings, parent)
     if opened is None:
         return
     housekeeper = Housekeeper(
