@@ -110,7 +110,7 @@ def identify(
 
 
 def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) -> Identification:
-    """The candidates for what a visit showed."""
+    """The candidates for what a visit showed. Raises ModelMismatch where nobody can be compared."""
     if visit.posterior is None or visit.presentation.attack:
         attack = visit.presentation.attack
         decision = (
@@ -121,6 +121,13 @@ def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) ->
     start = time.perf_counter()
     probe = SearchProbe(EvidenceKind.depth(visit.source, visit.frames_used), visit.posterior)
     result = by.index.search(probe, count=SHORTLIST, least_llr=-float("inf"))
+    if result.not_comparable and not result.searched:
+        # Nobody found among nobody would be told as if all had been looked at.
+        raise ModelMismatch(
+            f"none of the {result.not_comparable} templates in force can be compared under "
+            f"{by.calibration.identity}",
+            next_step="Derive the templates anew for this service's model: recon batch submit --to-model.",
+        )
     alike = likenesses(result.hits, probe, visit.appearance, on=on, by=by)
     listed = [one for one in alike if one.score.llr >= by.policy.list_above][:limit]
     threshold = by.policy.threshold(result.searched)
