@@ -13,7 +13,7 @@ from recon_service.application.model_records import BackendStanding, ModelsInFor
 from recon_service.application.models import report_worker
 from recon_service.application.ports.stores import utc_now
 from tests.unit.application.batches_support import NoOpCompute, add_subject, add_subjects, work
-from tests.unit.application.test_enrollments import ask, run
+from tests.unit.application.enrollments_support import ask, run
 from tests.unit.cli.serving import Serving, serving
 
 MODELS = ModelsInForce(

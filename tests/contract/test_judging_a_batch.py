@@ -15,7 +15,7 @@ from recon_service.application.evaluation_records import (
 )
 from recon_service.application.ports.database import Database
 from recon_service.application.probe_records import SealedProbe
-from tests.contract.test_database import NOW, database, with_subject
+from tests.contract.databases import NOW, database, with_subject
 
 __all__ = ["database"]
 

@@ -33,8 +33,8 @@ from recon_service.application.template_records import TemplateOrigin, TemplateS
 from recon_service.bootstrap import OpenStores
 from recon_service.storage.exchange_file import ExchangeReader, write_file
 from tests.stacks import Embedded, Stack
+from tests.unit.application.enrollments_support import ask, run
 from tests.unit.application.stores import open_in
-from tests.unit.application.test_enrollments import ask, run
 
 IDENTITY = pyrage.x25519.Identity.generate()
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -18,18 +17,10 @@ from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records import EnrollmentOutcome, Lane, OperationState
 from recon_service.application.subjects import delete_subject, list_templates, subject_version
 from recon_service.domain.errors import Conflict, FitFailed, StorageFault
-from tests.stacks import Stack
-from tests.unit.application.stores import ListQueue, ScriptedCompute, object_count, open_in
+from tests.unit.application.stores import ListQueue, ScriptedCompute, object_count
 
 POLICY = JobPolicy(attempts=3, silence=timedelta(seconds=60), backoff=timedelta(seconds=1))
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def stores(tmp_path: Path, stack: Stack) -> Iterator[Stores]:
-    opened = open_in(tmp_path / "state", stack)
-    yield opened.stores
-    opened.close()
 
 
 def at(stores: Stores, delay: timedelta) -> Stores:

@@ -28,8 +28,8 @@ from recon_service.domain.errors import NotFound
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Template
 from tests.stacks import Stack
+from tests.unit.application.enrollments_support import ask, run
 from tests.unit.application.stores import POSTERIOR, open_in
-from tests.unit.application.test_enrollments import ask, run
 
 DAILY = StrengtheningLimits(per_day=1)
 OFTEN = StrengtheningLimits(per_day=24)

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -20,16 +18,8 @@ from recon_service.application.subjects import (
 )
 from recon_service.application.template_records import TemplateState
 from recon_service.domain.errors import NotFound
-from tests.stacks import Stack
-from tests.unit.application.stores import ListQueue, open_in
-from tests.unit.application.test_enrollments import ask, run
-
-
-@pytest.fixture
-def stores(tmp_path: Path, stack: Stack) -> Iterator[Stores]:
-    opened = open_in(tmp_path / "state", stack)
-    yield opened.stores
-    opened.close()
+from tests.unit.application.enrollments_support import ask, run
+from tests.unit.application.stores import ListQueue
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ lead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,9 +20,7 @@ from recon_service.domain.errors import NotFound
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import DepthVisit, Provenance, Template
 from tests.people import KIND, plain_calibration
-from tests.stacks import Stack
 from tests.unit.application.batches_support import NoOpCompute, add_subjects, work
-from tests.unit.application.stores import open_in
 
 MODES = 6
 POLICY = Policy("policy", match_above=3.0, no_match_below=0.0)
@@ -98,13 +94,6 @@ class Compares(NoOpCompute):
 
     def compare_versions(self, pairs, probes=()) -> VersionsCompared:  # type: ignore[no-untyped-def]
         return versions_compared(pairs, plain_calibration(MODES), probes, policy=POLICY)
-
-
-@pytest.fixture
-def stores(tmp_path: Path, stack: Stack) -> Iterator[Stores]:
-    opened = open_in(tmp_path / "state", stack)
-    yield opened.stores
-    opened.close()
 
 
 def test_a_batch_is_judged_by_a_sample_with_outliers_first(stores: Stores) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recon_service.application.keys import list_api_keys
 from recon_service.application.records import Scope
-from tests.unit.application.test_enrollments import ask, run
+from tests.unit.application.enrollments_support import ask, run
 from tests.unit.cli.serving import serving
 
 

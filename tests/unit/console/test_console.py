@@ -25,7 +25,7 @@ from recon_service.domain.template import Template
 from recon_service.telemetry import configure_logging
 from tests.stacks import Stack, settings_for
 from tests.unit.application.stores import ListQueue, ScriptedCompute
-from tests.unit.application.test_enrollments import ask, run
+from tests.unit.application.enrollments_support import ask, run
 
 PNG = b"\x89PNG drawn"
 
