@@ -25,7 +25,7 @@ from recon_service.application.batch_runs import (
     destroy_old_candidates,
     work_on_batches,
 )
-from recon_service.application.evaluation_runs import SILENCE, forget_observations, work_on_evaluations
+from recon_service.application.evaluation_runs import forget_observations, work_on_evaluations
 from recon_service.application.model_records import ModelsInForce, WorkerReport
 from recon_service.application.models import report_worker
 from recon_service.application.ports.stores import Stores
@@ -103,28 +103,25 @@ class BatchRunners:
                 self._stopping.wait(random.uniform(0.5, 1.0) * IDLE_S)
 
     def _turn(self) -> bool:
-        with self._stores.database.snapshot() as tx:
+        stores = self._stores
+        with stores.database.snapshot() as tx:
             working = bool(tx.batches.working())
-            evaluating = tx.evaluations.waits(stale_before=self._stores.clock() - SILENCE)
-        if not working and not evaluating:
-            return False  # nothing is loaded before there is work
-        if self._models is None:
-            self._models = self._compute.models()
-        return (working and self._work_on_batches(self._models)) or (
-            evaluating
-            and work_on_evaluations(
-                on=self._stores, compute=self._compute, yields_after=self._policy.yields_after
-            )
-        )
-
-    def _work_on_batches(self, models: ModelsInForce) -> bool:
-        return work_on_batches(
-            on=self._stores,
+        # Nothing is loaded before there is work.
+        if working and work_on_batches(
+            on=stores,
             compute=self._compute,
-            models=models,
+            models=self._in_force(),
             policy=self._policy,
             stopping=self._stopping.is_set,
-        )
+        ):
+            return True
+        # Batches had nothing to do.
+        return work_on_evaluations(on=stores, compute=self._compute, yields_after=self._policy.yields_after)
+
+    def _in_force(self) -> ModelsInForce:
+        if self._models is None:
+            self._models = self._compute.models()
+        return self._models
 
     def _report(self) -> None:
         swept, ask = 0.0, False
