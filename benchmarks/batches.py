@@ -60,6 +60,9 @@ class NoOp:
     def models(self) -> ModelsInForce:
         return MODELS
 
+    def under(self, model: str) -> NoOp:
+        return self
+
     def reconstruct(self, selfies: Sequence[bytes], progress: Progress, *, backend: str) -> EnrollmentOutcome:
         raise NotImplementedError
 

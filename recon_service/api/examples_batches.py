@@ -38,6 +38,7 @@ BATCH: Final[dict[str, Any]] = {
     "updated_at": "2026-03-04T10:00:00.120000Z",
     "begun_at": "2026-03-04T10:00:00.120000Z",
     "ended_at": None,
+    "items_gone_at": None,
     "expected": 20000,
     "listed": 5120,
     "all_listed": False,

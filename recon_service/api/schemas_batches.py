@@ -61,7 +61,12 @@ class TargetBody(Asked):
     """What templates are to become."""
 
     backend: str = Field(LANDMARKS_ALONE, description="Reconstruction model whose meshes take part.")
-    model: str = Field("", max_length=100, description="A worker must run this model; empty: any.")
+    model: str = Field(
+        "",
+        max_length=100,
+        description="Canonical model to derive them under, of those that workers run or can load (`others` "
+        "in `GET /v1/models`); empty: the one that is in force where the item is worked on.",
+    )
     calibration: str = Field("", max_length=100, description="Likewise; its name, or name and digest.")
     materials: list[Material] = Field(
         list(FROM_CAPTURES), description="What may be used, of what was kept; the best there is is taken."
@@ -148,6 +153,9 @@ class BatchBody(Body):
     updated_at: datetime
     begun_at: datetime | None
     ended_at: datetime | None
+    items_gone_at: datetime | None = Field(
+        description="Since then the items are destroyed (`RECON_BATCH_DAYS`); the counts are of before."
+    )
     expected: int = Field(description="Subjects that were selected at that moment.")
     listed: int = Field(description="Items that were made so far; they are made in pages.")
     all_listed: bool
@@ -189,6 +197,7 @@ class BatchBody(Body):
             updated_at=batch.updated_at,
             begun_at=batch.begun_at,
             ended_at=batch.ended_at,
+            items_gone_at=batch.items_gone_at,
             expected=batch.expected,
             listed=tally.listed,
             all_listed=batch.listed_at is not None,

@@ -32,7 +32,9 @@ def submit(
     older_than: Annotated[float | None, typer.Option(help="Whose template is older, in days.")] = None,
     quality_below: Annotated[float | None, typer.Option(help="Whose selfies were worse, 0 to 100.")] = None,
     to_backend: Annotated[str, typer.Option(help="Model whose meshes take part.")] = "facemesh",
-    to_model: Annotated[str, typer.Option(help="Only on workers that run this model.")] = "",
+    to_model: Annotated[
+        str, typer.Option(help="Canonical model to derive them under: see recon models.")
+    ] = "",
     to_calibration: Annotated[str, typer.Option(help="Only on workers with this calibration.")] = "",
     using: Annotated[
         list[str] | None, typer.Option(help="selfies, evidence, posterior: what may be used; several.")

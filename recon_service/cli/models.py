@@ -25,12 +25,14 @@ def command(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False
     from rich.table import Table
 
     console = Console()
-    workers = Table("worker", "state", "model", "calibration", "seen", title="Workers", title_justify="left")
+    columns = ("worker", "state", "model", "calibration", "can load", "seen")
+    workers = Table(*columns, title="Workers", title_justify="left")
     for worker in found["workers"]:
-        runs = worker["models"] or {"model": "", "calibration": ""}
+        runs = worker["models"] or {"model": "", "calibration": "", "others": []}
+        others = ", ".join(other["model"] for other in runs["others"])
         state = f"[red]{worker['problem']}[/]" if worker["problem"] else "[green]ready[/]"
         seen = worker["reported_at"][:19]
-        workers.add_row(worker["worker_id"], state, runs["model"], runs["calibration"], seen)
+        workers.add_row(worker["worker_id"], state, runs["model"], runs["calibration"], others, seen)
     console.print(workers)
     made = Table(
         "model", "calibration", "source", "state", "templates", title="Templates", title_justify="left"

@@ -114,7 +114,7 @@ class Calibration:
         if made != self.name and made not in self.accepts:
             raise ModelMismatch(
                 f"the template was made under {template_calibration}, which {self.identity} does not accept",
-                next_step="Enroll the subject again.",
+                next_step="Derive the template anew (recon batch submit), or enroll the subject again.",
             )
 
     def of(self, first: EvidenceKind, second: EvidenceKind) -> Found:
