@@ -16,7 +16,9 @@ from recon_service.application.ports.stores import Stores
 from recon_service.application.records import Claim, Lane, Operation, QueueState
 from recon_service.domain.errors import Conflict, NotFound, StorageFault
 
-PROGRESS_INTERVAL_S: Final = 0.1
+PROGRESS_INTERVAL_S: Final = 0.2
+LONGEST: Final = "fitting"
+"""The stage with no news before its end."""
 MAX_LISTED: Final = 500
 
 
@@ -33,16 +35,18 @@ def get_operation(operation_id: str, *, on: Stores) -> Operation:
 
 
 def progress_to_database(claim: Claim, *, on: Stores) -> Progress:
-    """Writes progress when the stage changes or the last time is long enough ago: each write is a commit.
+    """Writes progress where the last time is long enough ago, or the longest stage begins: each write is a
+    commit, and those of an enrollment that is over in a moment nobody reads.
 
     Progress is news, not truth: when the database does not answer, the work goes on.
     """
-    last_stage, last_time = "", 0.0
+    last_stage, last_time = "", time.monotonic()
 
     def report(stage: str, share: float) -> None:
         nonlocal last_stage, last_time
         now = time.monotonic()
-        if stage == last_stage and now - last_time < PROGRESS_INTERVAL_S:
+        begins = stage == LONGEST and stage != last_stage
+        if not begins and now - last_time < PROGRESS_INTERVAL_S:
             return
         last_stage, last_time = stage, now
         try:

@@ -63,14 +63,14 @@ class FolderObjectStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise NotFound("there is no such object") from None
 
-    def delete(self, key: str) -> bool:
+    def delete(self, key: str) -> None:
         """Remove the file and the folders that it leaves empty."""
         path = self._path(key)
         with _faults():
             try:
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
-                return False
+                return
             for parent in path.parents:
                 if parent == self._folder:
                     break
@@ -78,7 +78,6 @@ class FolderObjectStore:
                     parent.rmdir()
                 except OSError:
                     break
-            return True
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:
         """All keys that start with ``prefix``, in lexical order."""

@@ -97,18 +97,10 @@ class S3ObjectStore:
             content: bytes = body.read()
             return content
 
-    def delete(self, key: str) -> bool:
-        """S3 does not say whether there was something, so it is asked before."""
-        name = self._name(key)
+    def delete(self, key: str) -> None:
+        """One request: S3 says the same where there was nothing."""
         with _faults():
-            try:
-                self._client.head_object(Bucket=self._bucket, Key=name)
-            except ClientError as fault:
-                if _code(fault) in _MISSING:
-                    return False
-                raise
-            self._client.delete_object(Bucket=self._bucket, Key=name)
-            return True
+            self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:
         """Page by page, in lexical order, as the server gives them."""
