@@ -24,7 +24,7 @@ ACCEPTED: Final[dict[str, Any]] = {
 _LIGHT: Final = "Your face needs more light; do not stand with your back to a window."
 _SMILE: Final = "Look relaxed, without smiling."
 
-_SELFIE: Final[dict[str, Any]] = {
+SELFIE: Final[dict[str, Any]] = {
     "accepted": True,
     "used": True,
     "score": 62.0,
@@ -77,7 +77,7 @@ OPERATION: Final[dict[str, Any]] = {
     "attempts": 1,
     "version": 7,
     "backend": "facemesh",
-    "selfies": [_SELFIE],
+    "selfies": [SELFIE],
     "template_id": _TEMPLATE,
     "problem": None,
     "created_at": "2026-03-04T10:00:00.120000Z",
@@ -150,4 +150,4 @@ ATTACK: Final[dict[str, Any]] = {
     "probe_source": None,
 }
 
-QUALITY: Final[dict[str, Any]] = {"accepted": True, "selfies": [_SELFIE]}
+QUALITY: Final[dict[str, Any]] = {"accepted": True, "selfies": [SELFIE]}

@@ -24,7 +24,15 @@ EXAMPLES: Final[dict[str, Any]] = {"consents": [EXAMPLE], "next": None}
 class ConsentWish(BaseModel):
     """A newer consent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {"consent_id": "consent-2044", "expires_at": "2028-03-01T00:00:00Z", "keep_probes": False}
+            ]
+        },
+    )
 
     consent_id: str = Field(
         description="Under which the person's consent is recorded.", examples=["consent-2044"]

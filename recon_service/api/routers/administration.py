@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from recon_service.api.parameters import KeyId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
 from recon_service.api.schemas_administration import (
@@ -36,7 +37,7 @@ from recon_service.domain.errors import Forbidden
 
 router = APIRouter(tags=["ops"])
 Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
-Limit = Annotated[int, Query(ge=1, le=MAX_LISTED)]
+Limit = Annotated[int, Query(ge=1, le=MAX_LISTED, description="Entries of a page, at most.")]
 
 
 @router.get(
@@ -46,7 +47,9 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LISTED)]
     responses={200: example(SUBJECTS), **documented(401, 403, 422, 503)},
 )
 def subject_list(
-    request: Request, after: Annotated[str, Query(max_length=64)] = "", limit: Limit = 100
+    request: Request,
+    after: Annotated[str, Query(max_length=64, description="`next_after` of the page before.")] = "",
+    limit: Limit = 100,
 ) -> SubjectsBody:
     """In the order of their ids, page by page."""
     found = list_subjects(on=service_of(request).stores, after=after, limit=limit)
@@ -93,7 +96,7 @@ def api_key_make(request: Request, wanted: KeyRequest, key: Ops) -> NewKeyBody:
     summary="Revoke an API key",
     responses=documented(401, 403, 404, 422, 503),
 )
-def api_key_revoke(request: Request, key_id: str, key: Ops) -> Response:
+def api_key_revoke(request: Request, key_id: KeyId, key: Ops) -> Response:
     """From now on it opens nothing."""
     revoke_api_key(key_id, on=service_of(request).stores, actor=key.key_id)
     return Response(status_code=204)
@@ -107,9 +110,11 @@ def api_key_revoke(request: Request, key_id: str, key: Ops) -> Response:
 )
 def audit_entries(
     request: Request,
-    after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+    after: Annotated[int, Query(ge=0, le=2**62, description="`next_after` of the page before.")] = 0,
     subject: Annotated[str | None, Query(max_length=64, description="By its id, also when deleted.")] = None,
-    action: Annotated[str | None, Query(max_length=40)] = None,
+    action: Annotated[
+        str | None, Query(max_length=40, description="Only such entries.", examples=["template.activated"])
+    ] = None,
     limit: Limit = 100,
 ) -> AuditEntriesBody:
     """Oldest first, page by page."""

@@ -14,10 +14,12 @@ from recon_service.api.examples_batches import (
     BATCHES,
     COMPARISON,
     ITEMS,
+    PREVIEW,
     REQUEST,
     RETRIED,
     SUBMITTED,
 )
+from recon_service.api.parameters import BatchId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
 from recon_service.api.schemas_batches import (
@@ -65,7 +67,11 @@ _CHANGE = {200: example(BATCH), **documented(401, 403, 404, 409, 422, 503)}
     status_code=202,
     summary="Derive the templates of many subjects anew",
     responses={
-        200: {"model": SubmittedBody, "description": "A dry run: nothing was kept."},
+        200: {
+            "model": SubmittedBody,
+            "description": "A dry run: nothing was kept.",
+            **example({"preview": PREVIEW, "batch": None}),
+        },
         202: {
             "description": "On record: workers begin by themselves, and nothing is in force before "
             "`:activate`.",
@@ -101,7 +107,7 @@ def batch_submit(
 )
 def batches(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Entries of a page, at most.")] = 20,
     before: Annotated[AwareDatetime | None, Query(description="Only those created before.")] = None,
 ) -> BatchesBody:
     """Newest first, with their counts."""
@@ -115,7 +121,7 @@ def batches(
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(BATCH), **_LOOK},
 )
-def batch(request: Request, batch_id: str) -> BatchBody:
+def batch(request: Request, batch_id: BatchId) -> BatchBody:
     """Counts, rate, time left, and why items did not succeed."""
     return BatchBody.of(look_at_batch(batch_id, on=service_of(request).stores))
 
@@ -128,11 +134,11 @@ def batch(request: Request, batch_id: str) -> BatchBody:
 )
 def batch_items(
     request: Request,
-    batch_id: str,
+    batch_id: BatchId,
     state: Annotated[ItemState | None, Query(description="`needs-new-selfie`: whom to ask for one.")] = None,
     standing: Annotated[Standing | None, Query(description="Of the candidate.")] = None,
     after: Annotated[str, Query(max_length=64, description="As `next` has it.")] = "",
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Entries of a page, at most.")] = 100,
 ) -> ItemsBody:
     """In the order of their subjects."""
     found = list_items(
@@ -158,10 +164,12 @@ def batch_items(
 )
 def batch_comparison(
     request: Request,
-    batch_id: str,
+    batch_id: BatchId,
     key: Ops,
     sample: Annotated[int, Query(ge=1, le=MAX_SAMPLE, description="Subjects, by chance.")] = 200,
-    outliers: Annotated[int, Query(ge=0, le=100)] = 10,
+    outliers: Annotated[
+        int, Query(ge=0, le=100, description="How many of those whose faces would change most.")
+    ] = 10,
 ) -> ComparisonBody:
     """From a sample of its candidates, each against the template that it was derived from. Scores are of
     recent probes, where consent lets them be kept, and of the visits that strengthening kept. Evaluations are
@@ -187,7 +195,7 @@ def batch_comparison(
 )
 def batch_evaluate(
     request: Request,
-    batch_id: str,
+    batch_id: BatchId,
     key: Ops,
     again: Annotated[bool, Query(description="Also what is done already.")] = False,
 ) -> EvaluationsBody:
@@ -207,26 +215,26 @@ def batch_evaluate(
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(EVALUATIONS), **_LOOK},
 )
-def batch_evaluations(request: Request, batch_id: str) -> EvaluationsBody:
+def batch_evaluations(request: Request, batch_id: BatchId) -> EvaluationsBody:
     """Those that were asked for."""
     found = evaluations_of(batch_id, on=service_of(request).stores)
     return EvaluationsBody(batch_id=batch_id, evaluations=[BatchEvaluationBody.of(one) for one in found])
 
 
 @router.post("/v1/batches/{batch_id}:pause", summary="Begin nothing more for now", responses=_CHANGE)
-def batch_pause(request: Request, batch_id: str, key: Ops) -> BatchBody:
+def batch_pause(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """What is under way ends; what was taken and not begun waits again."""
     return _changed(request, batch_id, key, pause_batch)
 
 
 @router.post("/v1/batches/{batch_id}:resume", summary="Go on with a paused batch", responses=_CHANGE)
-def batch_resume(request: Request, batch_id: str, key: Ops) -> BatchBody:
+def batch_resume(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """Where it was."""
     return _changed(request, batch_id, key, resume_batch)
 
 
 @router.post("/v1/batches/{batch_id}:cancel", summary="Begin nothing more, for good", responses=_CHANGE)
-def batch_cancel(request: Request, batch_id: str, key: Ops) -> BatchBody:
+def batch_cancel(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """Candidates that were made may still be activated; otherwise retention destroys them."""
     return _changed(request, batch_id, key, cancel_batch)
 
@@ -234,7 +242,7 @@ def batch_cancel(request: Request, batch_id: str, key: Ops) -> BatchBody:
 @router.post(
     "/v1/batches/{batch_id}:activate", summary="Put the candidates of a batch in force", responses=_CHANGE
 )
-def batch_activate(request: Request, batch_id: str, key: Ops) -> BatchBody:
+def batch_activate(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """Subject by subject, each in one step. Who got another template meanwhile keeps that one
     (`superseded`).
     """
@@ -244,7 +252,7 @@ def batch_activate(request: Request, batch_id: str, key: Ops) -> BatchBody:
 @router.post(
     "/v1/batches/{batch_id}:rollback", summary="Put the former templates in force again", responses=_CHANGE
 )
-def batch_rollback(request: Request, batch_id: str, key: Ops) -> BatchBody:
+def batch_rollback(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """As they were, to the byte, for as long as retention keeps them (`RECON_RETIRED_DAYS`)."""
     return _changed(request, batch_id, key, roll_back_batch)
 
@@ -254,7 +262,7 @@ def batch_rollback(request: Request, batch_id: str, key: Ops) -> BatchBody:
     summary="Try the items of a batch again that failed",
     responses={200: example(RETRIED), **documented(401, 403, 404, 409, 422, 503)},
 )
-def batch_retry_failed(request: Request, batch_id: str, key: Ops) -> RetriedBody:
+def batch_retry_failed(request: Request, batch_id: BatchId, key: Ops) -> RetriedBody:
     """And those whose candidate was `superseded`: it is derived from the template in force now."""
     stores = service_of(request).stores
     _, count = retry_failed_items(batch_id, actor=key.key_id, on=stores)

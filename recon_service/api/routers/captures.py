@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from recon_service.api.examples import SELFIE
 from recon_service.api.problems import documented
 from recon_service.api.routers.subjects import GLB
 from recon_service.api.schemas import SelfieBody, example, selfie_body
@@ -124,10 +125,14 @@ def capture_state(capture: Capture) -> CaptureBody:
     "/v1/capture/frames/{number}",
     summary="Send one frame; the gate judges it at once",
     openapi_extra={"requestBody": _FRAME},
-    responses=documented(400, 401, 408, 409, 413, 415, 422, 429, 500, 503),
+    responses={200: example(SELFIE), **documented(400, 401, 408, 409, 413, 415, 422, 429, 500, 503)},
 )
 async def capture_frame(
-    request: Request, capture: Capture, number: Annotated[int, Path(ge=0, lt=MAX_FRAMES)]
+    request: Request,
+    capture: Capture,
+    number: Annotated[
+        int, Path(ge=0, lt=MAX_FRAMES, description="Which frame of the session.", examples=[0])
+    ],
 ) -> SelfieBody:
     """It is kept, encrypted, only when it is accepted. Sending it again changes nothing: repeat it when the
     answer was lost.

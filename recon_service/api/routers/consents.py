@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from recon_service.api.parameters import SubjectId
 from recon_service.api.problems import documented
-from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import examples
 from recon_service.api.schemas_consents import (
     EXAMPLE,
@@ -35,8 +35,11 @@ router = APIRouter(tags=["ops"])
 )
 def ending(
     request: Request,
-    within_days: Annotated[float, Query(ge=0, le=36_500, allow_inf_nan=False)] = 30,
-    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 100,
+    within_days: Annotated[
+        float,
+        Query(ge=0, le=36_500, allow_inf_nan=False, description="Consents that end within so many days."),
+    ] = 30,
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED, description="Entries of a page, at most.")] = 100,
     after: Annotated[str, Query(max_length=64, description="`next` of the page before.")] = "",
 ) -> ConsentsBody:
     """By their ids. They are destroyed when it ends, unless a newer consent comes."""
@@ -57,7 +60,7 @@ def ending(
     dependencies=[Depends(Needs(Scope.ENROLL, Scope.OPS))],
     responses={200: examples(consent=EXAMPLE), **documented(401, 403, 404, 422, 500, 503)},
 )
-def consent(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> ConsentBody:
+def consent(request: Request, subject_id: SubjectId) -> ConsentBody:
     """The newest; enrollments that gave nothing do not count."""
     service = service_of(request)
     return consent_body(*current_consent(subject_id, policy=service.consent_policy, on=service.stores))
@@ -70,7 +73,7 @@ def consent(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> Consent
 )
 def renew(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
+    subject_id: SubjectId,
     wish: ConsentWish,
     key: Annotated[ApiKey, Depends(Needs(Scope.ENROLL, Scope.OPS))],
 ) -> ConsentBody:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from recon_service.api.parameters import SubjectId
 from recon_service.api.problems import documented
-from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import example
 from recon_service.api.schemas_edge import (
     KIOSK,
@@ -42,7 +42,6 @@ Site = Annotated[str, Path(description="Name of the site.", max_length=64, examp
 KioskId = Annotated[
     str, Path(description="As the kiosk was registered.", max_length=64, examples=[KIOSK["kiosk_id"]])
 ]
-SubjectId = Annotated[str, SUBJECT_ID]
 OpsKey = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
 KioskKey = Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))]
 CHANGES = documented(401, 403, 404, 422, 500, 503)

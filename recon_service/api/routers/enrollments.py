@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.examples import ACCEPTED
+from recon_service.api.parameters import SubjectId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import EnrollmentAccepted, accepted_body, example, operation_path
 from recon_service.api.security import Needs
@@ -19,12 +20,6 @@ from recon_service.application.records import BACKENDS, LANDMARKS_ALONE, ApiKey,
 from recon_service.domain.errors import InvalidValue
 
 router = APIRouter(tags=["enroll"])
-
-SUBJECT_ID = Path(
-    description="Your pseudonym for the person: 1 to 64 of A-Z a-z 0-9 . _ ~ -",
-    examples=["user-8c41"],
-    json_schema_extra={"pattern": "^[A-Za-z0-9._~-]{1,64}$"},
-)
 
 _BODY: dict[str, Any] = {
     "required": True,
@@ -116,7 +111,7 @@ _BODY: dict[str, Any] = {
 async def enroll(
     request: Request,
     response: Response,
-    subject_id: Annotated[str, SUBJECT_ID],
+    subject_id: SubjectId,
     key: Annotated[ApiKey, Depends(Needs(Scope.ENROLL))],
     idempotency_key: Annotated[
         str | None,

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from recon_service import __version__
 from recon_service.api import problems
-from recon_service.api.schemas import LiveBody, ReadyBody
+from recon_service.api.schemas import LiveBody, ReadyBody, example
 from recon_service.api.service import service_of
 from recon_service.domain.errors import ReconError
 
 router = APIRouter(tags=["health"])
 
+_LIVE: Final = {"status": "alive", "version": __version__}
+_PARTS: Final = {"database": "ok", "objects": "ok", "compute": "ok", "worker": "ok"}
+_READY: Final = {"status": "ready", "parts": _PARTS}
+_NOT_READY: Final = {"status": "not-ready", "parts": {**_PARTS, "database": "storage-unavailable"}}
 
-@router.get("/livez", summary="Is the process alive?")
+
+@router.get("/livez", summary="Is the process alive?", responses={200: example(_LIVE)})
 async def live() -> LiveBody:
     """Answers as long as the process can answer anything."""
     return LiveBody(version=__version__)
@@ -23,7 +30,10 @@ async def live() -> LiveBody:
 @router.get(
     "/readyz",
     summary="Does every part work?",
-    responses={200: {"model": ReadyBody}, 503: {"model": ReadyBody, "description": "A part does not work."}},
+    responses={
+        200: {"model": ReadyBody, **example(_READY)},
+        503: {"model": ReadyBody, "description": "A part does not work.", **example(_NOT_READY)},
+    },
     response_model=ReadyBody,
 )
 def ready(request: Request) -> Response:
@@ -45,8 +55,10 @@ def ready(request: Request) -> Response:
     "/problems/{code}",
     summary="What a problem means",
     response_class=HTMLResponse,
-    responses=problems.documented(404),
+    responses=problems.documented(404, 422),
 )
-def problem(code: str) -> Response:
+def problem(
+    code: Annotated[str, Path(description="Last part of a problem's `type`.", examples=["not-found"])],
+) -> Response:
     """The page behind the `type` of an answer of the kind application/problem+json."""
     return problems.explain(code)

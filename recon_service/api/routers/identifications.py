@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
+from recon_service.api.parameters import OperationId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example, examples
 from recon_service.api.schemas_identification import (
@@ -90,7 +91,7 @@ async def identify_person(
 )
 def operation_duplicates(
     request: Request,
-    operation_id: str,
+    operation_id: OperationId,
     key: Annotated[ApiKey, Depends(Needs(Scope.ENROLL, Scope.OPS))],
 ) -> DuplicatesBody:
     """Findings of the check that the operator may have switched on. A key of scope `enroll` learns that there
@@ -111,7 +112,7 @@ def list_duplicates(
     request: Request,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
     after: Annotated[str, Query(max_length=64, description="`next_after` of the page before.")] = "",
-    limit: Annotated[int, Query(ge=5, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=5, le=1000, description="Entries of a page, at most.")] = 100,
 ) -> DuplicatesBody:
     """In the order of the operations' ids. They go with either of the two subjects."""
     found: list[Any] = all_findings(after=after, limit=limit + 1, on=service_of(request).stores)

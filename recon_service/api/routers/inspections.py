@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
+from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
-from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import example
 from recon_service.api.schemas_inspections import INSPECTION, InspectionBody, inspection_body
 from recon_service.api.security import Needs
@@ -30,8 +30,8 @@ PATH = "/v1/subjects/{subject_id}/templates/{template_id}/inspection"
 )
 def inspect(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
-    template_id: str,
+    subject_id: SubjectId,
+    template_id: TemplateId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
     selfies: Annotated[bool, Query(description="With the selfies, where consent keeps them.")] = False,
 ) -> InspectionBody:
@@ -57,8 +57,8 @@ def inspect(
 )
 async def inspect_capture(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
-    template_id: str,
+    subject_id: SubjectId,
+    template_id: TemplateId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
 ) -> InspectionBody:
     """The distance of the depth surface from the template, vertex by vertex, and the score with its parts. No

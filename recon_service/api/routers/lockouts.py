@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
+from recon_service.api.parameters import KeyId, SubjectId
 from recon_service.api.problems import documented
-from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.application.enrollments import check_subject_id
@@ -25,7 +25,7 @@ router = APIRouter(tags=["ops"])
 )
 def lift_subject(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
+    subject_id: SubjectId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
 ) -> None:
     """After too many verifications without a match nothing is compared for a while. This goes to the audit
@@ -41,6 +41,6 @@ def lift_subject(
     summary="Let an API key verify and search again that was locked out",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
-def lift_key(request: Request, key_id: str, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]) -> None:
+def lift_key(request: Request, key_id: KeyId, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]) -> None:
     """The same for the key of a kiosk, and for its searches among all."""
     lift_lockout(FailureKind.API_KEY, key_id[:64], actor=key.key_id, on=service_of(request).stores)

@@ -12,6 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from recon_service.api.examples import OPERATION
+from recon_service.api.parameters import OperationId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import OperationBody, OperationsBody, example, operation_body
 from recon_service.api.security import Needs
@@ -46,12 +47,12 @@ STREAM_LIMIT_S: Final = 600.0
             },
         },
         204: {"description": "Only for a stream: `Last-Event-ID` is the end, there is nothing more to say."},
-        **documented(401, 403, 404),
+        **documented(401, 403, 404, 422),
     },
 )
 async def operation(
     request: Request,
-    operation_id: str,
+    operation_id: OperationId,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
     last_event_id: Annotated[
         str, Header(alias="Last-Event-ID", description="Sent by a browser that connects a stream again.")
@@ -80,7 +81,7 @@ async def operation(
 def operations(
     request: Request,
     state: Annotated[Literal["dead"], Query(description="Given up after all attempts, for a fault of ours.")],
-    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED, description="Entries of a page, at most.")] = 100,
 ) -> OperationsBody:
     """Newest first. While they are listed their selfies are kept, encrypted, for another try."""
     found = list_dead(on=service_of(request).stores, limit=limit)
@@ -91,10 +92,10 @@ def operations(
     "/v1/operations/{operation_id}/retry",
     status_code=202,
     summary="Try an enrollment again that was given up",
-    responses={202: example(OPERATION), **documented(401, 403, 404, 409, 503)},
+    responses={202: example(OPERATION), **documented(401, 403, 404, 409, 422, 503)},
 )
 def retry(
-    request: Request, operation_id: str, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]
+    request: Request, operation_id: OperationId, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]
 ) -> OperationBody:
     """It waits again, with all its attempts. Only a dead operation can be tried again."""
     service = service_of(request)

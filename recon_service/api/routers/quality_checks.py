@@ -28,6 +28,7 @@ _BODY: dict[str, Any] = {
                 "properties": {
                     "selfies": {
                         "type": "array",
+                        "description": "One to ten pictures of one person: JPEG, PNG, WebP, HEIC.",
                         "minItems": 1,
                         "maxItems": 10,
                         "items": {"type": "string", "format": "binary"},

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 
 from recon_service.api.examples import RECEIPT, TEMPLATES
+from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
-from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import (
     ReceiptBody,
     TemplatesBody,
@@ -45,7 +45,7 @@ IF_MATCH = Header(description="The ETag of the list of templates: acts only if n
         **documented(401, 403, 404, 422),
     },
 )
-def templates(request: Request, response: Response, subject_id: Annotated[str, SUBJECT_ID]) -> TemplatesBody:
+def templates(request: Request, response: Response, subject_id: SubjectId) -> TemplatesBody:
     """Newest first; without anything of the face itself."""
     stores = service_of(request).stores
     # Read before the list: a template that comes in between makes the ETag too old, never too new.
@@ -61,8 +61,8 @@ def templates(request: Request, response: Response, subject_id: Annotated[str, S
 )
 def activate(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
-    template_id: str,
+    subject_id: SubjectId,
+    template_id: TemplateId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
     if_match: Annotated[str | None, IF_MATCH] = None,
 ) -> TemplatesBody:
@@ -91,8 +91,8 @@ def activate(
 )
 def mesh(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
-    template_id: str,
+    subject_id: SubjectId,
+    template_id: TemplateId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS, Scope.ENROLL))],
 ) -> Response:
     """Derived from the template on demand; it is stored nowhere."""
@@ -112,7 +112,7 @@ def mesh(
 )
 def delete(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
+    subject_id: SubjectId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
     if_match: Annotated[str | None, IF_MATCH] = None,
 ) -> ReceiptBody:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 
+from recon_service.api.parameters import SubjectId, VisitId
 from recon_service.api.problems import documented
-from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import example
 from recon_service.api.schemas_visits import VISITS, VisitsBody, visit_body
 from recon_service.api.security import Needs
@@ -24,7 +24,7 @@ router = APIRouter(tags=["ops"])
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(VISITS), **documented(401, 403, 404, 422, 500, 503)},
 )
-def visits(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> VisitsBody:
+def visits(request: Request, subject_id: SubjectId) -> VisitsBody:
     """Where each came from and what it added, without anything of the face itself."""
     return _visits(subject_id, service_of(request))
 
@@ -36,8 +36,8 @@ def visits(request: Request, subject_id: Annotated[str, SUBJECT_ID]) -> VisitsBo
 )
 def remove(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
-    visit_id: Annotated[str, Path(max_length=64)],
+    subject_id: SubjectId,
+    visit_id: VisitId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
 ) -> VisitsBody:
     """The new version holds, bit for bit, what it would hold if the visit had never been kept. The one before

@@ -9,8 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.examples import ATTACK, VERIFICATION
 from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
+from recon_service.api.parameters import SubjectId
 from recon_service.api.problems import documented
-from recon_service.api.routers.enrollments import SUBJECT_ID
 from recon_service.api.schemas import VerificationBody, examples, verification_body
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
@@ -47,7 +47,7 @@ _BODY = visit_body(
 )
 async def verify(
     request: Request,
-    subject_id: Annotated[str, SUBJECT_ID],
+    subject_id: SubjectId,
     key: Annotated[ApiKey, Depends(Needs(Scope.VERIFY))],
     kiosk_session: SessionHeader = None,
     kiosk_proof: ProofHeader = None,

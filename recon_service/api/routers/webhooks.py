@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
+from recon_service.api.parameters import DeliveryId, WebhookId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
 from recon_service.api.schemas_webhooks import (
@@ -38,7 +39,6 @@ from recon_service.bootstrap import webhook_sender
 router = APIRouter(tags=["ops"])
 
 Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
-WebhookId = Annotated[str, Path(description="As the list shows it.", max_length=64)]
 
 
 @router.post(
@@ -104,7 +104,7 @@ def webhook_deliveries(
     webhook_id: WebhookId,
     key: Ops,
     state: Annotated[DeliveryState | None, Query(description="Those in this state alone.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    limit: Annotated[int, Query(ge=1, le=500, description="Entries of a page, at most.")] = 100,
 ) -> DeliveriesBody:
     """Newest first; those that ended stay listed for a week."""
     found = list_deliveries(webhook_id, on=service_of(request).stores, state=state, limit=limit)
@@ -120,7 +120,7 @@ def webhook_deliveries(
 def retry_webhook_delivery(
     request: Request,
     webhook_id: WebhookId,
-    delivery_id: Annotated[str, Path(max_length=64)],
+    delivery_id: DeliveryId,
     key: Ops,
 ) -> None:
     """With all its attempts; the event keeps its id."""
