@@ -15,8 +15,8 @@ from recon_service.application.signing import service_signer
 from recon_service.bootstrap import open_stores
 from tests.stacks import Embedded, settings_for
 from tests.unit.api.conftest import authorization
-from tests.unit.application.stores import ListQueue, ScriptedCompute
 from tests.unit.application.enrollments_support import ask, run
+from tests.unit.application.stores import ListQueue, ScriptedCompute
 
 IDENTITY = pyrage.x25519.Identity.generate()
 RECIPIENT = str(IDENTITY.to_public())

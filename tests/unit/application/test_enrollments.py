@@ -1,4 +1,4 @@
-"""The life of an enrollment, and every order of deaths, deletions and repetitions that a queue can produce."""
+"""The life of an enrollment: all orders of deaths, deletions and repetitions that a queue can produce."""
 
 from __future__ import annotations
 

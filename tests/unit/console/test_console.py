@@ -24,8 +24,8 @@ from recon_service.domain.errors import Unauthenticated
 from recon_service.domain.template import Template
 from recon_service.telemetry import configure_logging
 from tests.stacks import Stack, settings_for
-from tests.unit.application.stores import ListQueue, ScriptedCompute
 from tests.unit.application.enrollments_support import ask, run
+from tests.unit.application.stores import ListQueue, ScriptedCompute
 
 PNG = b"\x89PNG drawn"
 
