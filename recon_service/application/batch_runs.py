@@ -42,7 +42,8 @@ class RunnerPolicy:
     """group: items under one claim. page: items made at once. switched: subjects per transaction of a switch.
     silence: a runner that gives no sign of life for so long is taken for dead. yields_after: nothing is begun
     while an enrollment that somebody waits for has waited so long. look: time between two looks at whether to
-    go on. flush: ends are written after so long at the latest.
+    go on. flush: ends are written after so long at the latest. late: what ends so long after a pause or a
+    cancellation was noticed is given back instead of written.
     """
 
     item: ItemPolicy = field(default_factory=ItemPolicy)
@@ -53,6 +54,7 @@ class RunnerPolicy:
     yields_after: timedelta = timedelta(seconds=0.3)
     look: timedelta = timedelta(seconds=0.5)
     flush: timedelta = timedelta(seconds=2)
+    late: timedelta = timedelta(seconds=3)
 
     @property
     def heartbeat(self) -> timedelta:
@@ -139,6 +141,7 @@ class _Work:
         self._group, self._on, self._compute, self._policy = group, on, compute, policy
         self._stopping = stopping
         self._halt, self._over = threading.Event(), threading.Event()
+        self._stopped_at: float | None = None
         self._ends: list[ItemEnd] = []
         self._flushed = time.monotonic()
         self._open = {item.subject_id for item in group.items}
@@ -148,6 +151,8 @@ class _Work:
         with self._watched():
             work = derived_anew(self._group, on=self._on, compute=self._compute, policy=self._policy.item)
             for ends in work:
+                if self._too_late():
+                    break
                 self._ends += ends
                 if time.monotonic() - self._flushed > self._policy.flush.total_seconds():
                     self._flush()
@@ -157,6 +162,11 @@ class _Work:
             if self._open:
                 with self._on.database.transaction() as tx:
                     tx.batch_items.give_back(self._group, sorted(self._open), now=self._on.clock())
+
+    def _too_late(self) -> bool:
+        """A process that computes may take long to start, and a pause holds all the same."""
+        late = self._policy.late.total_seconds()
+        return self._stopped_at is not None and time.monotonic() - self._stopped_at > late
 
     def _flush(self) -> None:
         ends, self._ends = self._ends, []
@@ -187,6 +197,10 @@ class _Work:
                 with self._on.database.snapshot() as tx:
                     batch = tx.batches.get(self._group.batch.batch_id)
                 runs = batch is not None and batch.state is BatchState.RUNNING
+                if runs:
+                    self._stopped_at = None
+                elif self._stopped_at is None:
+                    self._stopped_at = time.monotonic()
                 if not runs or people_wait(on=self._on, longer_than=self._policy.yields_after):
                     self._halt.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -266,6 +267,28 @@ def test_a_pause_in_the_middle_of_a_group_gives_the_rest_back(stores: Stores) ->
     )
     assert states(stores, batch_id) == {"succeeded": 2, "waiting": 4}
     assert {i.attempts for i in list_items(batch_id, on=stores, state=ItemState.WAITING)} == {0}
+
+
+def test_what_ends_long_after_a_pause_is_given_back(stores: Stores) -> None:
+    """A process that computes may have to start first: the pause holds all the same, and nothing is lost."""
+    add_subjects(stores, [f"s{n:02}" for n in range(4)])
+    batch_id = submit(stores)
+    work(stores, turns=1)  # the items are made
+
+    def slow(_template: object) -> None:
+        if state(stores, batch_id) is BatchState.RUNNING:
+            pause_batch(batch_id, actor="ops", on=stores)
+            time.sleep(0.6)
+
+    hasty = replace(POLICY, look=timedelta(seconds=0.05), late=timedelta(seconds=0.2))
+    work_on_batches(on=stores, compute=NoOpCompute(slow), models=MODELS, policy=hasty)
+    assert state(stores, batch_id) is BatchState.PAUSED
+    assert states(stores, batch_id) == {"waiting": 4}
+    assert len(list_templates("s00", on=stores)) == 1
+    resume_batch(batch_id, actor="ops", on=stores)
+    work(stores)
+    assert states(stores, batch_id) == {"succeeded": 4}
+    assert list_items(batch_id, on=stores)[0].attempts == 1
 
 
 def test_selfies_first_then_evidence_else_a_new_selfie(stores: Stores) -> None:
