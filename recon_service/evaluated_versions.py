@@ -98,12 +98,12 @@ class EvaluatedVersions:
             if way.model not in self._pipelines:
                 self._pipelines[way.model] = self.rebuilt(way.model)
             pipeline = self._pipelines[way.model]
-        calibration = _installed(way.calibration, pipeline.calibration)
+        calibration = installed_calibration(way.calibration, pipeline.calibration)
         maps = calibration.appearance.over(load_appearance_maps())
         return replace(pipeline, calibration=calibration, appearance_maps=maps)
 
 
-def _installed(identity: str, in_force: Calibration) -> Calibration:
+def installed_calibration(identity: str, in_force: Calibration) -> Calibration:
     """The released calibration of that name and digest; else the one in force, where it accepts templates
     that were made under the other. Raises ModelMismatch.
     """

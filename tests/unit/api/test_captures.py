@@ -95,7 +95,7 @@ def test_a_link_enrolls_its_subject_once_and_shows_nothing_but_its_own_result(
     page: TestClient, judged: Service
 ) -> None:
     ends = utc_now() + timedelta(days=30)
-    token = made(page, judged, consent_expires_at=ends.isoformat(), keep_evidence=True)
+    token = made(page, judged, consent_expires_at=ends.isoformat(), keep_evidence=True, keep_probes=True)
     assert page.get("/v1/capture/mesh.glb", headers=token).status_code == 404
     send(page, token, b"one", b"two")
     assert page.post("/v1/capture/enrollment", headers=token).status_code == 409, "two frames are too few"
@@ -121,7 +121,7 @@ def test_a_link_enrolls_its_subject_once_and_shows_nothing_but_its_own_result(
         operation = tx.operations.get(enrolled)
         actions = [(e.action, e.actor.partition(":")[0]) for e in tx.audit.entries()]
     assert ("mesh.read", "capture") in actions
-    assert (consent.consent_id, consent.expires_at) == ("consent-1", ends)
+    assert (consent.consent_id, consent.expires_at, consent.keep_probes) == ("consent-1", ends, True)
     assert operation is not None
     assert operation.keep_evidence
 
