@@ -86,7 +86,7 @@ def _scores(found: dict[str, Any]) -> Iterator[RenderableType]:
         ("visits that strengthened", found["visits"]),
         ("of others", found["strangers"]),
     )
-    scores = Table("scores", "number", "former", "candidate", "largest fall", "largest rise", "share falling")
+    scores = Table("scores", "number", "former", "candidate", "largest fall", "largest rise", "falling")
     for what, change in rows:
         if change:
             keys = ("former", "candidate", "largest_fall", "largest_rise")
@@ -114,7 +114,8 @@ def _evaluations(found: dict[str, Any]) -> Iterator[RenderableType]:
             yield f"On {where}: {failed if one['state'] == 'failed' else under_way}"
             continue
         head = f"on {outcome['people']} {where} ({outcome['dataset']}, {outcome['row']})"
-        table = Table(head, "former", "candidate", "difference", "more than chance")
+        columns = ("", "former", "candidate", "difference", "more than chance")
+        table = Table(*columns, title=head, title_justify="left")
         differences = {d["rate"]: d for d in outcome["differences"]}
         for rate, what in RATES.items():
             sides = (_figure(outcome[side][rate], rate) for side in ("former", "candidate"))
