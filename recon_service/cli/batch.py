@@ -83,7 +83,7 @@ def submit(
 
 @app.command("list")
 def list_(
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
     url: Url = DEFAULT_URL,
     api_key: Key = None,
     as_json: AsJson = False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +20,7 @@ from recon_service.application.edge import (
     remove_member,
     revoke_kiosk,
 )
+from recon_service.application.ports.stores import Stores
 from recon_service.application.signing import service_signer
 from recon_service.bootstrap import open_edge, open_stores
 from recon_service.edge.bundle import open_bundle
@@ -29,6 +32,18 @@ from recon_service.settings import Settings
 app = typer.Typer(no_args_is_help=True)
 console = Console()
 KEYS = Annotated[Path, typer.Option("--keys", help="File with the keys of the kiosk.")]
+Site = Annotated[str, typer.Argument(help="Name of the site: lobby-3.")]
+KioskId = Annotated[str, typer.Argument(help="As `recon edge register` printed it.")]
+SubjectIds = Annotated[list[str], typer.Argument(help="Your pseudonyms for the people.")]
+
+
+@contextmanager
+def _stores(settings: Settings | None = None) -> Iterator[Stores]:
+    opened = open_stores(settings or Settings.from_environment())
+    try:
+        yield opened.stores
+    finally:
+        opened.close()
 
 
 @app.command("keys")
@@ -39,69 +54,58 @@ def keys(path: Annotated[Path, typer.Argument(help="New file, on the kiosk.")]) 
 
 
 @app.command("register")
-def register(site: str, recipient: str, signing: str) -> None:
+def register(
+    site: Site,
+    recipient: Annotated[str, typer.Argument(help="Public key that `recon edge keys` printed first.")],
+    signing: Annotated[str, typer.Argument(help="The second.")],
+) -> None:
     """At the service: trust a kiosk by its public keys."""
-    opened = open_stores(Settings.from_environment())
-    try:
+    with _stores() as stores:
         kiosk = register_kiosk(
             site,
             recipient=recipient,
             signing=signing,
             actor=COMMAND_LINE,
-            on=opened.stores,
+            on=stores,
             by=HpkeEdgeFormat(),
         )
-        service = service_signer(on=opened.stores).public
-    finally:
-        opened.close()
+        service = service_signer(on=stores).public
     console.print(f"kiosk    {kiosk.kiosk_id}\nservice  {service}", highlight=False, soft_wrap=True)
 
 
 @app.command("revoke")
-def revoke(site: str, kiosk_id: str) -> None:
+def revoke(site: Site, kiosk_id: KioskId) -> None:
     """At the service: no more bundles for a kiosk."""
-    opened = open_stores(Settings.from_environment())
-    try:
-        revoke_kiosk(site, kiosk_id, actor=COMMAND_LINE, on=opened.stores)
-    finally:
-        opened.close()
+    with _stores() as stores:
+        revoke_kiosk(site, kiosk_id, actor=COMMAND_LINE, on=stores)
 
 
 @app.command("add")
-def add(site: str, subject_ids: list[str]) -> None:
+def add(site: Site, subject_ids: SubjectIds) -> None:
     """At the service: let a site hold subjects."""
-    opened = open_stores(Settings.from_environment())
-    try:
+    with _stores() as stores:
         for subject_id in subject_ids:
-            add_member(site, subject_id, actor=COMMAND_LINE, on=opened.stores)
-    finally:
-        opened.close()
+            add_member(site, subject_id, actor=COMMAND_LINE, on=stores)
 
 
 @app.command("remove")
-def remove(site: str, subject_ids: list[str]) -> None:
+def remove(site: Site, subject_ids: SubjectIds) -> None:
     """At the service: take subjects from a site."""
-    opened = open_stores(Settings.from_environment())
-    try:
+    with _stores() as stores:
         for subject_id in subject_ids:
-            remove_member(site, subject_id, actor=COMMAND_LINE, on=opened.stores)
-    finally:
-        opened.close()
+            remove_member(site, subject_id, actor=COMMAND_LINE, on=stores)
 
 
 @app.command("bundle")
 def bundle(
-    site: str,
-    kiosk_id: str,
+    site: Site,
+    kiosk_id: KioskId,
     output: Annotated[Path, typer.Option("--output", "-o", help="File for the bundle.")],
 ) -> None:
     """At the service: seal a site's templates for one kiosk."""
     settings = Settings.from_environment()
-    opened = open_stores(settings)
-    try:
-        content = make_bundle(site, kiosk_id, actor=COMMAND_LINE, on=opened.stores, by=open_edge(settings))
-    finally:
-        opened.close()
+    with _stores(settings) as stores:
+        content = make_bundle(site, kiosk_id, actor=COMMAND_LINE, on=stores, by=open_edge(settings))
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -110,7 +114,7 @@ def bundle(
 
 @app.command("inspect")
 def inspect(
-    path: Path,
+    path: Annotated[Path, typer.Argument(help="The bundle.")],
     keys_path: KEYS,
     service: Annotated[str, typer.Option("--service", help="Public key of the service.")],
 ) -> None:

@@ -116,7 +116,7 @@ def check(
 def record(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     camera: CameraName = "realsense",
-    frames: Annotated[int, typer.Option(min=1, max=10_000)] = 90,
+    frames: Annotated[int, typer.Option(min=1, max=10_000, help="How many.")] = 90,
     picture: Picture = PictureKind.COLOR,
     calibration_name: CalledBy = None,
     key_file: KeyFile = None,
@@ -160,7 +160,9 @@ def run(
     client_certificate: Annotated[
         Path | None, typer.Option(help="For mutual TLS, with --client-key.", exists=True)
     ] = None,
-    client_key: Annotated[Path | None, typer.Option(exists=True)] = None,
+    client_key: Annotated[
+        Path | None, typer.Option(help="Private key of the certificate.", exists=True)
+    ] = None,
     authority: Annotated[
         Path | None, typer.Option(help="Certificates to trust instead of the system's.", exists=True)
     ] = None,

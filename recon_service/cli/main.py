@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import typer
 
 from recon_service import __version__
+from recon_service.cli.examples import EXAMPLES, ROOT, epilog
 from recon_service.domain.errors import ReconError
 
 
@@ -18,41 +19,102 @@ from recon_service.domain.errors import ReconError
 class Command:
     """A sub-command: its module has either ``command`` (a function) or ``app`` (a Typer application)."""
 
+    panel: str
     name: str
     module: str
     help: str
 
 
+BEGIN, KIOSK, OPERATIONS, RESEARCH = "Begin here", "Kiosks", "Operations", "Measuring"
+
 COMMANDS = (
-    Command("serve", "recon_service.cli.serve", "Start the service: API, queue and worker in one process."),
     Command(
-        "enroll", "recon_service.cli.enroll", "Enroll a subject from selfies, through a running service."
+        BEGIN, "demo", "recon_service.cli.demo", "Show the whole path: enroll, fit, verify, with pictures."
     ),
-    Command("verify", "recon_service.cli.verify", "Verify a depth capture, through a running service."),
-    Command("kiosk", "recon_service.cli.kiosk", "Run a kiosk: camera, screen, decision; check cameras."),
     Command(
-        "fit", "recon_service.cli.fit", "Fit selfies to a 3D identity: files in, pictures and meshes out."
+        BEGIN, "serve", "recon_service.cli.serve", "Start the service: API, queue and worker in one process."
     ),
-    Command("edge", "recon_service.cli.edge", "Bundles with which kiosks verify without the service."),
-    Command("backends", "recon_service.cli.backends", "List the reconstruction models that can run here."),
-    Command("keys", "recon_service.cli.keys", "Make, list and revoke API keys; rotate the master key."),
-    Command("limits", "recon_service.cli.limits", "List lock-outs, and lift them."),
-    Command("audit", "recon_service.cli.audit", "Read the audit log, and check its chain."),
-    Command("subjects", "recon_service.cli.subjects", "List and delete subjects; mend a restore."),
-    Command("templates", "recon_service.cli.templates", "Versions of templates; export and import them."),
-    Command("batch", "recon_service.cli.batch", "Derive templates anew: submit, watch, activate, roll back."),
-    Command("models", "recon_service.cli.models", "What workers run, and what made which templates."),
-    Command("bulk", "recon_service.cli.bulk_enroll", "Enroll many people from an index."),
-    Command("worker", "recon_service.cli.worker", "Start a worker beside a service with a shared broker."),
-    Command("operations", "recon_service.cli.operations", "Look at the queue; retry enrollments given up."),
-    Command("database", "recon_service.cli.database", "Where the schema stands; back to an older one."),
-    Command("doctor", "recon_service.cli.doctor", "Check settings, keys, database, objects and broker."),
-    Command("weights", "recon_service.cli.weights", "List, pull, verify and build model files."),
-    Command("evaluate", "recon_service.cli.evaluate", "Measure error rates on recorded or simulated people."),
-    Command("bench", "recon_service.cli.bench", "Measure face detectors side by side."),
-    Command("calibrate", "recon_service.cli.calibrate", "Learn how evidence errs, from people of a dataset."),
-    Command("policies", "recon_service.cli.policies", "List the policies and check what they claim."),
-    Command("demo", "recon_service.cli.demo", "Show the whole path: enroll, fit, verify, with pictures."),
+    Command(
+        BEGIN,
+        "enroll",
+        "recon_service.cli.enroll",
+        "Enroll a subject from selfies, through a running service.",
+    ),
+    Command(
+        BEGIN, "verify", "recon_service.cli.verify", "Verify a depth capture, through a running service."
+    ),
+    Command(
+        BEGIN,
+        "fit",
+        "recon_service.cli.fit",
+        "Fit selfies to a 3D identity: files in, pictures and meshes out.",
+    ),
+    Command(
+        BEGIN, "doctor", "recon_service.cli.doctor", "Check settings, keys, database, objects and broker."
+    ),
+    Command(BEGIN, "weights", "recon_service.cli.weights", "List, pull, verify and build model files."),
+    Command(
+        BEGIN, "backends", "recon_service.cli.backends", "List the reconstruction models that can run here."
+    ),
+    Command(
+        KIOSK, "kiosk", "recon_service.cli.kiosk", "Run a kiosk: camera, screen, decision; check cameras."
+    ),
+    Command(KIOSK, "edge", "recon_service.cli.edge", "Bundles with which kiosks verify without the service."),
+    Command(
+        OPERATIONS, "keys", "recon_service.cli.keys", "Make, list and revoke API keys; rotate the master key."
+    ),
+    Command(OPERATIONS, "limits", "recon_service.cli.limits", "List lock-outs, and lift them."),
+    Command(OPERATIONS, "audit", "recon_service.cli.audit", "Read the audit log, and check its chain."),
+    Command(
+        OPERATIONS, "subjects", "recon_service.cli.subjects", "List and delete subjects; mend a restore."
+    ),
+    Command(
+        OPERATIONS,
+        "templates",
+        "recon_service.cli.templates",
+        "Versions of templates; export and import them.",
+    ),
+    Command(
+        OPERATIONS,
+        "batch",
+        "recon_service.cli.batch",
+        "Derive templates anew: submit, watch, activate, roll back.",
+    ),
+    Command(
+        OPERATIONS, "models", "recon_service.cli.models", "What workers run, and what made which templates."
+    ),
+    Command(OPERATIONS, "bulk", "recon_service.cli.bulk_enroll", "Enroll many people from an index."),
+    Command(
+        OPERATIONS,
+        "worker",
+        "recon_service.cli.worker",
+        "Start a worker beside a service with a shared broker.",
+    ),
+    Command(
+        OPERATIONS,
+        "operations",
+        "recon_service.cli.operations",
+        "Look at the queue; retry enrollments given up.",
+    ),
+    Command(
+        OPERATIONS, "database", "recon_service.cli.database", "Where the schema stands; back to an older one."
+    ),
+    Command(
+        RESEARCH,
+        "evaluate",
+        "recon_service.cli.evaluate",
+        "Measure error rates on recorded or simulated people.",
+    ),
+    Command(RESEARCH, "bench", "recon_service.cli.bench", "Measure face detectors side by side."),
+    Command(
+        RESEARCH,
+        "calibrate",
+        "recon_service.cli.calibrate",
+        "Learn how evidence errs, from people of a dataset.",
+    ),
+    Command(
+        RESEARCH, "policies", "recon_service.cli.policies", "List the policies and check what they claim."
+    ),
 )
 
 
@@ -70,17 +132,21 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
     app.callback(
         help="3D face identity: enrolled from selfies, verified against depth captures.",
         invoke_without_command=True,
+        epilog=epilog(ROOT),
     )(_root)
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     for command in COMMANDS:
         if command.name != wanted:
-            app.command(command.name, help=command.help)(_placeholder)
+            app.command(command.name, help=command.help, rich_help_panel=command.panel)(_placeholder)
             continue
+        shown = epilog(EXAMPLES[command.name])
         module = importlib.import_module(command.module)
         if hasattr(module, "command"):
-            app.command(command.name, help=module.command.__doc__ or command.help)(module.command)
+            app.command(command.name, help=module.command.__doc__ or command.help, epilog=shown)(
+                module.command
+            )
         else:
-            app.add_typer(module.app, name=command.name, help=command.help)
+            app.add_typer(module.app, name=command.name, help=command.help, epilog=shown)
     return app
 
 
