@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -167,19 +168,19 @@ def _answered(
 
 
 def wait_until_quiet(engine: sa.Engine, *, limit_s: float, tell: Callable[[int], None]) -> bool:
-    """Until nothing waits or works, and no object is to be deleted any more; whether that came."""
-    deadline = time.monotonic() + limit_s
+    """Until nothing waits or works, and no object is to be deleted any more; whether that came. limit_s: of
+    standing still, for how much there is to do is the clients' choice.
+    """
+    deadline, least = time.monotonic() + limit_s, float("inf")
+    unfinished = sa.select(sa.func.count()).where(t.operations.c.state.in_(("queued", "running")))
     while time.monotonic() < deadline:
-        try:
-            with engine.connect() as connection:
-                still_open = connection.scalar(
-                    sa.select(sa.func.count()).where(t.operations.c.state.in_(("queued", "running")))
-                )
-                loose = connection.scalar(sa.select(sa.func.count()).select_from(t.loose_objects))
-        except sa.exc.DBAPIError:
-            still_open, loose = 1, 1
-        tell(int(still_open or 0))
-        if not still_open and not loose:
-            return True
+        with contextlib.suppress(sa.exc.DBAPIError), engine.connect() as connection:
+            still_open = connection.scalar(unfinished) or 0
+            loose = connection.scalar(sa.select(sa.func.count()).select_from(t.loose_objects)) or 0
+            tell(still_open)
+            if still_open + loose < least:
+                deadline, least = time.monotonic() + limit_s, still_open + loose
+            if not least:
+                return True
         time.sleep(0.5)
     return False
