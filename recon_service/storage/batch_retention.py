@@ -26,22 +26,27 @@ def closable(connection: sa.Connection, ended_before: datetime, limit: int) -> l
     """Batches that may be closed, their rows locked. A batch that is ready is no ended one: it waits for
     somebody to judge it.
     """
+    old = (
+        sa.select(_b.batch_id)
+        .where(_b.state.in_(ENDED), _b.updated_at < ended_before, _b.items_gone_at.is_(None))
+        .order_by(_b.updated_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    # One by one, each by its own index: usually there is none, and nothing is read then.
+    return [one for one in connection.scalars(old).all() if not _may_change(connection, one)]
+
+
+def _may_change(connection: sa.Connection, batch_id: str) -> bool:
+    """Whether an item is open, or a candidate or a former template could still come into force."""
     retired = _t.state == TemplateState.RETIRED.value
     again = (_i.standing == Standing.ROLLED_BACK.value) & retired
     way_on = (_t.template_id == _i.template_id) & ((_t.state == TemplateState.CANDIDATE.value) | again)
     way_back = (_t.template_id == _i.former_id) & retired
-    mine = sa.select(sa.literal(1)).where(_i.batch_id == _b.batch_id)
-    query = (
-        sa.select(_b.batch_id)
-        .where(_b.state.in_(ENDED), _b.updated_at < ended_before, _b.items_gone_at.is_(None))
-        .where(~mine.where(is_open()).exists())
-        .where(~mine.where(sa.exists().where(way_on)).exists())
-        .where(~mine.where(sa.exists().where(way_back)).exists())
-        .order_by(_b.updated_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=batches)
+    return any(
+        connection.scalar(sa.select(sa.literal(1)).where(_i.batch_id == batch_id, one).limit(1)) is not None
+        for one in (is_open(), sa.exists().where(way_on), sa.exists().where(way_back))
     )
-    return list(connection.scalars(query))
 
 
 def close(connection: sa.Connection, batch_id: str, tally: Tally, now: datetime) -> Tally:
@@ -63,14 +68,17 @@ def tally_of(counts: Mapping[str, Mapping[str, int]]) -> Tally:
 
 
 def destroy_items(connection: sa.Connection, limit: int) -> int:
-    """A page of them."""
-    closed = sa.select(_b.batch_id).where(_b.items_gone_at.is_not(None))
-    page = sa.select(_i.batch_id, _i.subject_id).where(_i.batch_id.in_(closed)).limit(limit)
-    gone = [tuple(row) for row in connection.execute(page)]
-    if gone:
-        these = sa.tuple_(_i.batch_id, _i.subject_id).in_(gone)
-        connection.execute(sa.delete(batch_items).where(these))
-    return len(gone)
+    """A page of them, of one batch."""
+    # First the batch, by an index: a page of whatever belongs to closed batches might be looked for in vain
+    # among all items of all others.
+    left = sa.exists().where(_i.batch_id == _b.batch_id)
+    closed = sa.select(_b.batch_id).where(_b.items_gone_at.is_not(None), left).limit(1)
+    batch_id = connection.scalar(closed)
+    if batch_id is None:
+        return 0
+    mine = _i.batch_id == batch_id
+    page = sa.select(_i.subject_id).where(mine).limit(limit)
+    return connection.execute(sa.delete(batch_items).where(mine, _i.subject_id.in_(page))).rowcount
 
 
 def destroy_closed(connection: sa.Connection, closed_before: datetime, limit: int) -> list[str]:
