@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from recon_service.api.schemas_evaluations import EVALUATION, PENDING
 
+_FORMER: Final = "/v1/subjects/user-8c41/templates/tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e"
+_CANDIDATE: Final = "/v1/subjects/user-8c41/templates/tpl_1c9d7e5f3a1b2c4d6e0b9f2d4c6e8a4b"
 _ID: Final = "batch_3c1e8b1f4c0f9d9a4f5b7a6e1d2c5f0c"
 
 REQUEST: Final[dict[str, Any]] = {
@@ -148,8 +150,10 @@ COMPARISON: Final[dict[str, Any]] = {
             "fall": 2.2,
             "problem": "",
             "links": {
-                "former": "/v1/subjects/user-8c41/templates/tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e/mesh.glb",
-                "candidate": "/v1/subjects/user-8c41/templates/tpl_1c9d7e5f3a1b2c4d6e0b9f2d4c6e8a4b/mesh.glb",
+                "former": f"{_FORMER}/mesh.glb",
+                "candidate": f"{_CANDIDATE}/mesh.glb",
+                "former_picture": f"{_FORMER}/picture.png",
+                "candidate_picture": f"{_CANDIDATE}/picture.png",
             },
         }
     ],

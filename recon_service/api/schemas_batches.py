@@ -390,11 +390,18 @@ class ComparisonBody(Body):
                     links={
                         "former": mesh_path(one.subject_id, one.former_id),
                         "candidate": mesh_path(one.subject_id, one.candidate_id),
+                        "former_picture": picture_path(one.subject_id, one.former_id),
+                        "candidate_picture": picture_path(one.subject_id, one.candidate_id),
                     },
                 )
                 for one in found.outliers
             ],
         )
+
+
+def picture_path(subject_id: str, template_id: str) -> str:
+    """Address of a template's picture."""
+    return f"/v1/subjects/{subject_id}/templates/{template_id}/picture.png"
 
 
 def batch_path(batch_id: str) -> str:

@@ -170,7 +170,7 @@ def compare(
     sample: Annotated[int, typer.Option(min=1, max=1000, help="Subjects, by chance.")] = 200,
     outliers: Annotated[int, typer.Option(min=0, max=100, help="Whose template would change most.")] = 10,
     faces: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Save the outliers' faces here, before and after.")
+        Path | None, typer.Option(file_okay=False, help="Save pictures and meshes of the outliers here.")
     ] = None,
     evaluate: Annotated[
         bool, typer.Option(help="Try both ways on the same people first: minutes, the first time.")
@@ -203,7 +203,8 @@ def compare(
         faces.mkdir(mode=0o700, parents=True, exist_ok=True)
         for outlier in found["outliers"]:
             for name, link in outlier["links"].items():
-                file = faces / f"{outlier['subject_id']}-{name}.glb"
+                side = name.removesuffix("_picture")
+                file = faces / f"{outlier['subject_id']}-{side}{Path(link).suffix}"
                 file.write_bytes(client.get(link).content)
         typer.echo(f"faces of {len(found['outliers'])} subjects in {faces}", err=True)
     if not evaluated:

@@ -9,7 +9,9 @@ from typing import Any
 
 import httpx
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from recon_service.cli.main import build_app
 from recon_service.storage.evaluation_tables import evaluation_observations
 from recon_service.storage.probe_tables import recent_probes
 from tests.integration.captures import INTRINSICS, depth_of, png16, verify
@@ -25,6 +27,14 @@ def evaluated(client: httpx.Client, address: str) -> dict[str, Any]:
             return dict(found)
         time.sleep(0.2)
     raise AssertionError(f"the evaluation did not end: {found}")
+
+
+def recon(client: httpx.Client, *arguments: str) -> tuple[int, str]:
+    """A command against the service: exit code, standard output."""
+    key = client.headers["Authorization"].removeprefix("Bearer ")
+    environment = {"RECON_URL": str(client.base_url), "RECON_API_KEY": key, "COLUMNS": "200"}
+    result = CliRunner().invoke(build_app(arguments), list(arguments), env=environment)
+    return result.exit_code, result.stdout
 
 
 def record(folder: Path, name: str, picture: bytes, *depth: bytes) -> None:
@@ -75,6 +85,7 @@ def test_a_batch_is_compared_on_recent_verifications_and_evaluated(tmp_path: Pat
 
             body = {"selection": {"all": True}, "target": {"materials": ["evidence"]}}
             address = client.post("/v1/batches", json=body).headers["location"]
+            batch = address.rpartition("/")[2]
             wait(client, address, "ready")
             compared = client.get(f"{address}/comparison").raise_for_status().json()
             found = compared["probes"]
@@ -85,6 +96,12 @@ def test_a_batch_is_compared_on_recent_verifications_and_evaluated(tmp_path: Pat
             # The same pictures, the same models.
             assert abs(found["scores"]["former"] - found["scores"]["candidate"]) < 1.0
             assert compared["evaluations"] == []
+
+            code, out = recon(client, "batch", "compare", batch, "--faces", str(tmp_path))
+            assert code == 0, out
+            assert "3 decisions" in out
+            assert (tmp_path / "ada-candidate.png").read_bytes().startswith(b"\x89PNG")
+            assert (tmp_path / "ada-former.glb").read_bytes().startswith(b"glTF")
 
             # Somebody has recorded people meanwhile.
             for name, picture in faces.items():
@@ -103,6 +120,10 @@ def test_a_batch_is_compared_on_recent_verifications_and_evaluated(tmp_path: Pat
             assert {one["rate"] for one in outcome["differences"]} == {"eer", "fnmr", "fmr", "cllr"}
             compared = client.get(f"{address}/comparison").raise_for_status().json()
             assert compared["evaluations"] == [found]
+
+            code, out = recon(client, "batch", "compare", batch, "--evaluate")
+            assert code == 0, out
+            assert "on 2 real people (two, image1-depth1)" in out
 
             # Whoever asks again only compares: nobody is looked at a second time.
             def observations() -> list[Any]:

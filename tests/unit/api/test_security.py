@@ -22,6 +22,7 @@ NEEDED = {
     ("POST", "/v1/operations/{operation_id}/retry"): {"ops"},
     ("GET", "/v1/subjects/{subject_id}/templates"): {"enroll", "ops"},
     ("GET", "/v1/subjects/{subject_id}/templates/{template_id}/mesh.glb"): {"enroll", "ops"},
+    ("GET", "/v1/subjects/{subject_id}/templates/{template_id}/picture.png"): {"ops"},
     ("DELETE", "/v1/subjects/{subject_id}"): {"ops"},
     ("POST", "/v1/subjects/{subject_id}/verifications"): {"verify"},
     ("POST", "/v1/quality-checks"): {"enroll"},
