@@ -109,6 +109,8 @@ def run_and_tell(name: str, run: Callable[[Path], Outcome], enough: Callable[[Ou
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"the log is in {folder}", file=sys.stderr)
+    if not enough(report):
+        print("the time was over before there was enough of everything", file=sys.stderr)
     print(json.dumps(report.as_json()))
     return 0 if report.good and enough(report) else 1
 
