@@ -26,7 +26,7 @@ from recon_service.application.batch_records import (
     Standing,
     Tally,
 )
-from recon_service.application.enrollments import check_subject_id
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.models import ALIVE_FOR, serves
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores

@@ -29,9 +29,9 @@ from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.vault import SubjectCipher
+from recon_service.application.quality_checks import check_quality
 from recon_service.application.records import Operation, OperationState, SelfieReport, new_id
 from recon_service.application.subjects import template_mesh
-from recon_service.application.verifications import check_quality
 from recon_service.domain.errors import Conflict, InvalidValue, NotFound, Unauthenticated
 
 FRAME_PLACE: Final = "capture-frames"

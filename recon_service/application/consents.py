@@ -17,7 +17,7 @@ from typing import Final
 
 from recon_service.application.audit import SERVICE, operation_digest, record
 from recon_service.application.consent_records import Consent, consent_in_force, probes_allowed
-from recon_service.application.enrollments import check_consent_id, check_subject_id
+from recon_service.application.identifiers import check_consent_id, check_subject_id
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores

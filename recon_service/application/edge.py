@@ -19,7 +19,7 @@ from recon_service.application.edge_records import (
     Revocations,
     SealedReport,
 )
-from recon_service.application.enrollments import check_subject_id
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.ports.edge import EdgeFormat
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import new_id

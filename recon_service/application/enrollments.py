@@ -8,7 +8,6 @@ no broker is needed to take an enrollment, and none can lose it.
 from __future__ import annotations
 
 import contextlib
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,11 @@ from recon_service.application.errors import (
     PayloadTooLarge,
     QueueFull,
     RequestInFlight,
+)
+from recon_service.application.identifiers import (
+    check_consent_id,
+    check_idempotency_key,
+    check_subject_id,
 )
 from recon_service.application.objects import delete_doomed
 from recon_service.application.operations import get_operation
@@ -45,8 +49,6 @@ SELFIE_PLACE = "selfies"
 ANSWER_PLACE = "answers"
 RACES = 5
 """How often two requests that make the same row at the same moment are sorted out before one is refused."""
-_SUBJECT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
-_PRINTABLE = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ class EnrollmentRequest:
             raise InvalidValue(
                 "consent_expires_at needs a time zone", next_step="For example: 2027-03-01T00:00:00Z"
             )
-        if self.idempotency_key is not None and not _PRINTABLE.fullmatch(self.idempotency_key):
-            raise InvalidValue("an Idempotency-Key must be 1 to 200 printable characters without spaces")
+        if self.idempotency_key is not None:
+            check_idempotency_key(self.idempotency_key)
 
     @property
     def lane(self) -> Lane:
@@ -107,24 +109,6 @@ class Acknowledged:
     operation: Operation
     replayed: bool = False
     answer: bytes | None = None
-
-
-def check_subject_id(subject_id: str) -> None:
-    """Raises InvalidValue unless it is 1 to 64 of the unreserved characters of a URL."""
-    if not _SUBJECT_ID.fullmatch(subject_id):
-        raise InvalidValue(
-            "a subject id is 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-'",
-            next_step="Use a pseudonym of your own, never a name or an address.",
-        )
-
-
-def check_consent_id(consent_id: str) -> None:
-    """Raises InvalidValue unless it is 1 to 200 printable characters without spaces."""
-    if not _PRINTABLE.fullmatch(consent_id):
-        raise InvalidValue(
-            "consent_id must be 1 to 200 printable characters without spaces",
-            next_step="Send the id under which the consent is recorded.",
-        )
 
 
 def check_sizes(selfies: Sequence[bytes], *, max_bytes: int) -> None:

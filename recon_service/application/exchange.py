@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from recon_service.application.audit import SERVICE, record, record_alone
-from recon_service.application.enrollments import check_subject_id
 from recon_service.application.errors import ExchangeFileRefused
 from recon_service.application.exchange_records import (
     ExchangedTemplate,
@@ -18,6 +17,7 @@ from recon_service.application.exchange_records import (
     ImportReport,
     RefusedTemplate,
 )
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import new_id

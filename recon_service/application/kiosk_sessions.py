@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.audit import record, subject_digest
-from recon_service.application.enrollments import check_subject_id
 from recon_service.application.errors import (
     CaptureReplayed,
     KioskProofInvalid,
@@ -26,6 +25,7 @@ from recon_service.application.errors import (
     KioskSessionRequired,
     NonceUsed,
 )
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.kiosk_records import IssuedNonce, KioskSession, PresentedProof
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores

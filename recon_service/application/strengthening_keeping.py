@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.audit import SERVICE, record, subject_digest
-from recon_service.application.enrollments import check_subject_id
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records import FailureKind, WrappedKey, new_id

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Final
 
 from recon_service.application.audit import SERVICE, record, record_alone
-from recon_service.application.enrollments import check_subject_id
 from recon_service.application.errors import PreconditionFailed
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.objects import delete_doomed
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.database import Transaction

@@ -28,7 +28,7 @@ from recon_service.application.batches import (
     retry_failed_items,
     roll_back_batch,
 )
-from recon_service.application.enrollments import check_subject_id
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.models import overview_of_models
 from recon_service.application.operations import list_dead, queue_states, retry_dead
 from recon_service.application.subjects import activate_template, list_templates, template_picture

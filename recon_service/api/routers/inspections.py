@@ -15,7 +15,7 @@ from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
 from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
-from recon_service.application.enrollments import check_subject_id
+from recon_service.application.identifiers import check_subject_id
 from recon_service.application.inspections import inspect_template
 from recon_service.application.records import ApiKey, Scope
 
