@@ -43,7 +43,7 @@ class Stage(StrEnum):
     STORING = "storing"
 
 
-START_STEPS: Final = 4
+START_STEPS: Final = 6
 """Steps of the landmark fit that matching starts from: it takes the fit farther than the last steps would."""
 
 Progress = Callable[[Stage, float], None]

@@ -20,7 +20,7 @@ from recon_service.domain.evidence import SurfaceMatches
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.morphable_model import MorphableModel
-from recon_service.matching.flow import NEIGHBORHOOD, motions
+from recon_service.matching.flow import CLOSE, NEIGHBORHOOD, motions
 from recon_service.matching.neighborhood import blurred_half
 from recon_service.matching.texture import SkinTexture
 from recon_service.matching.unrolled import UnrolledSkin
@@ -31,14 +31,14 @@ from recon_service.matching.view import MIDDLE, FaceView
 class MatchOptions:
     """How matches are found. Lengths in texels.
 
-    texels_mm: size of a texel on the skin, for each round. stride: between the patches of the flow.
-    face_px: height of the face at which pictures are unrolled. largest_scale: a small face is enlarged at
-    most so much. blur: neighborhood in which contrast is evened. min_facing: cosine between normal and line
-    of sight. erosion: matches keep this far from the edge of what both pictures show. max_disagreement:
-    between the flow forth and back. min_likeness: correlation of the skin around both ends of a match.
-    max_motion: longest motion. texture_share: share of the least textured skin that is left out. samples:
-    matches kept per pair. sd: standard deviation of a match. effective_matches: independent matches of a
-    pair.
+    texels_mm: size of a texel on the skin, for each round. stride: between the patches of the flow, where
+    faces are fully resolved; else they lie CLOSE. face_px: height of the face at which pictures are
+    unrolled. largest_scale: a small face is enlarged at most so much. blur: neighborhood in which contrast
+    is evened. min_facing: cosine between normal and line of sight. erosion: matches keep this far from the
+    edge of what both pictures show. max_disagreement: between the flow forth and back. min_likeness:
+    correlation of the skin around both ends of a match. max_motion: longest motion. texture_share: share of
+    the least textured skin that is left out. samples: matches kept per pair. sd: standard deviation of a
+    match. effective_matches: independent matches of a pair.
     """
 
     texels_mm: tuple[float, ...] = (1.2, 0.8, 0.65)
@@ -136,7 +136,10 @@ class SurfaceMatcher:
         nodes, texels = nodes[within], texels[within]
         if len(nodes) < o.min_matches:
             return None
-        moved = motions(one, other, texels, outside=MIDDLE, stride=o.stride)
+        # Skin that was enlarged is blurred and noisy: there fewer patches cost accuracy (docs/adr/0168).
+        resolved = min(views[i].resolved, views[j].resolved)
+        stride = o.stride if resolved == 1.0 else CLOSE
+        moved = motions(one, other, texels, outside=MIDDLE, stride=stride)
         move = moved.motion
         textured = _texture(one)[texels[:, 1] // 2, texels[:, 0] // 2]
         good = (
@@ -161,7 +164,7 @@ class SurfaceMatcher:
             first_pixels=first.nodes[kept],
             second_pixels=views[j].to_picture(target.astype(np.float64)),
             sd=o.sd * texel_mm / min(o.texels_mm) / views[j].mean_scale,
-            effective_matches=o.effective_matches * min(views[i].resolved, views[j].resolved),
+            effective_matches=o.effective_matches * resolved,
         )
 
 
