@@ -40,9 +40,9 @@ def consent_in_force(consents: list[Consent]) -> Consent | None:
     return max(counting, key=lambda c: (c.given_at, c.consent_row), default=None)
 
 
-def probes_allowed(consents: list[Consent]) -> bool:
-    """Whether recent probes of the subject may be kept: its newest consent that took effect says so, and so
-    does every newer one that may yet take effect.
+def probes_allowed(consents: list[Consent], now: datetime) -> bool:
+    """Whether recent probes of the subject may be kept: its newest consent that took effect says so and has
+    not ended, and so does every newer one that may yet take effect.
     """
     ordered = sorted(consents, key=lambda c: (c.given_at, c.consent_row), reverse=True)
     for consent in ordered:
@@ -52,7 +52,8 @@ def probes_allowed(consents: list[Consent]) -> bool:
             and consent.state is not OperationState.SUCCEEDED
         ):
             continue  # it gave nothing
-        if not consent.keep_probes:
+        over = consent.expires_at is not None and consent.expires_at <= now
+        if over or not consent.keep_probes:
             return False
         if consent.state is None or consent.state is OperationState.SUCCEEDED:
             return True

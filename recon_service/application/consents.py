@@ -81,12 +81,12 @@ def renew_consent(
         if tx.subjects.key(subject_id, lock=True) is None:
             raise no_such_subject()
         if keep_probes is None:
-            keep_probes = probes_allowed(tx.consents.of_subject(subject_id))
+            keep_probes = probes_allowed(tx.consents.of_subject(subject_id), on.clock())
         consent = Consent(
             new_id("cns"), subject_id, None, consent_id, on.clock(), expires_at, keep_probes=keep_probes
         )
         tx.consents.add(consent)
-        forget_unless_allowed(subject_id, tx=tx)
+        forget_unless_allowed(subject_id, tx=tx, on=on)
         said = ("keep-probes",) if keep_probes else ()
         record(tx, on=on, action="consent.renewed", actor=actor, subject_id=subject_id, outcome=said)
     return consent

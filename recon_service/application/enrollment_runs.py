@@ -183,7 +183,7 @@ def _keep(
             problem=outcome.problem,
         )
         if template is not None:  # the consent of this enrollment is in force now
-            forget_unless_allowed(operation.subject_id, tx=tx)
+            forget_unless_allowed(operation.subject_id, tx=tx, on=on)
         ended = operation_ended(operation, state, problem=code, template_id=template_id)
         emit(tx, ended, now=on.clock())
         record(

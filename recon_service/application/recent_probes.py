@@ -29,7 +29,7 @@ def probe_wanted(subject_id: str, policy: ProbePolicy, *, on: Stores) -> bool:
     if not policy.most:
         return False
     with on.database.snapshot() as tx:
-        return probes_allowed(tx.consents.of_subject(subject_id))
+        return probes_allowed(tx.consents.of_subject(subject_id), on.clock())
 
 
 def keep_probe(
@@ -40,7 +40,7 @@ def keep_probe(
     if seen is None or score is None:
         return False
     key = tx.subjects.key(subject_id, lock=True)
-    if key is None or not probes_allowed(tx.consents.of_subject(subject_id)):
+    if key is None or not probes_allowed(tx.consents.of_subject(subject_id), on.clock()):
         return False  # deleted, or withdrawn, while it was looked at
     probe = RecentProbe(
         probe_id=new_id("probe"),
@@ -56,15 +56,15 @@ def keep_probe(
     return True
 
 
-def forget_unless_allowed(subject_id: str, *, tx: Transaction) -> None:
+def forget_unless_allowed(subject_id: str, *, tx: Transaction, on: Stores) -> None:
     """When the consent of a subject has changed: probes of before stay only where it says so too."""
-    if not probes_allowed(tx.consents.of_subject(subject_id)):
+    if not probes_allowed(tx.consents.of_subject(subject_id), on.clock()):
         tx.recent_probes.forget(subject_id)
 
 
 def opened_probes(subject_id: str, key: WrappedKey, *, tx: Transaction, on: Stores) -> list[RecentProbe]:
     """Newest first; what cannot be opened is left out. Nothing that the consent does not allow any more."""
-    if not probes_allowed(tx.consents.of_subject(subject_id)):
+    if not probes_allowed(tx.consents.of_subject(subject_id), on.clock()):
         return []
     found, cipher = [], on.vault.cipher(key)
     for row in tx.recent_probes.of(subject_id):

@@ -68,8 +68,10 @@ def test_the_consent_in_force_decides(
     states: list[tuple[OperationState | None, bool]], allowed: bool
 ) -> None:
     consents = [consent(n, state, keeps=keeps) for n, (state, keeps) in enumerate(states)]
-    assert probes_allowed(consents) is allowed
-    assert probes_allowed(consents[::-1]) is allowed
+    later = NOW + timedelta(days=9)
+    assert probes_allowed(consents, later) is allowed
+    assert probes_allowed(consents[::-1], later) is allowed
+    assert not probes_allowed([replace(c, expires_at=later) for c in consents], later)
 
 
 def probe(
