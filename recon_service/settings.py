@@ -415,7 +415,7 @@ def refuse_unknown_names(environment: Mapping[str, str]) -> None:
     known = known_names()
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            closest = difflib.get_close_matches(name.upper(), known, n=1)
+            closest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
             # A hundred names hide the one that was meant; without a guess they are all there is to say.
             step = f"Did you mean {closest[0]}?" if closest else f"Known: {', '.join(known)}"
             raise SettingsInvalid(f"there is no setting {name}", next_step=step)
