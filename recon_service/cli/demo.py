@@ -72,7 +72,7 @@ def command(
     for path in show.pictures:
         if path.suffix in (".png", ".jpg") and not path.stem.endswith("-depth"):
             console.print(f"  {path}", highlight=False, markup=False, soft_wrap=True)
-    console.print("meshes (GLB in meters, PLY and OBJ in millimetres), reports, a depth capture: beside them")
+    console.print("meshes (GLB in meters, PLY and OBJ in millimeters), reports, a depth capture: beside them")
 
 
 @contextmanager
