@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from recon_service.assembly import APPEARANCE_AUTO, APPEARANCE_OFF, ModelChoice, use_one_thread
-from recon_service.cli.evaluate import INTERRUPTED, Cache, Jobs, Model, pipeline_of, progress_bar
+from recon_service.cli.evaluate import INTERRUPTED, Cache, Jobs, Model, pipeline_of
+from recon_service.cli.evaluate_display import progress_bar
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import (
     RELEASED,
