@@ -30,18 +30,18 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from recon_service.application.batch_records import BatchState, BatchTarget, Material, Selection
-from recon_service.application.batch_runs import RunnerPolicy, work_on_batches
-from recon_service.application.batches import (
+from recon_service.application.ports.compute import Progress
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records.batches import BatchState, BatchTarget, Material, Selection
+from recon_service.application.records.models import ModelsInForce
+from recon_service.application.records.operations import EnrollmentOutcome
+from recon_service.application.reenrolling.batch_runs import RunnerPolicy, work_on_batches
+from recon_service.application.reenrolling.batches import (
     activate_batch,
     look_at_batch,
     roll_back_batch,
     submit_batch,
 )
-from recon_service.application.model_records import ModelsInForce
-from recon_service.application.ports.compute import Progress
-from recon_service.application.ports.stores import Stores
-from recon_service.application.records import EnrollmentOutcome
 from recon_service.bootstrap import open_stores
 from recon_service.domain.template import Template
 from recon_service.settings import Settings

@@ -24,8 +24,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from recon_service.application.evidence_records import EVIDENCE_PLACE
-from recon_service.application.subjects import load_template
+from recon_service.application.records.evidence import EVIDENCE_PLACE
+from recon_service.application.templates.subjects import load_template
 from recon_service.bootstrap import open_stores
 from tests.integration.running import Server, enroll, portrait_jpeg
 from tests.templates import seed_subjects

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon_service.application.verify import frame_capture, frame_landmarks
+from recon_service.application.computing.verify import frame_capture, frame_landmarks
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.domain.errors import ReconError, WeightsUnavailable
 from recon_service.fitting import fit_identity

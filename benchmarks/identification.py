@@ -36,8 +36,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from recon_service.application.reference_feed import PAGE, ReferenceChange
-from recon_service.application.reference_records import SearchProbe
+from recon_service.application.records.references import SearchProbe
+from recon_service.application.searching.reference_feed import PAGE, ReferenceChange
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import load_calibration
 from recon_service.comparison.evidence_kind import EvidenceKind

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recon_service.application.enroll import examine, selfie_capture
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.enroll import examine, selfie_capture
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.backends import ENROLLMENT_CROPS, load_backend
 from recon_service.domain.arrays import Array

@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from recon_service.application.enroll import enroll
-from recon_service.application.evidence_refits import refitted
-from recon_service.application.kept_evidence import to_bytes
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.verify import observe
+from recon_service.application.computing.enroll import enroll
+from recon_service.application.computing.evidence_refits import refitted
+from recon_service.application.computing.kept_evidence import to_bytes
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.verify import observe
 from recon_service.assembly import ModelChoice, build_pipeline, use_one_thread
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import load_calibration, released_for

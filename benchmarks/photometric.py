@@ -32,10 +32,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from recon_service.application.enroll import Selfie, selfie_capture
-from recon_service.application.photometric import refined
-from recon_service.application.photometric_of_many import LandmarkFit, refined_together
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.enroll import Selfie, selfie_capture
+from recon_service.application.computing.photometric import refined
+from recon_service.application.computing.photometric_of_many import LandmarkFit, refined_together
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.assembly import APPEARANCE_OFF, ModelChoice, build_pipeline
 from recon_service.demo.simulated import texture_of
 from recon_service.domain.camera import PinholeCamera

@@ -16,8 +16,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from recon_service.application.enroll import enroll
-from recon_service.application.verify import observe
+from recon_service.application.computing.enroll import enroll
+from recon_service.application.computing.verify import observe
 from recon_service.assembly import ModelChoice, build_pipeline, use_one_thread
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.evaluation.comparisons import Comparisons, Observed

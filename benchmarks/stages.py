@@ -28,11 +28,11 @@ from PIL import Image as PillowImage
 from rich.console import Console
 from rich.table import Table
 
-from recon_service.application.consistency import by_skin
-from recon_service.application.enroll import START_STEPS, Selfie, enroll, examine, selfie_capture
-from recon_service.application.photometric import refined
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.verify import observe
+from recon_service.application.computing.consistency import by_skin
+from recon_service.application.computing.enroll import START_STEPS, Selfie, enroll, examine, selfie_capture
+from recon_service.application.computing.photometric import refined
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.verify import observe
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.demo.simulated import simulated_person, texture_of
 from recon_service.depth import depth_capture

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import beta
 
-from recon_service.application.consistency import NOT_ONE_PERSON, STRANGER
-from recon_service.application.enroll import EnrollmentResult, enroll
+from recon_service.application.computing.consistency import NOT_ONE_PERSON, STRANGER
+from recon_service.application.computing.enroll import EnrollmentResult, enroll
 from recon_service.assembly import APPEARANCE_AUTO, ModelChoice, build_pipeline, use_one_thread
 from recon_service.evaluation.dataset import Dataset, Item, Medium, Subject
 from recon_service.evaluation.datasets.kinect2 import kinect2

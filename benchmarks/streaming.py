@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from recon_service.application.enroll import enroll
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.streaming import StoppingRule, Visit
+from recon_service.application.computing.enroll import enroll
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.streaming import StoppingRule, Visit
 from recon_service.assembly import APPEARANCE_OFF, ModelChoice, build_pipeline, use_one_thread
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.policies import DEFAULT_POLICY, load_policies

@@ -13,7 +13,7 @@ import cv2
 
 from recon_service.appearance.embedder import FaceEmbedder
 from recon_service.appearance.network import load_embedder
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.canonical_model import load_builtin, load_ict, load_landmark_model
 from recon_service.canonical_model.builtin import NAME as BUILTIN_NAME
 from recon_service.canonical_model.ict import NAME as DENSE_NAME

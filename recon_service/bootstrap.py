@@ -10,18 +10,18 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from recon_service.application.batch_items import ItemPolicy
-from recon_service.application.batch_retention import BatchRetention
-from recon_service.application.batch_runs import RunnerPolicy
-from recon_service.application.consents import ConsentPolicy
-from recon_service.application.enrollment_runs import JobPolicy
+from recon_service.application.enrolling.consents import ConsentPolicy
+from recon_service.application.enrolling.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.housekeeping import Retention
+from recon_service.application.notifying.webhooks import WebhookPolicy
 from recon_service.application.ports.objects import ObjectStore
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.webhooks import WebhookSender
-from recon_service.application.records import WrappedKey
-from recon_service.application.webhooks import WebhookPolicy
+from recon_service.application.records.subjects import WrappedKey
+from recon_service.application.reenrolling.batch_items import ItemPolicy
+from recon_service.application.reenrolling.batch_retention import BatchRetention
+from recon_service.application.reenrolling.batch_runs import RunnerPolicy
 from recon_service.domain.errors import Conflict, StorageFault
 from recon_service.settings import Settings, SettingsInvalid
 from recon_service.storage.connections import (
@@ -39,11 +39,11 @@ from recon_service.storage.template_format import BinaryTemplateFormat
 from recon_service.storage.vault import SubjectVault
 
 if TYPE_CHECKING:
-    from recon_service.application.duplicates import DuplicateCheck
-    from recon_service.application.edge import EdgeIssuer
-    from recon_service.application.identification import Identifier
-    from recon_service.application.local_compute import LocalCompute
-    from recon_service.application.pipeline import FacePipeline
+    from recon_service.application.computing.local_compute import LocalCompute
+    from recon_service.application.computing.pipeline import FacePipeline
+    from recon_service.application.edge.bundles import EdgeIssuer
+    from recon_service.application.enrolling.duplicates import DuplicateCheck
+    from recon_service.application.searching.identification import Identifier
 
 DIGEST_ROOT: Final = "digest-root"
 
@@ -252,7 +252,7 @@ def open_identifier(settings: Settings, opened: OpenStores) -> Identifier | None
             )
         return None
     from recon_service import assembly
-    from recon_service.application.identification import Identifier
+    from recon_service.application.searching.identification import Identifier
     from recon_service.comparison.calibration_file import load_calibration, released_for
 
     model = assembly.load_model(assembly.ModelChoice(settings.model))
@@ -273,8 +273,8 @@ def open_edge(settings: Settings) -> EdgeIssuer | None:
     if not settings.edge_policy:
         return None
     from recon_service import assembly
-    from recon_service.application.edge import EdgeIssuer
-    from recon_service.application.edge_records import EdgeTerms
+    from recon_service.application.edge.bundles import EdgeIssuer
+    from recon_service.application.records.edge import EdgeTerms
     from recon_service.comparison.calibration_file import load_calibration, released_for
     from recon_service.comparison.policies import activated
     from recon_service.edge.format import HpkeEdgeFormat
@@ -309,14 +309,14 @@ def open_duplicate_check(settings: Settings, identifier: Identifier | None) -> D
     """What enrollments ask before they end; None where that is switched off."""
     if identifier is None or settings.duplicate_check == "off":
         return None
-    from recon_service.application.duplicates import DuplicateCheck
+    from recon_service.application.enrolling.duplicates import DuplicateCheck
 
     return DuplicateCheck(identifier, settings.duplicate_llr, hold=settings.duplicate_check == "hold")
 
 
 def build_compute(settings: Settings) -> LocalCompute:
     """The heavy part of the use cases, for this process."""
-    from recon_service.application.local_compute import LocalCompute
+    from recon_service.application.computing.local_compute import LocalCompute
     from recon_service.comparison.policies import activated
     from recon_service.evaluated_versions import EvaluatedVersions, rebuilt_pipeline
     from recon_service.rendering.export import mesh_bytes

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from recon_service.alignment.landmarks import DenseTemplate
-from recon_service.application.detectors import FACEMESH, detector_registry
+from recon_service.application.computing.detectors import FACEMESH, detector_registry
 from recon_service.canonical_model import load_builtin, load_landmark_model
 from recon_service.detection.detector import FaceDetector
 from recon_service.detection.registry import DetectorRegistry

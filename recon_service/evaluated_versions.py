@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from recon_service.application.evaluation_records import (
+from recon_service.application.records.evaluations import (
     EvaluationOutcome,
     EvaluationSet,
     PersonObserved,
@@ -21,8 +21,8 @@ from recon_service.domain.errors import ModelMismatch
 from recon_service.settings import Settings
 
 if TYPE_CHECKING:
-    from recon_service.application.local_compute import LocalCompute
-    from recon_service.application.pipeline import FacePipeline
+    from recon_service.application.computing.local_compute import LocalCompute
+    from recon_service.application.computing.pipeline import FacePipeline
     from recon_service.comparison.calibration import Calibration
     from recon_service.evaluation.version_sets import OpenedSet
     from recon_service.evaluation.versions import Judge
@@ -59,7 +59,7 @@ class EvaluatedVersions:
 
     def person(self, which: EvaluationSet, number: int, way: Way, compute: LocalCompute) -> PersonObserved:
         """compute: with the models in force. Raises WeightsUnavailable, ModelMismatch, InvalidValue."""
-        from recon_service.application.evaluation_people import observed_person
+        from recon_service.application.computing.evaluation_people import observed_person
 
         if which not in self._sets:
             self.facts(which)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from recon_service.application.model_records import BackendStanding, ModelsInForce, OtherModel
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.records.models import BackendStanding, ModelsInForce, OtherModel
 from recon_service.assembly import BUILTIN, MODEL_NAMES, ModelChoice
 from recon_service.backends import availability
 from recon_service.comparison.calibration_file import load_calibration, released_for

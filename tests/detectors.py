@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from recon_service.alignment.five_points import TEMPLATE
-from recon_service.application.detectors import detector_registry
+from recon_service.application.computing.detectors import detector_registry
 from recon_service.detection.detector import Device, FaceDetector
 from recon_service.detection.registry import DetectorRegistry
 from recon_service.domain.landmark_schemes import FIVE, SCHEMES

@@ -9,14 +9,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import EnrollmentOutcome, Operation, new_id
-from recon_service.application.reference_records import SearchProbe
-from recon_service.application.sealing import TEMPLATE_PLACE
-from recon_service.application.subjects import load_template
-from recon_service.application.template_records import SealedTemplate, TemplateOrigin
+from recon_service.application.records.identifiers import new_id
+from recon_service.application.records.operations import EnrollmentOutcome, Operation
+from recon_service.application.records.references import SearchProbe
+from recon_service.application.records.templates import SealedTemplate, TemplateOrigin
+from recon_service.application.templates.sealing import TEMPLATE_PLACE
+from recon_service.application.templates.subjects import load_template
 from recon_service.comparison.calibration import Calibration, PairCalibration
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.score_map import ScoreMap

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from recon_service.application.enroll import Selfie, selfie_capture
+from recon_service.application.computing.enroll import Selfie, selfie_capture
 from recon_service.domain.arrays import Array
 from recon_service.domain.evidence import Capture, SurfaceMatches
 from recon_service.domain.faces import FaceLandmarks

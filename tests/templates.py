@@ -10,9 +10,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from recon_service.application.ports.stores import Stores, utc_now
-from recon_service.application.records import new_id
-from recon_service.application.sealing import TEMPLATE_PLACE
-from recon_service.application.template_records import SealedTemplate, TemplateState
+from recon_service.application.records.identifiers import new_id
+from recon_service.application.records.templates import SealedTemplate, TemplateState
+from recon_service.application.templates.sealing import TEMPLATE_PLACE
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template
 from recon_service.storage import tables as t

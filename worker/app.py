@@ -12,7 +12,7 @@ from typing import Any, Final
 from celery import Celery
 from kombu.entity import Queue
 
-from recon_service.application.records import Lane
+from recon_service.application.records.operations import Lane
 from recon_service.settings import Settings
 
 INTERACTIVE: Final = Lane.INTERACTIVE.value

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
-from recon_service.application.evaluation_records import (
+from recon_service.application.records.evaluations import (
     EvaluationOutcome,
     EvaluationSet,
     PersonObserved,
@@ -17,8 +17,8 @@ from recon_service.application.evaluation_records import (
     SideObserved,
     Way,
 )
-from recon_service.application.model_records import ModelsInForce
-from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome
+from recon_service.application.records.models import ModelsInForce
+from recon_service.application.records.operations import LANDMARKS_ALONE, EnrollmentOutcome
 from recon_service.domain.errors import ModelMismatch
 from recon_service.domain.template import Template
 from recon_service.settings import Settings

@@ -19,16 +19,16 @@ from typing import Final
 
 import structlog
 
-from recon_service.application.batch_runs import (
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records.models import ModelsInForce, WorkerReport
+from recon_service.application.reenrolling.batch_runs import (
     RunnerPolicy,
     close_cancelled,
     destroy_old_candidates,
     work_on_batches,
 )
-from recon_service.application.evaluation_runs import forget_observations, work_on_evaluations
-from recon_service.application.model_records import ModelsInForce, WorkerReport
-from recon_service.application.models import report_worker
-from recon_service.application.ports.stores import Stores
+from recon_service.application.reenrolling.evaluation_runs import forget_observations, work_on_evaluations
+from recon_service.application.reenrolling.models import report_worker
 from recon_service.domain.errors import ReconError, StorageFault
 from worker.batch_compute import BatchChildCompute
 from worker.beside_parent import begin_beside_parent, stores_beside_parent

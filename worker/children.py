@@ -29,13 +29,13 @@ from typing import Any
 import structlog
 
 from recon_service.application.errors import ComputeFault, MemoryLimitReached, Overloaded, TimeLimitReached
-from recon_service.application.identification_records import ObservedVisit
-from recon_service.application.inspection_records import Inspection
 from recon_service.application.ports.compute import Progress
-from recon_service.application.probe_records import RecentProbe
-from recon_service.application.records import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
-from recon_service.application.version_records import VersionsCompared
-from recon_service.application.visits import KioskVisit, VerificationOutcome
+from recon_service.application.records.identifications import ObservedVisit
+from recon_service.application.records.inspections import Inspection
+from recon_service.application.records.operations import LANDMARKS_ALONE, EnrollmentOutcome, SelfieReport
+from recon_service.application.records.probes import RecentProbe
+from recon_service.application.records.versions import VersionsCompared
+from recon_service.application.records.visits import KioskVisit, VerificationOutcome
 from recon_service.domain.errors import ReconError
 from recon_service.domain.template import Template
 from recon_service.settings import Settings

@@ -10,13 +10,13 @@ from typing import Final
 
 import structlog
 
-from recon_service.application.audit import SERVICE
-from recon_service.application.consents import sweep_consents
-from recon_service.application.enrollment_runs import JobPolicy
+from recon_service.application.enrolling.consents import sweep_consents
+from recon_service.application.enrolling.enrollment_runs import JobPolicy
 from recon_service.application.housekeeping import Retention, outbox_waits, relay_outbox, sweep
+from recon_service.application.keeping.audit import SERVICE
+from recon_service.application.keeping.steady_clock import ClockWatch
 from recon_service.application.ports.stores import Stores
-from recon_service.application.restores import reapply_deletions, stored_receipts
-from recon_service.application.steady_clock import ClockWatch
+from recon_service.application.templates.restores import reapply_deletions, stored_receipts
 from recon_service.domain.errors import ReconError
 from worker.queue import CeleryQueue
 

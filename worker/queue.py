@@ -10,7 +10,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 
 from recon_service.application.errors import StorageUnavailable
-from recon_service.application.records import Lane
+from recon_service.application.records.operations import Lane
 
 ENROLL: Final = "recon.enroll"
 WAKE: Final = "recon.wake"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from celery import Celery
 
-from recon_service.application.enrollment_runs import (
+from recon_service.application.enrolling.enrollment_runs import (
     WORKER_LOST,
     JobPolicy,
     get_operation_or_none,
@@ -20,14 +20,14 @@ from recon_service.application.enrollment_runs import (
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import Operation
+from recon_service.application.records.operations import Operation
 from recon_service.domain.errors import ReconError, StorageFault
 from recon_service.telemetry.bundle import Telemetry
 from recon_service.telemetry.context import TraceContext, bound
 from worker.queue import ENROLL, WAKE
 
 if TYPE_CHECKING:
-    from recon_service.application.duplicates import DuplicateCheck
+    from recon_service.application.enrolling.duplicates import DuplicateCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ from typing import Final
 
 import structlog
 
-from recon_service.application.ports.stores import Stores
-from recon_service.application.ports.webhooks import WebhookSender
-from recon_service.application.webhooks import (
+from recon_service.application.notifying.webhooks import (
     Round,
     WebhookPolicy,
     deliver_due,
     deliveries_wait,
     forget_deliveries,
 )
+from recon_service.application.ports.stores import Stores
+from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.domain.errors import ReconError
 
 LOOK_S: Final = 1.0

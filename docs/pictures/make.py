@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image as PillowImage
 
-from recon_service.application.enroll import enroll
+from recon_service.application.computing.enroll import enroll
 from recon_service.bootstrap import build_pipeline
 from recon_service.rendering.fit_files import fit_files
 from recon_service.settings import Settings

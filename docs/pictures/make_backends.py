@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image as PillowImage
 
-from recon_service.application.enroll import enroll
+from recon_service.application.computing.enroll import enroll
 from recon_service.backends import Backends, register_backend
 from recon_service.bootstrap import build_pipeline
 from recon_service.domain.errors import ReconError

@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
 from recon_service.application.housekeeping import recover_alone
-from recon_service.application.keys import ensure_development_key, has_real_key
+from recon_service.application.keeping.keys import ensure_development_key, has_real_key
 from recon_service.application.ports.compute import Compute
 from recon_service.bootstrap import (
     OpenStores,

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 from fastapi import Header, Request
 
 from recon_service.api.service import service_of
-from recon_service.application.kiosk_records import PresentedProof
-from recon_service.application.visits import KioskVisit
+from recon_service.application.records.kiosks import PresentedProof
+from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.kiosk_proof import capture_statement
 

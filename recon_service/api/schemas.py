@@ -7,15 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from recon_service.application.records import (
-    DeletionReceipt,
-    Operation,
-    OperationState,
-    Problem,
-    SelfieReport,
-)
-from recon_service.application.template_records import SealedTemplate, TemplateOrigin, TemplateState
-from recon_service.application.visits import VerificationOutcome
+from recon_service.application.records.operations import Operation, OperationState, Problem, SelfieReport
+from recon_service.application.records.subjects import DeletionReceipt
+from recon_service.application.records.templates import SealedTemplate, TemplateOrigin, TemplateState
+from recon_service.application.records.visits import VerificationOutcome
 from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import Decision
 

@@ -8,8 +8,9 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body
-from recon_service.application.audit import AuditVerdict
-from recon_service.application.records import ApiKey, AuditEntry, Scope
+from recon_service.application.keeping.audit import AuditVerdict
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.audit import AuditEntry
 
 
 class KeyRequest(BaseModel):

@@ -10,8 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body, mesh_path
 from recon_service.api.schemas_evaluations import BatchEvaluationBody
-from recon_service.application.batch_comparison import BatchComparison, ProbesChange, ScoreChange
-from recon_service.application.batch_records import (
+from recon_service.application.records.batches import (
     FROM_CAPTURES,
     MAX_LISTED_SUBJECTS,
     MAX_PRIORITY,
@@ -24,8 +23,9 @@ from recon_service.application.batch_records import (
     Selection,
     Standing,
 )
-from recon_service.application.batches import BatchProgress
-from recon_service.application.records import LANDMARKS_ALONE
+from recon_service.application.records.operations import LANDMARKS_ALONE
+from recon_service.application.reenrolling.batch_comparison import BatchComparison, ProbesChange, ScoreChange
+from recon_service.application.reenrolling.batches import BatchProgress
 from recon_service.domain.template import Decision
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body, ProblemNote, SelfieBody, problem_note, selfie_body
-from recon_service.application.capture_records import MAX_ATTEMPTS, CaptureState, Language
-from recon_service.application.capture_tokens import OpenCapture
-from recon_service.application.records import Operation, OperationState
+from recon_service.application.enrolling.capture_tokens import OpenCapture
+from recon_service.application.records.captures import MAX_ATTEMPTS, CaptureState, Language
+from recon_service.application.records.operations import Operation, OperationState
 
 EXAMPLE_ID: Final = "cap_1f0e2d3c4b5a69788796a5b4c3d2e1f0"
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body
-from recon_service.application.consent_records import Consent
-from recon_service.application.consents import EndingConsent
+from recon_service.application.enrolling.consents import EndingConsent
+from recon_service.application.records.consents import Consent
 
 EXAMPLE: Final[dict[str, Any]] = {
     "subject_id": "user-8c41",

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body
-from recon_service.application.edge_records import EdgeKioskRecord, SealedReport
+from recon_service.application.records.edge import EdgeKioskRecord, SealedReport
 
 KIOSK: Final[dict[str, Any]] = {
     "kiosk_id": "kiosk_5f0c3c1e8b1f4c0f9d9a4f5b7a6e1d2c",

@@ -9,8 +9,8 @@ from typing import Any, Final, Self
 from pydantic import Field
 
 from recon_service.api.schemas import Body
-from recon_service.application.batch_records import Material
-from recon_service.application.evaluation_records import (
+from recon_service.application.records.batches import Material
+from recon_service.application.records.evaluations import (
     BatchEvaluation,
     EvaluationOutcome,
     EvaluationSet,

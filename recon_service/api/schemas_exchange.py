@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body
-from recon_service.application.exchange_records import ImportReport
+from recon_service.application.records.exchange import ImportReport
 
 MAX_SUBJECTS: Final = 10_000
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from pydantic import Field
 
 from recon_service.api.schemas import Body, ReasonBody
-from recon_service.application.identification_records import Identification, IdentificationDecision
-from recon_service.application.reference_records import DuplicateFinding
+from recon_service.application.records.identifications import Identification, IdentificationDecision
+from recon_service.application.records.references import DuplicateFinding
 
 
 class CandidateBody(Body):

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from recon_service.api.schemas import Body, VerificationBody, verification_body
-from recon_service.application.inspection_records import Inspection
+from recon_service.application.records.inspections import Inspection
 from recon_service.domain.arrays import Array
 
 STEP_MM: Final = 0.01

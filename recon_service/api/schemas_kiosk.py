@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body
-from recon_service.application.kiosk_records import IssuedNonce
+from recon_service.application.records.kiosks import IssuedNonce
 from recon_service.domain.kiosk_proof import PROOF_VERSION
 
 

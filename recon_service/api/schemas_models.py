@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from recon_service.api.schemas import Body
-from recon_service.application.model_records import ModelsInForce
-from recon_service.application.models import ModelsOverview
-from recon_service.application.template_records import TemplateState
+from recon_service.application.records.models import ModelsInForce
+from recon_service.application.records.templates import TemplateState
+from recon_service.application.reenrolling.models import ModelsOverview
 
 
 class BackendBody(Body):

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from recon_service.api.schemas import Body
-from recon_service.application.webhook_records import Delivery, WebhookEndpoint
+from recon_service.application.records.webhooks import Delivery, WebhookEndpoint
 
 _URL: Final = "https://shop.example/recon-events"
 _ENDPOINT: Final = "wh_0b1c2d3e4f5061728394a5b6c7d8e9f0"

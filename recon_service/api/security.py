@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request
 
 from recon_service.api.service import service_of
-from recon_service.application.keys import authenticate
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.keeping.keys import authenticate
+from recon_service.application.records.access import ApiKey, Scope
 from recon_service.domain.errors import Forbidden, Unauthenticated
 
 SCHEME = {

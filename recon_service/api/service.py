@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from recon_service.application.attempts import LockoutPolicy
-from recon_service.application.consents import ConsentPolicy
-from recon_service.application.evaluation_records import EvaluationSet
-from recon_service.application.kiosk_sessions import KioskPolicy
+from recon_service.application.enrolling.consents import ConsentPolicy
+from recon_service.application.keeping.rates import RequestLimiter
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
-from recon_service.application.probe_records import ProbePolicy
-from recon_service.application.rates import RequestLimiter
-from recon_service.application.strengthening_keeping import StrengtheningLimits
+from recon_service.application.records.evaluations import EvaluationSet
+from recon_service.application.records.probes import ProbePolicy
+from recon_service.application.verifying.attempts import LockoutPolicy
+from recon_service.application.verifying.kiosk_sessions import KioskPolicy
+from recon_service.application.verifying.strengthening_keeping import StrengtheningLimits
 from recon_service.bootstrap import consent_policy
 from recon_service.settings import Settings
 from recon_service.telemetry.bundle import Telemetry
 
 if TYPE_CHECKING:  # the API process loads it only where it searches
-    from recon_service.application.edge import EdgeIssuer
-    from recon_service.application.identification import Identifier
+    from recon_service.application.edge.bundles import EdgeIssuer
+    from recon_service.application.searching.identification import Identifier
 
 
 @dataclass(frozen=True, slots=True)

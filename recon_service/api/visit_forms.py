@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from recon_service.api.examples import INTRINSICS
 from recon_service.api.service import Service
 from recon_service.api.uploads import Form, FormLimits
-from recon_service.application.visits import KioskVisit
+from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import InvalidValue
 

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from recon_service.application.audit import SERVICE, record
-from recon_service.application.batch_retention import BatchRetention, forget_ended_batches
-from recon_service.application.consents import ConsentPolicy
-from recon_service.application.enrollment_runs import JobPolicy, forget_selfies
-from recon_service.application.enrollments import SELFIE_PLACE
-from recon_service.application.kiosk_sessions import SESSION_REMEMBERED
-from recon_service.application.lockouts import REMEMBERED
-from recon_service.application.objects import delete_doomed
+from recon_service.application.enrolling.consents import ConsentPolicy
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, forget_selfies
+from recon_service.application.keeping.audit import SERVICE, record
+from recon_service.application.keeping.objects import delete_doomed
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
-from recon_service.application.reference_feed import KEPT_CHANGES
-from recon_service.application.tombstones import export_tombstones
+from recon_service.application.records.operations import SELFIE_PLACE
+from recon_service.application.reenrolling.batch_retention import BatchRetention, forget_ended_batches
+from recon_service.application.searching.reference_feed import KEPT_CHANGES
+from recon_service.application.templates.tombstones import export_tombstones
+from recon_service.application.verifying.kiosk_sessions import SESSION_REMEMBERED
+from recon_service.application.verifying.lockouts import REMEMBERED
 from recon_service.domain.errors import StorageFault
 
 RELAYED_AT_ONCE: Final = 50

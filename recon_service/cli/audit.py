@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from recon_service.application.audit import subject_digest, verify_audit
-from recon_service.application.records import AuditHead
+from recon_service.application.keeping.audit import subject_digest, verify_audit
+from recon_service.application.records.audit import AuditHead
 from recon_service.bootstrap import open_stores
 from recon_service.cli.client import ServiceClient
 from recon_service.cli.options import AsJson, Key, RemoteUrl

@@ -12,16 +12,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from recon_service.application.audit import COMMAND_LINE
-from recon_service.application.edge import (
+from recon_service.application.edge.bundles import (
     add_member,
     make_bundle,
     register_kiosk,
     remove_member,
     revoke_kiosk,
 )
+from recon_service.application.keeping.audit import COMMAND_LINE
+from recon_service.application.keeping.signing import service_signer
 from recon_service.application.ports.stores import Stores
-from recon_service.application.signing import service_signer
 from recon_service.bootstrap import open_edge, open_stores
 from recon_service.edge.bundle import open_bundle
 from recon_service.edge.format import HpkeEdgeFormat

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.assembly import APPEARANCE_AUTO, ModelChoice, build_pipeline, use_one_thread
 from recon_service.backends import Backends, files_of
 from recon_service.cli.evaluate_attacks import attacks_command

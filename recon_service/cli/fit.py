@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from recon_service.application.enroll import EnrollmentResult, Stage, enroll
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.enroll import EnrollmentResult, Stage, enroll
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.bootstrap import build_pipeline
 from recon_service.cli import fit_backend
 from recon_service.domain.errors import ReconError

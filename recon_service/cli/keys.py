@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from recon_service.application.audit import COMMAND_LINE
-from recon_service.application.key_rotation import rotate_master_key
-from recon_service.application.keys import create_api_key, list_api_keys, revoke_api_key
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.keeping.audit import COMMAND_LINE
+from recon_service.application.keeping.key_rotation import rotate_master_key
+from recon_service.application.keeping.keys import create_api_key, list_api_keys, revoke_api_key
+from recon_service.application.records.access import ApiKey, Scope
 from recon_service.bootstrap import open_stores
 from recon_service.cli.client import ServiceClient
 from recon_service.cli.options import AsJson, Key, RemoteUrl

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from recon_service.application.audit import COMMAND_LINE
-from recon_service.application.identifiers import check_subject_id
-from recon_service.application.lockouts import lift_lockout, locked_out
-from recon_service.application.records import FailureKind
+from recon_service.application.keeping.audit import COMMAND_LINE
+from recon_service.application.records.access import FailureKind
+from recon_service.application.records.identifiers import check_subject_id
+from recon_service.application.verifying.lockouts import lift_lockout, locked_out
 from recon_service.bootstrap import open_stores
 from recon_service.settings import Settings
 

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from recon_service.application.audit import COMMAND_LINE
-from recon_service.application.operations import list_dead, queue_states, retry_dead
+from recon_service.application.enrolling.operations import list_dead, queue_states, retry_dead
+from recon_service.application.keeping.audit import COMMAND_LINE
 from recon_service.application.ports.stores import Stores, utc_now
-from recon_service.application.records import Lane, Operation
+from recon_service.application.records.operations import Lane, Operation
 from recon_service.bootstrap import open_stores
 from recon_service.settings import Settings
 

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 
 import typer
 
-from recon_service.application.audit import COMMAND_LINE
-from recon_service.application.records import DeletionReceipt
-from recon_service.application.restores import reapply_deletions, stored_receipts
-from recon_service.application.tombstones import receipt_of_json
+from recon_service.application.keeping.audit import COMMAND_LINE
+from recon_service.application.records.subjects import DeletionReceipt
+from recon_service.application.templates.restores import reapply_deletions, stored_receipts
+from recon_service.application.templates.tombstones import receipt_of_json
 from recon_service.bootstrap import open_stores
 from recon_service.cli.client import DEFAULT_URL, ServiceClient
 from recon_service.cli.options import AsJson, Key, Url

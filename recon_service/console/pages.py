@@ -13,11 +13,13 @@ from fastapi.routing import APIRoute
 
 from recon_service.api.problems import status_of
 from recon_service.api.service import Service, service_of
-from recon_service.application.audit import record_alone, subject_digest
-from recon_service.application.batch_comparison import compare_batch
-from recon_service.application.batch_evaluations import evaluate_batch
-from recon_service.application.batch_records import WORKING, Batch, BatchState, ItemState
-from recon_service.application.batches import (
+from recon_service.application.enrolling.operations import list_dead, queue_states, retry_dead
+from recon_service.application.keeping.audit import record_alone, subject_digest
+from recon_service.application.records.batches import WORKING, Batch, BatchState, ItemState
+from recon_service.application.records.identifiers import check_subject_id
+from recon_service.application.reenrolling.batch_comparison import compare_batch
+from recon_service.application.reenrolling.batch_evaluations import evaluate_batch
+from recon_service.application.reenrolling.batches import (
     activate_batch,
     cancel_batch,
     list_batches,
@@ -28,10 +30,8 @@ from recon_service.application.batches import (
     retry_failed_items,
     roll_back_batch,
 )
-from recon_service.application.identifiers import check_subject_id
-from recon_service.application.models import overview_of_models
-from recon_service.application.operations import list_dead, queue_states, retry_dead
-from recon_service.application.subjects import activate_template, list_templates, template_picture
+from recon_service.application.reenrolling.models import overview_of_models
+from recon_service.application.templates.subjects import activate_template, list_templates, template_picture
 from recon_service.console.rendering import FOLDER, page
 from recon_service.console.sessions import COOKIE, LIFETIME, SignedIn, check_form, sign_in, signed_in
 from recon_service.domain.errors import CallerError, NotFound, ReconError, Unauthenticated

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from recon_service.application.keys import authenticate
+from recon_service.application.keeping.keys import authenticate
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.records.access import ApiKey, Scope
 from recon_service.domain.errors import Forbidden, Unauthenticated
 
 COOKIE: Final = "recon_console"

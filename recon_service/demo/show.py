@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from recon_service.application.enroll import enroll
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.verify import observe
+from recon_service.application.computing.enroll import enroll
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.verify import observe
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.demo.client import Client, depth_png, intrinsics

@@ -12,8 +12,8 @@ import io
 import numpy as np
 from PIL import Image as PillowImage
 
-from recon_service.application.enroll import enroll
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.enroll import enroll
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.demo.person import Person
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame

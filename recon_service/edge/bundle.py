@@ -23,8 +23,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from recon_service.application.edge_records import BundleContents, BundleHead, EdgeTerms
 from recon_service.application.ports.vault import Signer
+from recon_service.application.records.edge import BundleContents, BundleHead, EdgeTerms
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import load_calibration
 from recon_service.comparison.policy import Policy

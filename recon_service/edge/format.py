@@ -6,14 +6,14 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from recon_service.application.edge_records import (
+from recon_service.application.ports.vault import Signer
+from recon_service.application.records.edge import (
     BundleContents,
     BundleHead,
     EdgeReport,
     Revocations,
     SealedReport,
 )
-from recon_service.application.ports.vault import Signer
 from recon_service.domain.errors import InvalidValue
 from recon_service.edge import statements
 from recon_service.edge.bundle import write_bundle

@@ -18,11 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from recon_service.application.edge_records import EdgeReport
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.streaming import Probe
+from recon_service.application.computing.verify import verified_probe
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.streaming import Probe
-from recon_service.application.verify import verified_probe
+from recon_service.application.records.edge import EdgeReport
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.template import Decision, Template, VerificationResult
 from recon_service.edge.bundle import OpenBundle, open_bundle

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 
-from recon_service.application.edge_records import BundleHead, Revocations
+from recon_service.application.records.edge import BundleHead, Revocations
 from recon_service.domain.errors import Conflict
 from recon_service.edge.errors import (
     BundleExpired,

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from recon_service.application.edge_records import EdgeReport, Revocations, SealedReport
 from recon_service.application.ports.vault import Signer
+from recon_service.application.records.edge import EdgeReport, Revocations, SealedReport
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.template import Decision
 from recon_service.edge.errors import BundleAltered

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import beta
 
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.presentations import SeenFace, expected_landmarks, presentation
-from recon_service.application.verify import frame_capture, frame_landmarks
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.presentations import SeenFace, expected_landmarks, presentation
+from recon_service.application.computing.verify import frame_capture, frame_landmarks
 from recon_service.depth.cleaning import clean_depth
 from recon_service.domain.arrays import Array
 from recon_service.domain.depth_frame import DepthFrame

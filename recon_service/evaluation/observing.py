@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from recon_service.application.enroll import enroll
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.records import LANDMARKS_ALONE
-from recon_service.application.verify import observe
+from recon_service.application.computing.enroll import enroll
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.verify import observe
+from recon_service.application.records.operations import LANDMARKS_ALONE
 from recon_service.comparison.evidence_kind import DEPTH, GENERIC, EvidenceKind
 from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.appearance import Appearance

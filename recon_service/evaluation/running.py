@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from types import MappingProxyType
 
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.evaluation.cache import ObservationCache, content_key
 from recon_service.evaluation.dataset import Dataset, Subject
 from recon_service.evaluation.draws import Sample

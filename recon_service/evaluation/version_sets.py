@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from recon_service.application.evaluation_records import EvaluationSet, SetFacts
+from recon_service.application.records.evaluations import EvaluationSet, SetFacts
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import DepthRejected, ImageRejected, InvalidValue
 from recon_service.evaluation.dataset import Dataset, Subject

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.application.evaluation_records import (
+from recon_service.application.computing.rescoring import scored
+from recon_service.application.records.evaluations import (
     Difference,
     EvaluationOutcome,
     Figure,
@@ -19,7 +20,6 @@ from recon_service.application.evaluation_records import (
     SideFigures,
     SideObserved,
 )
-from recon_service.application.rescoring import scored
 from recon_service.comparison.appearance import AppearanceMaps
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.policy import Policy

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from recon_service.application.enroll import EnrollmentResult, Selfie
+from recon_service.application.computing.enroll import EnrollmentResult, Selfie
 from recon_service.domain.fit import CaptureFit, Fit
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel

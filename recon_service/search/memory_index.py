@@ -19,12 +19,12 @@ from typing import Final
 import numpy as np
 
 from recon_service.application.ports.stores import Stores
-from recon_service.application.reference_feed import (
+from recon_service.application.records.references import Hit, SearchProbe, SearchResult
+from recon_service.application.searching.reference_feed import (
     ReferenceChange,
     ReferenceFeed,
     ReferencesNotReady,
 )
-from recon_service.application.reference_records import Hit, SearchProbe, SearchResult
 from recon_service.comparison.calibration import Calibration, Found
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.strengthening_parts import ReferencePart, best_part, enrollment_part, parts_of

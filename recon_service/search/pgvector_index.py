@@ -24,13 +24,13 @@ from sqlalchemy import exc
 
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports.stores import Stores
-from recon_service.application.reference_feed import (
+from recon_service.application.records.references import Hit, SearchProbe, SearchResult
+from recon_service.application.searching.reference_feed import (
     ReferenceChange,
     ReferenceFeed,
     ReferencesNotReady,
     open_reference,
 )
-from recon_service.application.reference_records import Hit, SearchProbe, SearchResult
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.strengthening_parts import ReferencePart, chosen_part

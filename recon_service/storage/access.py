@@ -9,7 +9,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from recon_service.application.ports.requests import IdempotencyState, Reservation
-from recon_service.application.records import ApiKey, DeletionReceipt, Scope
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.subjects import DeletionReceipt
 from recon_service.storage import tables as t
 
 REMEMBERED_FOR: Final = timedelta(hours=24)

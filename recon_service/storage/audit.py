@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from recon_service.application.records import AuditEntry, AuditHead
+from recon_service.application.records.audit import AuditEntry, AuditHead
 from recon_service.storage import tables as t
 
 AT_ONCE: Final = 1000

@@ -12,7 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.batch_records import (
+from recon_service.application.ports.batches import Switched
+from recon_service.application.records.batches import (
     BatchItem,
     BatchState,
     Group,
@@ -22,9 +23,8 @@ from recon_service.application.batch_records import (
     Taken,
     Tally,
 )
-from recon_service.application.ports.batches import Switched
-from recon_service.application.records import WrappedKey
-from recon_service.application.template_records import SealedTemplate, TemplateState
+from recon_service.application.records.subjects import WrappedKey
+from recon_service.application.records.templates import SealedTemplate, TemplateState
 from recon_service.storage import batch_retention, batch_switches
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import batch_of, is_held, item_of, keeps_evidence, keeps_selfies

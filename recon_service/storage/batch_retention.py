@@ -12,8 +12,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from recon_service.application.batch_records import BatchState, ItemState, Standing, Tally
-from recon_service.application.template_records import TemplateState
+from recon_service.application.records.batches import BatchState, ItemState, Standing, Tally
+from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import is_open
 from recon_service.storage.batch_tables import batch_items, batches

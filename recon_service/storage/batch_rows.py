@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.batch_records import (
+from recon_service.application.records.batches import (
     Batch,
     BatchItem,
     BatchState,
@@ -18,8 +18,8 @@ from recon_service.application.batch_records import (
     Selection,
     Standing,
 )
-from recon_service.application.records import OperationState
-from recon_service.application.template_records import TemplateState
+from recon_service.application.records.operations import OperationState
+from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_tables import batch_items, kept_evidence
 

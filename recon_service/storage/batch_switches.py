@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from recon_service.application.batch_records import BatchState, ItemState, Standing
 from recon_service.application.ports.batches import Switched
-from recon_service.application.template_records import TemplateOrigin, TemplateState
+from recon_service.application.records.batches import BatchState, ItemState, Standing
+from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_tables import batch_items, batches
 

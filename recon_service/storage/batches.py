@@ -8,7 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.batch_records import WORKING, Batch, BatchState, ItemState, Preview, Selection
+from recon_service.application.records.batches import (
+    WORKING,
+    Batch,
+    BatchState,
+    ItemState,
+    Preview,
+    Selection,
+)
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import (
     Selected,

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.capture_records import CaptureSession, Language, SealedFrame
+from recon_service.application.records.captures import CaptureSession, Language, SealedFrame
 from recon_service.storage.capture_tables import capture_frames, capture_sessions
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from recon_service.application.consent_records import Consent
-from recon_service.application.records import OperationState
-from recon_service.application.template_records import TemplateState
+from recon_service.application.records.consents import Consent
+from recon_service.application.records.operations import OperationState
+from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 
 consents = sa.Table(

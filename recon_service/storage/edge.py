@@ -8,9 +8,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from recon_service.application.edge_records import BundleHead, EdgeKioskRecord, EdgeReport
-from recon_service.application.reference_records import SealedReference
-from recon_service.application.template_records import TemplateState
+from recon_service.application.records.edge import BundleHead, EdgeKioskRecord, EdgeReport
+from recon_service.application.records.references import SealedReference
+from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.edge_tables import (
     edge_bundle_templates,

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from recon_service.application.evaluation_records import (
+from recon_service.application.records.evaluations import (
     BatchEvaluation,
     EvaluationOutcome,
     EvaluationSet,

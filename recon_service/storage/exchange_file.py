@@ -22,12 +22,9 @@ from typing import Any, BinaryIO, Final
 import pyrage
 
 from recon_service.application.errors import ExchangeFileRefused, RecipientNotAllowed
-from recon_service.application.exchange_records import (
-    ExchangedTemplate,
-    ExchangeFile,
-)
 from recon_service.application.ports.vault import Signer
-from recon_service.application.template_records import TemplateOrigin, TemplateState
+from recon_service.application.records.exchange import ExchangedTemplate, ExchangeFile
+from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.domain.errors import InsecureConfiguration
 from recon_service.storage.pipes import read_out_of, written_into
 from recon_service.storage.signing import is_signed_by

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from recon_service.application.records import Erasure, StoredSelfie, WrappedKey
+from recon_service.application.records.operations import StoredSelfie
+from recon_service.application.records.subjects import Erasure, WrappedKey
 from recon_service.storage import tables as t
 from recon_service.storage.captures import erase_captures
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.records import (
+from recon_service.application.records.operations import (
     Claim,
     Lane,
     Operation,

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from recon_service.application.kiosk_records import KioskSession
+from recon_service.application.records.kiosks import KioskSession
 from recon_service.storage.tables import ID, UtcDateTime, metadata
 
 # No secret: nonces are derived from the session's id, its count and the secret of the digests.

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from recon_service.application.records import FailureCounter, FailureKind
+from recon_service.application.records.access import FailureCounter, FailureKind
 from recon_service.storage import tables as t
 
 

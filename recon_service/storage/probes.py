@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from recon_service.application.probe_records import SealedProbe
+from recon_service.application.records.probes import SealedProbe
 from recon_service.storage.probe_tables import recent_probes
 
 _c = recent_probes.c

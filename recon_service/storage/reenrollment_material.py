@@ -7,16 +7,16 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from recon_service.application.evidence_records import SealedEvidence
-from recon_service.application.model_records import (
+from recon_service.application.records.evidence import SealedEvidence
+from recon_service.application.records.models import (
     BackendStanding,
     ModelsInForce,
     OtherModel,
     TemplateCount,
     WorkerReport,
 )
-from recon_service.application.records import OperationState, StoredSelfie
-from recon_service.application.template_records import TemplateState
+from recon_service.application.records.operations import OperationState, StoredSelfie
+from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_tables import kept_evidence, workers
 

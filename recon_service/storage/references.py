@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.records import WrappedKey
-from recon_service.application.reference_records import DuplicateFinding, SealedReference
-from recon_service.application.template_records import TemplateState
+from recon_service.application.records.references import DuplicateFinding, SealedReference
+from recon_service.application.records.subjects import WrappedKey
+from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.reference_tables import duplicate_findings, reference_changes, reference_head
 

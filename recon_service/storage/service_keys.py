@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from recon_service.application.ports.records import SERVICE_OWNER
-from recon_service.application.records import WrappedKey
+from recon_service.application.records.subjects import WrappedKey
 from recon_service.storage import tables as t
 
 SERVICE = SERVICE_OWNER

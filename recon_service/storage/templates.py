@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.template_records import SealedTemplate, TemplateOrigin, TemplateState
+from recon_service.application.records.templates import SealedTemplate, TemplateOrigin, TemplateState
 from recon_service.storage import tables as t
 
 _c = t.templates.c

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from recon_service.application.records import WrappedKey
+from recon_service.application.records.subjects import WrappedKey
 from recon_service.domain.errors import StorageFault
 from recon_service.storage.signing import Ed25519Signer
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.webhook_records import (
+from recon_service.application.records.webhooks import (
     Delivery,
     DeliveryState,
     EventKind,

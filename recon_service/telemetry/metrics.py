@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from recon_service import __version__
-from recon_service.application.records import EnrollmentOutcome, Operation
-from recon_service.application.webhooks import Round
+from recon_service.application.notifying.webhooks import Round
+from recon_service.application.records.operations import EnrollmentOutcome, Operation
 from recon_service.domain.quality import Verdict
 from recon_service.telemetry.names import (
     ATTEMPTS,
@@ -42,7 +42,7 @@ from recon_service.telemetry.names import (
 )
 
 if TYPE_CHECKING:
-    from recon_service.application.visits import VerificationOutcome
+    from recon_service.application.records.visits import VerificationOutcome
 
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from recon_service.application.ports.compute import Compute, Progress
-from recon_service.application.records import EnrollmentOutcome, SelfieReport
+from recon_service.application.records.operations import EnrollmentOutcome, SelfieReport
 from recon_service.telemetry.metrics import Metrics
 from recon_service.telemetry.traces import Traces
 
 if TYPE_CHECKING:
-    from recon_service.application.visits import KioskVisit, VerificationOutcome
+    from recon_service.application.records.visits import KioskVisit, VerificationOutcome
     from recon_service.domain.template import Template
 
 ENROLLMENT = "enrollment"

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from recon_service.application.lockouts import locked_out
-from recon_service.application.operations import MAX_LISTED, list_dead, queue_states
+from recon_service.application.enrolling.operations import MAX_LISTED, list_dead, queue_states
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import FailureKind, QueueState
-from recon_service.application.webhook_records import WebhookState
+from recon_service.application.records.access import FailureKind
+from recon_service.application.records.operations import QueueState
+from recon_service.application.records.webhooks import WebhookState
+from recon_service.application.verifying.lockouts import locked_out
 from recon_service.domain.errors import StorageFault
 from recon_service.telemetry.names import (
     DATABASE_UP,

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from recon_service.application.batch_records import BatchTarget, Material, Selection
-from recon_service.application.batches import activate_batch, submit_batch
-from recon_service.application.model_records import BackendStanding, ModelsInForce, WorkerReport
-from recon_service.application.models import report_worker
 from recon_service.application.ports.stores import utc_now
+from recon_service.application.records.batches import BatchTarget, Material, Selection
+from recon_service.application.records.models import BackendStanding, ModelsInForce, WorkerReport
+from recon_service.application.reenrolling.batches import activate_batch, submit_batch
+from recon_service.application.reenrolling.models import report_worker
 from tests.unit.application.batches_support import NoOpCompute, add_subject, add_subjects, work
 from tests.unit.application.enrollments_support import ask, run
 from tests.unit.cli.serving import Serving, serving

@@ -8,7 +8,7 @@ from typing import Final
 
 from playwright.sync_api import Page, sync_playwright
 
-from recon_service.application.batches import list_batches
+from recon_service.application.reenrolling.batches import list_batches
 from tests.browser.conftest import executable
 from tests.browser.console_people import busy_service
 

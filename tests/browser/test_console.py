@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recon_service.application.batches import list_batches
+from recon_service.application.reenrolling.batches import list_batches
 from tests.browser.conftest import executable
 from tests.browser.console_people import busy_service
 from tests.unit.application.batches_support import work

@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.audit import operation_digest, verify_audit
+from recon_service.application.keeping.audit import operation_digest, verify_audit
 from recon_service.application.ports.stores import Stores
-from recon_service.application.subjects import load_template
+from recon_service.application.templates.subjects import load_template
 from recon_service.domain.errors import ReconError
 from recon_service.storage import tables as t
 from tests.chaos.ledger import Ledger

@@ -137,7 +137,7 @@ def _prepare(server: Server, wish: Wish) -> tuple[bytes, float]:
 
 
 def _posterior_of(stores: object) -> dict[str, object]:
-    from recon_service.application.subjects import load_template
+    from recon_service.application.templates.subjects import load_template
 
     template = load_template(PERSON, None, on=stores)  # type: ignore[arg-type]
     return {"space": template.posterior.space, "modes": len(template.posterior.mean)}

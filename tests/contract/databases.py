@@ -9,14 +9,9 @@ from pathlib import Path
 import pytest
 
 from recon_service.application.ports.database import Database
-from recon_service.application.records import (
-    Claim,
-    Operation,
-    OperationState,
-    StoredSelfie,
-    WrappedKey,
-)
-from recon_service.application.template_records import SealedTemplate
+from recon_service.application.records.operations import Claim, Operation, OperationState, StoredSelfie
+from recon_service.application.records.subjects import WrappedKey
+from recon_service.application.records.templates import SealedTemplate
 from recon_service.storage.database import SqlDatabase, open_engine
 from recon_service.storage.schema import migrate
 from tests.stacks import Production

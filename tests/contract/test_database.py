@@ -12,16 +12,9 @@ import pytest
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports.database import Database
 from recon_service.application.ports.requests import IdempotencyState
-from recon_service.application.records import (
-    ApiKey,
-    DeletionReceipt,
-    OperationState,
-    Problem,
-    Scope,
-    SelfieReport,
-    StoredSelfie,
-    WrappedKey,
-)
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.operations import OperationState, Problem, SelfieReport, StoredSelfie
+from recon_service.application.records.subjects import DeletionReceipt, WrappedKey
 from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine

@@ -9,12 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from recon_service.application.ports.database import Database
-from recon_service.application.records import (
-    Claim,
-    Lane,
-    OperationState,
-    Problem,
-)
+from recon_service.application.records.operations import Claim, Lane, OperationState, Problem
 from recon_service.storage.database import SqlDatabase
 from tests.contract.databases import LONG_AGO, NOW, claim, database, operation, with_subject
 

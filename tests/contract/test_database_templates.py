@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from recon_service.application.ports.database import Database
-from recon_service.application.template_records import TemplateOrigin, TemplateState
+from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.domain.errors import Conflict
 from tests.contract.databases import NOW, database, template, with_subject
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from recon_service.application.detectors import detector_kinds
+from recon_service.application.computing.detectors import detector_kinds
 from recon_service.detection.detector import Device, FaceDetector
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image

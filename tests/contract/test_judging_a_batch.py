@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from recon_service.application.batch_records import Batch, BatchState, BatchTarget, Material, Selection
-from recon_service.application.evaluation_records import (
+from recon_service.application.ports.database import Database
+from recon_service.application.records.batches import Batch, BatchState, BatchTarget, Material, Selection
+from recon_service.application.records.evaluations import (
     BatchEvaluation,
     EvaluationSet,
     EvaluationState,
     ObservationKey,
     Way,
 )
-from recon_service.application.ports.database import Database
-from recon_service.application.probe_records import SealedProbe
+from recon_service.application.records.probes import SealedProbe
 from tests.contract.databases import NOW, database, with_subject
 
 __all__ = ["database"]

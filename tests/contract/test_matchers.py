@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recon_service.application.photometric import refined
+from recon_service.application.computing.photometric import refined
 from recon_service.domain.images import Image
 from recon_service.fitting import fit_identity
 from recon_service.matching import MatchOptions, SkinMatching, SurfaceMatcher

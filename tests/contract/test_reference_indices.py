@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from recon_service.application.ports.references import ReferenceIndex
 from recon_service.application.ports.stores import Stores
-from recon_service.application.reference_feed import ReferenceFeed
-from recon_service.application.subjects import activate_template, delete_subject, list_templates
+from recon_service.application.searching.reference_feed import ReferenceFeed
+from recon_service.application.templates.subjects import activate_template, delete_subject, list_templates
 from recon_service.bootstrap import OpenStores
 from recon_service.domain.errors import ModelMismatch
 from recon_service.search.memory_index import MemoryIndex

@@ -20,7 +20,7 @@ import structlog
 from PIL import Image as PillowImage
 
 from recon_service.application.errors import MemoryLimitReached, TimeLimitReached
-from recon_service.application.visits import KioskVisit
+from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import DepthRejected, ImageRejected
 from recon_service.settings import Settings

@@ -21,10 +21,10 @@ from schemathesis.engine import events, from_schema
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.keys import create_api_key
-from recon_service.application.records import Scope
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.keeping.keys import create_api_key
+from recon_service.application.records.access import Scope
 from recon_service.bootstrap import open_stores
 from recon_service.settings import Settings
 from recon_service.telemetry import configure_logging

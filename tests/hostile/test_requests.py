@@ -21,12 +21,13 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.keys import create_api_key
-from recon_service.application.records import Problem, Scope, SelfieReport
-from recon_service.application.visit_decoding import decode_visit
-from recon_service.application.visits import KioskVisit, VerificationOutcome
+from recon_service.application.computing.visit_decoding import decode_visit
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.keeping.keys import create_api_key
+from recon_service.application.records.access import Scope
+from recon_service.application.records.operations import Problem, SelfieReport
+from recon_service.application.records.visits import KioskVisit, VerificationOutcome
 from recon_service.bootstrap import open_stores
 from recon_service.domain.errors import ImageRejected
 from recon_service.domain.template import Decision, Template, VerificationResult

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from recon_service.application.visit_decoding import decode_aligned_image, decode_depth
+from recon_service.application.computing.visit_decoding import decode_aligned_image, decode_depth
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import CallerError, ReconError

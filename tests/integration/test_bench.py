@@ -18,7 +18,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from recon_service.application.detectors import detector_kinds
+from recon_service.application.computing.detectors import detector_kinds
 from recon_service.cli.bench import app
 from recon_service.detection.registry import UnknownDetector
 from recon_service.evaluation.detectors.result import COLUMNS

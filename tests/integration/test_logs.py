@@ -24,7 +24,7 @@ import pytest
 from PIL import Image as PillowImage
 from PIL.PngImagePlugin import PngInfo
 
-from recon_service.application.subjects import load_template
+from recon_service.application.templates.subjects import load_template
 from recon_service.bootstrap import open_stores
 from recon_service.domain.kiosk_proof import capture_proof, capture_statement
 from tests.integration.captures import INTRINSICS, depth_of, png16, verify

@@ -12,19 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon_service.application.attempts import LockoutPolicy
-from recon_service.application.edge import add_member, make_bundle, register_kiosk
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.identification import Identifier, identify
-from recon_service.application.identification_records import IdentificationDecision
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.verify import Probe, observe, verify
+from recon_service.application.edge.bundles import add_member, make_bundle, register_kiosk
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.keeping.signing import service_signer
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import EnrollmentOutcome
-from recon_service.application.signing import service_signer
-from recon_service.application.subjects import load_template
-from recon_service.application.verify import Probe, observe, verify
-from recon_service.application.visits import KioskVisit
+from recon_service.application.records.identifications import IdentificationDecision
+from recon_service.application.records.operations import EnrollmentOutcome
+from recon_service.application.records.visits import KioskVisit
+from recon_service.application.searching.identification import Identifier, identify
+from recon_service.application.templates.subjects import load_template
+from recon_service.application.verifying.attempts import LockoutPolicy
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.bootstrap import build_compute, open_edge, open_identifier, open_stores
 from recon_service.comparison.policies import DEFAULT_POLICY, load_policies

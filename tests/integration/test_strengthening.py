@@ -17,12 +17,12 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.keys import create_api_key
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.keeping.keys import create_api_key
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import Scope
-from recon_service.application.subjects import load_template
+from recon_service.application.records.access import Scope
+from recon_service.application.templates.subjects import load_template
 from recon_service.bootstrap import build_compute, open_stores
 from recon_service.demo.client import depth_png, intrinsics
 from recon_service.domain.camera import PinholeCamera

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.verify import observe
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.verify import observe
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.canonical_model import load_landmark_model
 from recon_service.depth import depth_capture

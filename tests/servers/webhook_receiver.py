@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from recon_service.application.webhook_signatures import verify_webhook
+from recon_service.application.notifying.webhook_signatures import verify_webhook
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 

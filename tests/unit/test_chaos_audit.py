@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from recon_service.application.ports.stores import Stores
-from recon_service.application.subjects import delete_subject
+from recon_service.application.templates.subjects import delete_subject
 from recon_service.bootstrap import OpenStores, open_stores
 from recon_service.settings import Settings
 from recon_service.storage.database import open_engine

@@ -29,10 +29,11 @@ from recon_service.api.schemas_administration import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.audit import subject_digest, verify_audit
-from recon_service.application.keys import create_api_key, list_api_keys, revoke_api_key
-from recon_service.application.records import ApiKey, AuditHead, Scope
-from recon_service.application.subjects import MAX_LISTED, list_subjects
+from recon_service.application.keeping.audit import subject_digest, verify_audit
+from recon_service.application.keeping.keys import create_api_key, list_api_keys, revoke_api_key
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.audit import AuditHead
+from recon_service.application.templates.subjects import MAX_LISTED, list_subjects
 from recon_service.domain.errors import Forbidden
 
 router = APIRouter(tags=["ops"])

@@ -37,10 +37,11 @@ from recon_service.api.schemas_batches import (
 from recon_service.api.schemas_evaluations import EVALUATIONS, BatchEvaluationBody, EvaluationsBody
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.batch_comparison import MAX_SAMPLE, compare_batch
-from recon_service.application.batch_evaluations import evaluate_batch, evaluations_of
-from recon_service.application.batch_records import ItemState, Standing
-from recon_service.application.batches import (
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.batches import ItemState, Standing
+from recon_service.application.reenrolling.batch_comparison import MAX_SAMPLE, compare_batch
+from recon_service.application.reenrolling.batch_evaluations import evaluate_batch, evaluations_of
+from recon_service.application.reenrolling.batches import (
     MAX_PAGE,
     activate_batch,
     cancel_batch,
@@ -54,7 +55,6 @@ from recon_service.application.batches import (
     roll_back_batch,
     submit_batch,
 )
-from recon_service.application.records import ApiKey, Scope
 
 router = APIRouter(tags=["ops"])
 Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]

@@ -29,7 +29,7 @@ from recon_service.api.schemas_captures import (
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import read_body
-from recon_service.application.capture_tokens import (
+from recon_service.application.enrolling.capture_tokens import (
     MAX_FRAMES,
     CaptureWish,
     OpenCapture,
@@ -40,7 +40,7 @@ from recon_service.application.capture_tokens import (
     start_enrollment,
 )
 from recon_service.application.errors import UnsupportedMedia
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.records.access import ApiKey, Scope
 from recon_service.domain.errors import Unauthenticated
 
 router = APIRouter(tags=["capture"])

@@ -21,8 +21,13 @@ from recon_service.api.schemas_consents import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.consents import MAX_LISTED, current_consent, ending_consents, renew_consent
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.enrolling.consents import (
+    MAX_LISTED,
+    current_consent,
+    ending_consents,
+    renew_consent,
+)
+from recon_service.application.records.access import ApiKey, Scope
 
 router = APIRouter(tags=["ops"])
 

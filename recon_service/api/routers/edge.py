@@ -24,7 +24,7 @@ from recon_service.api.schemas_edge import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.edge import (
+from recon_service.application.edge.bundles import (
     add_member,
     make_bundle,
     register_kiosk,
@@ -33,8 +33,8 @@ from recon_service.application.edge import (
     signed_revocations,
     take_reports,
 )
-from recon_service.application.records import ApiKey, Scope
-from recon_service.application.signing import service_signer
+from recon_service.application.keeping.signing import service_signer
+from recon_service.application.records.access import ApiKey, Scope
 
 router = APIRouter()
 

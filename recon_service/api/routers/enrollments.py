@@ -15,9 +15,10 @@ from recon_service.api.schemas import EnrollmentAccepted, accepted_body, example
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import FormLimits, read_form
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.identifiers import check_subject_id
-from recon_service.application.records import BACKENDS, LANDMARKS_ALONE, ApiKey, Scope
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.identifiers import check_subject_id
+from recon_service.application.records.operations import BACKENDS, LANDMARKS_ALONE
 from recon_service.domain.errors import InvalidValue
 
 router = APIRouter(tags=["enroll"])

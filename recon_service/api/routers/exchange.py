@@ -25,16 +25,16 @@ from recon_service.api.schemas_exchange import (
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.application.errors import PayloadTooLarge, UploadTooSlow
-from recon_service.application.exchange import (
+from recon_service.application.keeping.signing import service_signer
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.exchange import ExchangeFile, ImportReport
+from recon_service.application.templates.exchange import (
     Page,
     export_templates,
     import_templates,
     new_export_id,
     page_of_subjects,
 )
-from recon_service.application.exchange_records import ExchangeFile, ImportReport
-from recon_service.application.records import ApiKey, Scope
-from recon_service.application.signing import service_signer
 from recon_service.exchanges import allowed_recipient, exchange_reader, trusted_sources
 from recon_service.storage.exchange_file import write_file
 

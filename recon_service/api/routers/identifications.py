@@ -24,10 +24,10 @@ from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
 from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
-from recon_service.application.duplicate_findings import all_findings, findings_of
-from recon_service.application.identification_records import MAX_CANDIDATES
-from recon_service.application.kiosk_sessions import required_proof
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.enrolling.duplicate_findings import all_findings, findings_of
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.identifications import MAX_CANDIDATES
+from recon_service.application.verifying.kiosk_sessions import required_proof
 
 router = APIRouter()
 
@@ -55,7 +55,7 @@ async def identify_person(
     without one is answered with 428; the proof's line for the subject is empty. Searches that name nobody
     lock the key out in the end (429).
     """
-    from recon_service.application.identification import identify  # the API loads it only where it searches
+    from recon_service.application.searching.identification import identify
 
     service = service_of(request)
     form = await read_form(request, visit_limits(service))

@@ -15,9 +15,9 @@ from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
 from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
-from recon_service.application.identifiers import check_subject_id
-from recon_service.application.inspections import inspect_template
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.identifiers import check_subject_id
+from recon_service.application.verifying.inspections import inspect_template
 
 router = APIRouter(tags=["ops"])
 PATH = "/v1/subjects/{subject_id}/templates/{template_id}/inspection"

@@ -12,8 +12,8 @@ from recon_service.api.schemas import examples
 from recon_service.api.schemas_kiosk import EXAMPLE, KioskSessionBody, KioskSessionRequest, kiosk_session_body
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.kiosk_sessions import next_nonce, open_session
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.verifying.kiosk_sessions import next_nonce, open_session
 
 router = APIRouter(tags=["verify"])
 

@@ -10,9 +10,9 @@ from recon_service.api.parameters import KeyId, SubjectId
 from recon_service.api.problems import documented
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.identifiers import check_subject_id
-from recon_service.application.lockouts import lift_lockout
-from recon_service.application.records import ApiKey, FailureKind, Scope
+from recon_service.application.records.access import ApiKey, FailureKind, Scope
+from recon_service.application.records.identifiers import check_subject_id
+from recon_service.application.verifying.lockouts import lift_lockout
 
 router = APIRouter(tags=["ops"])
 

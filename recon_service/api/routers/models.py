@@ -9,8 +9,8 @@ from recon_service.api.schemas import example
 from recon_service.api.schemas_models import MODELS, ModelsBody
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.models import overview_of_models
-from recon_service.application.records import Scope
+from recon_service.application.records.access import Scope
+from recon_service.application.reenrolling.models import overview_of_models
 
 router = APIRouter(tags=["ops"])
 

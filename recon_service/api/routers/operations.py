@@ -17,8 +17,9 @@ from recon_service.api.problems import documented
 from recon_service.api.schemas import OperationBody, OperationsBody, example, operation_body
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
-from recon_service.application.operations import MAX_LISTED, get_operation, list_dead, retry_dead
-from recon_service.application.records import ApiKey, Operation, Scope
+from recon_service.application.enrolling.operations import MAX_LISTED, get_operation, list_dead, retry_dead
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.operations import Operation
 from recon_service.domain.errors import NotFound
 
 router = APIRouter(tags=["enroll", "ops"])

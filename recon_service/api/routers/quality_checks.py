@@ -13,8 +13,8 @@ from recon_service.api.schemas import QualityBody, example, selfie_body
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import FormLimits, read_form
-from recon_service.application.quality_checks import check_quality
-from recon_service.application.records import Scope
+from recon_service.application.enrolling.quality_checks import check_quality
+from recon_service.application.records.access import Scope
 
 router = APIRouter(tags=["enroll"])
 

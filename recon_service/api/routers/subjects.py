@@ -19,8 +19,8 @@ from recon_service.api.schemas import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.records import ApiKey, Scope
-from recon_service.application.subjects import (
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.templates.subjects import (
     activate_template,
     delete_subject,
     list_templates,

@@ -11,8 +11,8 @@ from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.records import ApiKey, Scope
-from recon_service.application.subjects import template_picture
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.templates.subjects import template_picture
 
 router = APIRouter(tags=["ops"])
 PNG = "image/png"

@@ -12,8 +12,8 @@ from recon_service.api.schemas import example
 from recon_service.api.schemas_visits import VISITS, VisitsBody, visit_body
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
-from recon_service.application.records import ApiKey, Scope
-from recon_service.application.strengthening_keeping import list_visits, remove_visit
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.verifying.strengthening_keeping import list_visits, remove_visit
 
 router = APIRouter(tags=["ops"])
 

@@ -16,10 +16,10 @@ from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
 from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
-from recon_service.application.identifiers import check_subject_id
-from recon_service.application.kiosk_sessions import required_proof
-from recon_service.application.lockouts import verify_guarded
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.identifiers import check_subject_id
+from recon_service.application.verifying.kiosk_sessions import required_proof
+from recon_service.application.verifying.lockouts import verify_guarded
 from recon_service.domain.errors import Forbidden, InvalidValue
 
 router = APIRouter(tags=["verify"])

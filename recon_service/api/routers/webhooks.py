@@ -24,9 +24,7 @@ from recon_service.api.schemas_webhooks import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.records import ApiKey, Scope
-from recon_service.application.webhook_records import DeliveryState, EventKind
-from recon_service.application.webhooks import (
+from recon_service.application.notifying.webhooks import (
     list_deliveries,
     list_endpoints,
     ping,
@@ -34,6 +32,8 @@ from recon_service.application.webhooks import (
     remove_endpoint,
     retry_delivery,
 )
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.webhooks import DeliveryState, EventKind
 from recon_service.bootstrap import webhook_sender
 
 router = APIRouter(tags=["ops"])

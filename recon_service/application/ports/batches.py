@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from recon_service.application.batch_records import (
+from recon_service.application.ports.compute import Progress
+from recon_service.application.records.batches import (
     Batch,
     BatchItem,
     BatchState,
@@ -19,10 +20,9 @@ from recon_service.application.batch_records import (
     Standing,
     Tally,
 )
-from recon_service.application.evidence_records import SealedEvidence
-from recon_service.application.model_records import ModelsInForce, TemplateCount, WorkerReport
-from recon_service.application.ports.compute import Progress
-from recon_service.application.records import EnrollmentOutcome, StoredSelfie
+from recon_service.application.records.evidence import SealedEvidence
+from recon_service.application.records.models import ModelsInForce, TemplateCount, WorkerReport
+from recon_service.application.records.operations import EnrollmentOutcome, StoredSelfie
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
     from recon_service.domain.template import Template

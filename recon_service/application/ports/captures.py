@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from recon_service.application.capture_records import CaptureSession, SealedFrame
+from recon_service.application.records.captures import CaptureSession, SealedFrame
 
 
 class CaptureSessions(Protocol):

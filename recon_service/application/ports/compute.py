@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from recon_service.application.records import EnrollmentOutcome, SelfieReport
-from recon_service.application.version_records import VersionsCompared
+from recon_service.application.records.operations import EnrollmentOutcome, SelfieReport
+from recon_service.application.records.versions import VersionsCompared
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
-    from recon_service.application.identification_records import ObservedVisit
-    from recon_service.application.inspection_records import Inspection
-    from recon_service.application.probe_records import RecentProbe
-    from recon_service.application.visits import KioskVisit, VerificationOutcome
+    from recon_service.application.records.identifications import ObservedVisit
+    from recon_service.application.records.inspections import Inspection
+    from recon_service.application.records.probes import RecentProbe
+    from recon_service.application.records.visits import KioskVisit, VerificationOutcome
     from recon_service.domain.errors import ReconError
     from recon_service.domain.evidence import SurfacePoints
     from recon_service.domain.faces import DetectedFace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from recon_service.application.consent_records import Consent
+from recon_service.application.records.consents import Consent
 
 
 class Consents(Protocol):

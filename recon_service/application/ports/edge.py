@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Protocol
 
-from recon_service.application.edge_records import (
+from recon_service.application.ports.vault import Signer
+from recon_service.application.records.edge import (
     BundleContents,
     BundleHead,
     EdgeKioskRecord,
@@ -14,8 +15,7 @@ from recon_service.application.edge_records import (
     Revocations,
     SealedReport,
 )
-from recon_service.application.ports.vault import Signer
-from recon_service.application.reference_records import SealedReference
+from recon_service.application.records.references import SealedReference
 
 
 class EdgeSites(Protocol):

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from recon_service.application.records import (
+from recon_service.application.records.operations import (
     Claim,
-    Erasure,
     Lane,
     Operation,
     OperationState,
@@ -16,9 +15,9 @@ from recon_service.application.records import (
     QueueState,
     SelfieReport,
     StoredSelfie,
-    WrappedKey,
 )
-from recon_service.application.template_records import SealedTemplate
+from recon_service.application.records.subjects import Erasure, WrappedKey
+from recon_service.application.records.templates import SealedTemplate
 
 
 class Subjects(Protocol):

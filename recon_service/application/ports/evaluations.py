@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from recon_service.application.evaluation_records import (
+from recon_service.application.records.evaluations import (
     BatchEvaluation,
     EvaluationOutcome,
     EvaluationSet,
@@ -16,7 +16,7 @@ from recon_service.application.evaluation_records import (
 )
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
-    from recon_service.application.evaluation_records import PersonObserved
+    from recon_service.application.records.evaluations import PersonObserved
 
 
 class Evaluations(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from recon_service.application.kiosk_records import KioskSession
+from recon_service.application.records.kiosks import KioskSession
 
 
 class KioskSessions(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from recon_service.application.probe_records import SealedProbe
+from recon_service.application.records.probes import SealedProbe
 
 
 class RecentProbes(Protocol):

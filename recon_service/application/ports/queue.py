@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from recon_service.application.records import Lane
+from recon_service.application.records.operations import Lane
 
 
 class JobQueue(Protocol):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, Protocol
 
-from recon_service.application.records import AuditEntry, AuditHead, DeletionReceipt, WrappedKey
+from recon_service.application.records.audit import AuditEntry, AuditHead
+from recon_service.application.records.subjects import DeletionReceipt, WrappedKey
 
 SERVICE_OWNER: Final = "recon:service"
 """Owner of the keys that belong to no subject: no subject can be called so, a colon is not allowed there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from recon_service.application.reference_records import (
+from recon_service.application.records.references import (
     DuplicateFinding,
     SealedReference,
     SearchProbe,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from recon_service.application.records import ApiKey, FailureCounter, FailureKind
+from recon_service.application.records.access import ApiKey, FailureCounter, FailureKind
 
 
 class IdempotencyState(StrEnum):

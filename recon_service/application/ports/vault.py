@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from recon_service.application.records import WrappedKey
+from recon_service.application.records.subjects import WrappedKey
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
     from recon_service.domain.template import Template

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from recon_service.application.webhook_records import (
+from recon_service.application.records.webhooks import (
     Delivery,
     DeliveryState,
     EventKind,

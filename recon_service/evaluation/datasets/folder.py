@@ -17,8 +17,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recon_service.application.visit_decoding import decode_visit
-from recon_service.application.visits import KioskVisit
+from recon_service.application.computing.visit_decoding import decode_visit
+from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import InvalidValue

@@ -24,7 +24,7 @@ from recon_service.evaluation.cache import ObservationCache
 INVOLVED = (
     "alignment",
     "appearance",
-    "application/detectors.py",
+    "application/computing/detectors.py",
     "detection",
     "domain/faces.py",
     "domain/images.py",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from scipy.interpolate import RBFInterpolator
 
-from recon_service.application.enroll import enroll
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.enroll import enroll
+from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.canonical_model import load_ict, load_landmark_model
 from recon_service.comparison.calibration_file import load_calibration
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange

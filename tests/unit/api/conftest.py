@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.keys import create_api_key
+from recon_service.application.keeping.keys import create_api_key
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import Scope
+from recon_service.application.records.access import Scope
 from recon_service.bootstrap import open_stores
 from recon_service.telemetry import configure_logging
 from tests.stacks import STACKS, Stack, make_stack, settings_for

@@ -13,10 +13,10 @@ from recon_service.api import schemas_batches as bodies
 from recon_service.api import schemas_models
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.model_records import WorkerReport
-from recon_service.application.models import report_worker
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import Scope
+from recon_service.application.records.access import Scope
+from recon_service.application.records.models import WorkerReport
+from recon_service.application.reenrolling.models import report_worker
 from tests.unit.api.conftest import authorization
 from tests.unit.application.batches_support import MODELS, add_subjects, work
 

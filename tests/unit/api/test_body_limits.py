@@ -14,7 +14,7 @@ import uvicorn
 from recon_service.api.app import create_app
 from recon_service.api.body_limits import MAX_JSON_BYTES
 from recon_service.api.service import Service
-from recon_service.application.records import Scope
+from recon_service.application.records.access import Scope
 from tests.unit.api.conftest import authorization
 
 

@@ -12,11 +12,12 @@ from fastapi.testclient import TestClient
 from recon_service.api import schemas_captures
 from recon_service.api.app import api_routes, create_app, needs_capture
 from recon_service.api.service import Service
-from recon_service.application.capture_tokens import expire_captures
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.capture_tokens import expire_captures
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import EnrollmentOutcome, Problem, Scope, SelfieReport
-from recon_service.application.subjects import delete_subject
+from recon_service.application.records.access import Scope
+from recon_service.application.records.operations import EnrollmentOutcome, Problem, SelfieReport
+from recon_service.application.templates.subjects import delete_subject
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from tests.unit.api.conftest import authorization
 from tests.unit.application.stores import GOOD, OUTCOME, ScriptedCompute

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from fastapi.testclient import TestClient
 
 from recon_service.api.service import Service
-from recon_service.application.records import Scope
+from recon_service.application.records.access import Scope
 from tests.unit.api.conftest import authorization
 
 END = datetime(2999, 1, 1, tzinfo=UTC)

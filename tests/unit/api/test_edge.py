@@ -16,14 +16,14 @@ import recon_service.edge.kiosk as kiosk_module
 from recon_service.api.app import create_app
 from recon_service.api.schemas_edge import KIOSK, REVOCATIONS, TAKEN, KioskBody, RevocationsBody, TakenBody
 from recon_service.api.service import Service
-from recon_service.application.audit import verify_audit
-from recon_service.application.edge import EdgeIssuer
-from recon_service.application.edge_records import EdgeTerms
-from recon_service.application.pipeline import FacePipeline
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.streaming import Probe
+from recon_service.application.edge.bundles import EdgeIssuer
+from recon_service.application.keeping.audit import verify_audit
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import Scope
-from recon_service.application.streaming import Probe
-from recon_service.application.subjects import delete_subject, load_template
+from recon_service.application.records.access import Scope
+from recon_service.application.records.edge import EdgeTerms
+from recon_service.application.templates.subjects import delete_subject, load_template
 from recon_service.comparison.calibration_file import save_calibration
 from recon_service.domain.template import ComparisonScore, Decision, VerificationResult
 from recon_service.edge import BundleNotForThisKiosk, EdgeKiosk, KioskKeys, SubjectNotInBundle, SubjectRevoked

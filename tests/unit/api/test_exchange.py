@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.records import Scope
-from recon_service.application.signing import service_signer
+from recon_service.application.keeping.signing import service_signer
+from recon_service.application.records.access import Scope
 from recon_service.bootstrap import open_stores
 from tests.stacks import Embedded, settings_for
 from tests.unit.api.conftest import authorization

@@ -10,10 +10,10 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import Scope
-from recon_service.application.subjects import delete_subject
+from recon_service.application.records.access import Scope
+from recon_service.application.templates.subjects import delete_subject
 from tests.unit.api.conftest import authorization
 from tests.unit.application.stores import ScriptedCompute
 

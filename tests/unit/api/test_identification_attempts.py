@@ -19,13 +19,13 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.audit import verify_audit
-from recon_service.application.identification import Identifier
-from recon_service.application.identification_records import ObservedVisit
-from recon_service.application.lockouts import locked_out
+from recon_service.application.keeping.audit import verify_audit
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import FailureKind, Scope
-from recon_service.application.visits import KioskVisit
+from recon_service.application.records.access import FailureKind, Scope
+from recon_service.application.records.identifications import ObservedVisit
+from recon_service.application.records.visits import KioskVisit
+from recon_service.application.searching.identification import Identifier
+from recon_service.application.verifying.lockouts import locked_out
 from recon_service.comparison.identification_policy import IdentificationPolicy
 from recon_service.domain.errors import DepthRejected
 from recon_service.domain.kiosk_proof import capture_proof, capture_statement

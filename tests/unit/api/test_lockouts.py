@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.audit import verify_audit
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.lockouts import locked_out
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.keeping.audit import verify_audit
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import Scope
-from recon_service.application.visits import KioskVisit, VerificationOutcome
+from recon_service.application.records.access import Scope
+from recon_service.application.records.visits import KioskVisit, VerificationOutcome
+from recon_service.application.verifying.lockouts import locked_out
 from recon_service.domain.errors import DepthRejected
 from recon_service.domain.template import Decision, Template, VerificationResult
 from tests.unit.api.conftest import authorization

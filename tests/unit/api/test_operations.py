@@ -10,7 +10,8 @@ from fastapi.testclient import TestClient
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import OperationState, Problem, Scope
+from recon_service.application.records.access import Scope
+from recon_service.application.records.operations import OperationState, Problem
 from tests.unit.api.conftest import authorization
 
 

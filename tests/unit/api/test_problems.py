@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from recon_service.api import examples, problems, schemas
 from recon_service.api.service import Service
-from recon_service.application.records import Scope
+from recon_service.application.records.access import Scope
 from recon_service.domain.errors import CallerError, ReconError, ServiceFault
 from tests.unit.api.conftest import authorization
 

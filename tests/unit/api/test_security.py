@@ -10,8 +10,8 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import api_routes, create_app, needed_scopes, needs_capture
 from recon_service.api.service import Service
-from recon_service.application.keys import create_api_key, ensure_development_key, revoke_api_key
-from recon_service.application.records import Scope
+from recon_service.application.keeping.keys import create_api_key, ensure_development_key, revoke_api_key
+from recon_service.application.records.access import Scope
 from tests.unit.api.conftest import authorization
 
 OPEN = {"/livez", "/readyz", "/problems/{code}"}

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from recon_service.application.batch_records import (
-    BatchState,
-    BatchTarget,
-    Material,
-    Selection,
-)
-from recon_service.application.batches import (
-    look_at_batch,
-    submit_batch,
-)
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.ports.stores import Stores, utc_now
-from recon_service.application.records import new_id
-from recon_service.application.subjects import list_templates
-from recon_service.application.template_records import TemplateOrigin, TemplateState
+from recon_service.application.records.batches import BatchState, BatchTarget, Material, Selection
+from recon_service.application.records.identifiers import new_id
+from recon_service.application.records.templates import TemplateOrigin, TemplateState
+from recon_service.application.reenrolling.batches import look_at_batch, submit_batch
+from recon_service.application.templates.subjects import list_templates
 from tests.unit.application.batches_support import (
     seal,
     template_for,

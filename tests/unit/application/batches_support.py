@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from recon_service.application.batch_items import ItemPolicy
-from recon_service.application.batch_runs import RunnerPolicy, work_on_batches
-from recon_service.application.model_records import ModelsInForce
 from recon_service.application.ports.compute import Progress
 from recon_service.application.ports.stores import Stores, utc_now
-from recon_service.application.records import EnrollmentOutcome, new_id
-from recon_service.application.sealing import TEMPLATE_PLACE
-from recon_service.application.template_records import SealedTemplate, TemplateState
+from recon_service.application.records.identifiers import new_id
+from recon_service.application.records.models import ModelsInForce
+from recon_service.application.records.operations import EnrollmentOutcome
+from recon_service.application.records.templates import SealedTemplate, TemplateState
+from recon_service.application.reenrolling.batch_items import ItemPolicy
+from recon_service.application.reenrolling.batch_runs import RunnerPolicy, work_on_batches
+from recon_service.application.templates.sealing import TEMPLATE_PLACE
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Provenance, Template
 from tests.unit.application.stores import OUTCOME

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from recon_service.application.errors import Overloaded, StorageUnavailable
-from recon_service.application.inspection_records import Inspection
 from recon_service.application.ports.compute import Progress
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import EnrollmentOutcome, Lane, SelfieReport
-from recon_service.application.visits import KioskVisit, VerificationOutcome
+from recon_service.application.records.inspections import Inspection
+from recon_service.application.records.operations import EnrollmentOutcome, Lane, SelfieReport
+from recon_service.application.records.visits import KioskVisit, VerificationOutcome
 from recon_service.bootstrap import OpenStores, open_stores
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.enrolling.operations import get_operation, list_dead, queue_states, retry_dead
 from recon_service.application.errors import PreconditionFailed, QueueFull, StorageUnavailable
 from recon_service.application.housekeeping import Retention, relay_outbox, sweep
-from recon_service.application.operations import get_operation, list_dead, queue_states, retry_dead
 from recon_service.application.ports.stores import Stores, utc_now
-from recon_service.application.records import EnrollmentOutcome, Lane, OperationState
-from recon_service.application.subjects import delete_subject, list_templates, subject_version
+from recon_service.application.records.operations import EnrollmentOutcome, Lane, OperationState
+from recon_service.application.templates.subjects import delete_subject, list_templates, subject_version
 from recon_service.domain.errors import Conflict, FitFailed, StorageFault
 from tests.unit.application.stores import ListQueue, ScriptedCompute, object_count
 
@@ -164,8 +164,8 @@ def test_uploads_of_a_request_that_died_are_removed(stores: Stores, monkeypatch:
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("recon_service.application.enrollments._record", die)
-        patch.setattr("recon_service.application.enrollments._withdraw", die)
+        patch.setattr("recon_service.application.enrolling.enrollments._record", die)
+        patch.setattr("recon_service.application.enrolling.enrollments._withdraw", die)
         with pytest.raises(SystemExit):
             ask(stores)
     assert object_count(stores) == 2
@@ -179,7 +179,7 @@ def test_a_commit_whose_confirmation_was_lost_is_not_withdrawn(
 ) -> None:
     """The database went down between the commit and its answer: the enrollment is on record, and the client,
     who repeats the request, meets it."""
-    from recon_service.application import enrollments
+    from recon_service.application.enrolling import enrollments
 
     record = enrollments._record
 

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.keys import create_api_key
+from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.keeping.keys import create_api_key
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records import EnrollmentOutcome, Scope
+from recon_service.application.records.access import Scope
+from recon_service.application.records.operations import EnrollmentOutcome
 from recon_service.bootstrap import open_stores
 from recon_service.cli.main import build_app
 from recon_service.telemetry import configure_logging

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from recon_service.application.keys import list_api_keys
-from recon_service.application.records import Scope
+from recon_service.application.keeping.keys import list_api_keys
+from recon_service.application.records.access import Scope
 from tests.unit.application.enrollments_support import ask, run
 from tests.unit.cli.serving import serving
 

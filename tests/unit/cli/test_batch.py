@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from recon_service.application.model_records import WorkerReport
-from recon_service.application.models import report_worker
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.subjects import load_template
+from recon_service.application.records.models import WorkerReport
+from recon_service.application.reenrolling.models import report_worker
+from recon_service.application.templates.subjects import load_template
 from tests.unit.application.batches_support import MODELS, NoOpCompute, add_subject, add_subjects, work
 from tests.unit.cli.serving import Serving, serving
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import OperationState, Problem
+from recon_service.application.records.operations import OperationState, Problem
 from recon_service.bootstrap import open_stores
 from recon_service.cli.main import build_app
 from recon_service.settings import Settings, known_names

@@ -12,11 +12,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import FailureKind
-from recon_service.application.subjects import delete_subject
-from recon_service.application.tombstones import receipt_json
+from recon_service.application.records.access import FailureKind
+from recon_service.application.templates.subjects import delete_subject
+from recon_service.application.templates.tombstones import receipt_json
 from recon_service.bootstrap import open_stores
 from recon_service.cli.main import build_app
 from recon_service.settings import Settings, known_names

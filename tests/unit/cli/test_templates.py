@@ -4,7 +4,7 @@ import json
 import stat
 from pathlib import Path
 
-from recon_service.application.subjects import load_template
+from recon_service.application.templates.subjects import load_template
 from recon_service.cli.main import main  # noqa: F401  (the entry point imports)
 from tests.unit.application.enrollments_support import ask, run
 from tests.unit.cli.serving import serving

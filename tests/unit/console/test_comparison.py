@@ -8,15 +8,10 @@ from dataclasses import replace
 import pytest
 
 from recon_service.api.schemas_batches import ComparisonBody
-from recon_service.application.batch_comparison import (
-    BatchComparison,
-    ProbesChange,
-    ScoreChange,
-    Spread,
-    Turned,
-)
-from recon_service.application.batch_records import Material
-from recon_service.application.evaluation_records import (
+from recon_service.application.ports.stores import utc_now
+from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.batches import Material
+from recon_service.application.records.evaluations import (
     BatchEvaluation,
     Difference,
     EvaluationOutcome,
@@ -26,8 +21,13 @@ from recon_service.application.evaluation_records import (
     SideFigures,
     Way,
 )
-from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import ApiKey, Scope
+from recon_service.application.reenrolling.batch_comparison import (
+    BatchComparison,
+    ProbesChange,
+    ScoreChange,
+    Spread,
+    Turned,
+)
 from recon_service.cli.batch_comparison import show_comparison
 from recon_service.console.pages import RATES
 from recon_service.console.rendering import page

@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.batch_records import BatchTarget, Selection
-from recon_service.application.batches import look_at_batch, submit_batch
-from recon_service.application.keys import create_api_key, revoke_api_key
+from recon_service.application.keeping.keys import create_api_key, revoke_api_key
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records import Scope
+from recon_service.application.records.access import Scope
+from recon_service.application.records.batches import BatchTarget, Selection
+from recon_service.application.reenrolling.batches import look_at_batch, submit_batch
 from recon_service.bootstrap import open_stores
 from recon_service.console.pages import router
 from recon_service.console.rendering import POLICY, count, span

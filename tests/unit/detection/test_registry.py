@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import recon_service.detection
-from recon_service.application.detectors import detector_kinds
+from recon_service.application.computing.detectors import detector_kinds
 from recon_service.detection.detector import DetectorKind, Device, FaceDetector
 from recon_service.detection.registry import (
     DetectorRegistry,

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import recon_service.edge.kiosk as kiosk_module
-from recon_service.application.edge_records import BundleContents, BundleHead, EdgeTerms, Revocations
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.streaming import Probe
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.streaming import Probe
+from recon_service.application.records.edge import BundleContents, BundleHead, EdgeTerms, Revocations
 from recon_service.comparison.calibration_file import save_calibration
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import Conflict, InvalidValue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recon_service.application.evaluation_records import EvaluationSet
+from recon_service.application.records.evaluations import EvaluationSet
 from recon_service.comparison.calibration_file import BUILTIN, RELEASED, load_calibration
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import DepthRejected, InvalidValue, ModelMismatch

@@ -8,15 +8,15 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from recon_service.application.evaluation_people import NEVER
-from recon_service.application.evaluation_records import (
+from recon_service.application.computing.evaluation_people import NEVER
+from recon_service.application.records.evaluations import (
     EvaluationOutcome,
     PersonObserved,
     SetFacts,
     SideObserved,
     Way,
 )
-from recon_service.application.probe_records import ProbeSeen
+from recon_service.application.records.probes import ProbeSeen
 from recon_service.comparison.appearance import AppearanceMaps
 from recon_service.comparison.policy import Claim, Policy
 from recon_service.domain.errors import InvalidValue

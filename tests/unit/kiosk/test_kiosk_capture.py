@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from recon_service.application.visit_decoding import decode_visit
-from recon_service.application.visits import KioskVisit
+from recon_service.application.computing.visit_decoding import decode_visit
+from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.errors import InvalidValue

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recon_service.application.pipeline import FacePipeline
-from recon_service.application.presentations import expected_landmarks
+from recon_service.application.computing.pipeline import FacePipeline
+from recon_service.application.computing.presentations import expected_landmarks
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.depth.cleaning import clean_depth
 from recon_service.domain.depth_frame import DepthFrame

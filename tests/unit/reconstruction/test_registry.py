@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recon_service.application.records import BACKENDS
+from recon_service.application.records.operations import BACKENDS
 from recon_service.domain.errors import UnknownBackend, WeightsUnavailable
 from recon_service.reconstruction import registry
 from recon_service.weights.derived import StoredFiles

@@ -70,7 +70,7 @@ def test_no_two_people_have_the_same_skin(population):
 
 
 def test_a_scan_gives_a_portrait_with_a_face(cases, population):
-    from recon_service.application.enroll import examine
+    from recon_service.application.computing.enroll import examine
 
     found = examine(scan_portrait(cases / "leeperrysmith"), dense_pipeline())
     assert found.landmarks is not None

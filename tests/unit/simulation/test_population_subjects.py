@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from recon_service.application.enroll import examine
+from recon_service.application.computing.enroll import examine
 from recon_service.domain.mesh import Mesh
 from recon_service.geometry import raycast
 from recon_service.imaging import decode_image

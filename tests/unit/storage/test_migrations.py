@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from recon_service.application.records import Lane
+from recon_service.application.records.operations import Lane
 from recon_service.domain.errors import StorageFault
 from recon_service.storage.database import SqlDatabase, open_engine
 from recon_service.storage.schema import HEAD, alembic_config, current_revision, migrate

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from celery import Celery
 
-from recon_service.application.records import Lane
+from recon_service.application.records.operations import Lane
 from recon_service.domain.errors import InsecureConfiguration
 from recon_service.settings import Settings
 from worker.app import BATCH, INTERACTIVE, make_app

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from recon_service.application.batch_records import BatchState, BatchTarget, ItemState, Material, Selection
-from recon_service.application.batches import look_at_batch, submit_batch
 from recon_service.application.errors import Overloaded
-from recon_service.application.model_records import OtherModel
-from recon_service.application.models import overview_of_models
 from recon_service.application.ports.stores import Stores
+from recon_service.application.records.batches import BatchState, BatchTarget, ItemState, Material, Selection
+from recon_service.application.records.models import OtherModel
+from recon_service.application.reenrolling.batches import look_at_batch, submit_batch
+from recon_service.application.reenrolling.models import overview_of_models
 from recon_service.domain.template import Template
 from recon_service.telemetry import configure_logging
 from tests.integration.running import eventually

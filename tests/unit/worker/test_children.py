@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from recon_service.application.errors import ComputeFault, StorageUnavailable, TimeLimitReached
-from recon_service.application.visits import KioskVisit
+from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import DepthRejected, ReconError, WeightsUnavailable
 from recon_service.settings import Settings

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from recon_service.application.enrollment_runs import JobPolicy
-from recon_service.application.enrollments import EnrollmentRequest, request_enrollment
-from recon_service.application.records import EnrollmentOutcome
+from recon_service.application.enrolling.enrollment_runs import JobPolicy
+from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.records.operations import EnrollmentOutcome
 from recon_service.telemetry.bundle import Telemetry
 from tests.stacks import Embedded
 from tests.unit.application.stores import OUTCOME, ListQueue, ScriptedCompute, open_in

@@ -8,7 +8,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from recon_service.application.records import EnrollmentOutcome, Scope, SelfieReport
+from recon_service.application.records.access import Scope
+from recon_service.application.records.operations import EnrollmentOutcome, SelfieReport
 from recon_service.cli.bulk.journal import Journal
 from recon_service.cli.bulk.sources import open_source
 from recon_service.domain.errors import InvalidValue, NotFound

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra 'torch' is not installed")
 
-from recon_service.application.photometric import refined
-from recon_service.application.photometric_of_many import LandmarkFit, refined_together
+from recon_service.application.computing.photometric import refined
+from recon_service.application.computing.photometric_of_many import LandmarkFit, refined_together
 from recon_service.assembly import MatchingDevice, load_matching
 from recon_service.fitting import fit_identity
 from recon_service.matching import PictureSet, SurfaceMatcher
@@ -92,7 +92,7 @@ def test_nothing_loads_torch_until_a_graphics_processor_is_asked_for() -> None:
     code = (
         "import sys\n"
         "from recon_service.assembly import ModelChoice, build_pipeline\n"
-        "import recon_service.application.photometric_of_many\n"
+        "import recon_service.application.computing.photometric_of_many\n"
         "build_pipeline(ModelChoice.BUILTIN, appearance='off')\n"
         "print('torch' in sys.modules)\n"
     )

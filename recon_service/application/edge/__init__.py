@@ -1,0 +1,1 @@
+"""Bundles of templates for kiosks that decide without the service."""

@@ -1,0 +1,1 @@
+"""Selfies come in, wait their turn and become a template; consents and duplicates go along."""

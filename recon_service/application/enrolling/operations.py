@@ -1,0 +1,111 @@
+"""Operations: looking one up, reporting its progress, looking at the queue, and raising the dead."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from recon_service.application.keeping.audit import SERVICE, operation_digest, record
+from recon_service.application.ports.compute import Progress
+from recon_service.application.ports.queue import JobQueue
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records.operations import Claim, Lane, Operation, QueueState
+from recon_service.domain.errors import Conflict, NotFound, StorageFault
+
+PROGRESS_INTERVAL_S: Final = 0.2
+LONGEST: Final = "fitting"
+"""The stage with no news before its end."""
+MAX_LISTED: Final = 500
+
+
+def get_operation(operation_id: str, *, on: Stores) -> Operation:
+    """The operation as it stands. Raises NotFound."""
+    with on.database.snapshot() as tx:
+        operation = tx.operations.get(operation_id)
+    if operation is None:
+        raise NotFound(
+            "there is no such operation",
+            next_step="It ends with its subject: a deleted subject has no operations any more.",
+        )
+    return operation
+
+
+def progress_to_database(claim: Claim, *, on: Stores) -> Progress:
+    """Writes progress where the last time is long enough ago, or the longest stage begins: each write is a
+    commit, and those of an enrollment that is over in a moment nobody reads.
+
+    Progress is news, not truth: when the database does not answer, the work goes on.
+    """
+    last_stage, last_time = "", time.monotonic()
+
+    def report(stage: str, share: float) -> None:
+        nonlocal last_stage, last_time
+        now = time.monotonic()
+        begins = stage == LONGEST and stage != last_stage
+        if not begins and now - last_time < PROGRESS_INTERVAL_S:
+            return
+        last_stage, last_time = stage, now
+        try:
+            with on.database.transaction() as tx:
+                tx.operations.report(claim, stage=stage, progress=min(max(share, 0.0), 1.0), now=on.clock())
+        except StorageFault:
+            pass
+
+    return report
+
+
+@contextmanager
+def signs_of_life(claim: Claim, *, every: timedelta, on: Stores) -> Iterator[None]:
+    """While the block runs, a thread tells the database that the worker lives."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(every.total_seconds()):
+            try:
+                with on.database.transaction() as tx:
+                    if not tx.operations.beat(claim, now=on.clock()):
+                        return  # taken over: the last transaction will find out
+            except StorageFault:
+                continue
+
+    thread = threading.Thread(target=beat, name="recon-heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def queue_states(*, on: Stores) -> list[QueueState]:
+    """What waits and works, lane by lane."""
+    with on.database.snapshot() as tx:
+        return [tx.operations.queue_state(lane, now=on.clock()) for lane in Lane]
+
+
+def list_dead(*, on: Stores, limit: int = 100) -> list[Operation]:
+    """Operations that were given up for a fault of ours, newest first."""
+    with on.database.snapshot() as tx:
+        return tx.operations.dead(limit=min(max(limit, 1), MAX_LISTED))
+
+
+def retry_dead(operation_id: str, *, on: Stores, queue: JobQueue, actor: str = SERVICE) -> Operation:
+    """A dead operation waits again, with all its attempts. Raises NotFound, Conflict (it is not dead)."""
+    with on.database.transaction() as tx:
+        revived = tx.operations.revive(operation_id, now=on.clock())
+        if revived:
+            name = operation_digest(operation_id, on=on)
+            record(tx, on=on, action="enrollment.retried", actor=actor, object_id=name)
+    operation = get_operation(operation_id, on=on)
+    if not revived:
+        raise Conflict(
+            f"the operation is {operation.state.value} and not dead",
+            next_step="Only an operation that was given up for a fault of ours can be tried again, and only "
+            "while its selfies are kept; else enroll the subject again.",
+        )
+    queue.ring()
+    return operation

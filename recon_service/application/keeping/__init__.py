@@ -1,0 +1,1 @@
+"""What keeps the rest honest: audit log, keys, rates, objects, signatures, the clock."""

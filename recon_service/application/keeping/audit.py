@@ -1,0 +1,125 @@
+"""The audit log: who did what to which subject, and when. Written in the transaction of what it speaks of.
+
+Each entry carries a keyed digest over itself and the digest before it: who can write to the database but has
+no key can neither change, remove, insert nor reorder entries without a trace. The end is kept apart, so that
+entries missing there show too; against a whole database that was set back, note the end elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from recon_service.application.ports.database import Transaction
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records.audit import AuditEntry, AuditHead
+from recon_service.domain.errors import StorageFault
+
+SERVICE: Final = "service"
+"""The actor of what nobody asked for."""
+COMMAND_LINE: Final = "command-line"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVerdict:
+    """What checking the log gave. broken: number of the first entry that is not as it was written (or is
+    missing), None when the whole log holds. head: its end.
+    """
+
+    entries: int
+    broken: int | None
+    detail: str
+    head: AuditHead
+
+
+def record(
+    tx: Transaction,
+    *,
+    on: Stores,
+    action: str,
+    actor: str,
+    subject_id: str = "",
+    object_id: str = "",
+    outcome: Sequence[str] = (),
+) -> None:
+    """Add an entry, last in its transaction: from here on others wait for its end. Raises StorageFault."""
+    said = " ".join(outcome)
+    record_many(tx, [(subject_id, object_id, said)], on=on, action=action, actor=actor)
+
+
+def record_many(
+    tx: Transaction, done: Sequence[tuple[str, str, str]], *, on: Stores, action: str, actor: str
+) -> None:
+    """The same thing done to several: (subject, object, outcome) of each. Raises StorageFault."""
+    if not done:
+        return
+    head = tx.audit.head(lock=True)
+    if head is None:
+        raise StorageFault(
+            "the end of the audit log is missing", next_step="Restore the table audit_head from a backup."
+        )
+    entries = []
+    for subject_id, object_id, outcome in done:
+        entry = AuditEntry(
+            sequence=head.sequence + 1,
+            at=on.clock(),
+            actor=actor[:100],
+            action=action,
+            subject=subject_digest(subject_id, on=on) if subject_id else "",
+            object_id=object_id[:64],
+            outcome=outcome[:200],
+        )
+        entries.append(replace(entry, digest=_digest(entry, head.digest, on)))
+        head = AuditHead(entry.sequence, entries[-1].digest)
+    tx.audit.add(*entries)
+
+
+def record_alone(
+    *, on: Stores, action: str, actor: str, subject_id: str = "", object_id: str = "", outcome: str = ""
+) -> None:
+    """For what changes nothing else. Raises StorageFault."""
+    with on.database.transaction() as tx:
+        record(
+            tx,
+            on=on,
+            action=action,
+            actor=actor,
+            subject_id=subject_id,
+            object_id=object_id,
+            outcome=(outcome,) if outcome else (),
+        )
+
+
+def subject_digest(subject_id: str, *, on: Stores) -> str:
+    """How the log names a subject; nobody without the key can tell whose it is, also after a deletion."""
+    return on.vault.digest("subject", subject_id.encode())
+
+
+def operation_digest(operation_id: str, *, on: Stores) -> str:
+    """How the log names an operation, which ends with its subject."""
+    return on.vault.digest("operation", operation_id.encode())
+
+
+def verify_audit(*, on: Stores, since: AuditHead | None = None) -> AuditVerdict:
+    """Check every entry. since: an end that was noted before; the log must still hold it."""
+    before, count = AuditHead(0, ""), 0
+    with on.database.snapshot() as tx:
+        for entry in tx.audit.entries():
+            if entry.sequence != before.sequence + 1:
+                return AuditVerdict(count, before.sequence + 1, "is missing", before)
+            if entry.digest != _digest(replace(entry, digest=""), before.digest, on):
+                return AuditVerdict(count, entry.sequence, "was altered", before)
+            before, count = AuditHead(entry.sequence, entry.digest), count + 1
+            if since is not None and since.sequence == entry.sequence and since.digest != entry.digest:
+                return AuditVerdict(count, entry.sequence, "is not the one that was noted", before)
+        head = tx.audit.head()
+    if since is not None and since.sequence > before.sequence:
+        return AuditVerdict(count, before.sequence + 1, "was there before and is missing", before)
+    if head != before:
+        return AuditVerdict(count, before.sequence + 1, "is missing, by the end of the log", before)
+    return AuditVerdict(count, None, "", before)
+
+
+def _digest(entry: AuditEntry, before: str, on: Stores) -> str:
+    return on.vault.digest("audit", before.encode(), *entry.statement())

@@ -1,0 +1,1 @@
+"""Templates derived anew in batches, judged, put in force and taken back."""

@@ -1,0 +1,1 @@
+"""Who is this? One against all."""

@@ -1,0 +1,1 @@
+"""Templates and subjects: sealed, listed, exported, imported, deleted."""

@@ -1,0 +1,214 @@
+"""Enrollments that go wrong: faults, killed workers, deletions in the middle of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from recon_service.application.enrolling.operations import get_operation
+from recon_service.application.errors import RequestInFlight
+from recon_service.application.housekeeping import Retention, recover_alone, relay_outbox, sweep
+from recon_service.application.ports.stores import Stores
+from recon_service.application.records.operations import EnrollmentOutcome, OperationState
+from recon_service.application.templates.subjects import delete_subject, list_templates
+from recon_service.domain.errors import Conflict, FitFailed, InvalidValue, NotFound, StorageFault
+from recon_service.storage.database import SqlTransaction
+from tests.unit.application.enrollments_support import KEEP_DEAD, POLICY, Killed, ask, bury, run
+from tests.unit.application.stores import (
+    OUTCOME,
+    ListQueue,
+    ScriptedCompute,
+    object_count,
+)
+
+
+def test_a_fault_is_tried_again_three_times_and_then_ends_it(stores: Stores) -> None:
+    queue = ListQueue()
+    operation_id = ask(stores)
+
+    def fail(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        raise FitFailed("diverged", next_step="try others")
+
+    for attempt in (1, 2, 3):
+        with pytest.raises(FitFailed):
+            run(stores, operation_id, ScriptedCompute(fail), queue)
+        state = get_operation(operation_id, on=stores).state
+        assert state is (OperationState.FAILED if attempt == 3 else OperationState.QUEUED)
+    ended = get_operation(operation_id, on=stores)
+    assert ended.problem is not None
+    assert (ended.problem.code, ended.attempts) == ("fit-failed", 3)
+    assert object_count(stores) == 2, "it may be revived"
+    bury(stores)
+    assert object_count(stores) == 0
+    assert get_operation(operation_id, on=stores).state is OperationState.FAILED
+
+
+def test_the_callers_mistake_is_not_tried_again(stores: Stores) -> None:
+    operation_id = ask(stores)
+
+    def refuse(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        raise InvalidValue("never")
+
+    with pytest.raises(InvalidValue):
+        run(stores, operation_id, ScriptedCompute(refuse))
+    assert get_operation(operation_id, on=stores).state is OperationState.FAILED
+
+
+def test_the_text_of_an_unforeseen_fault_is_not_shown(stores: Stores) -> None:
+    operation_id = ask(stores)
+
+    def crash(selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        raise RuntimeError(f"cannot digest {selfies!r}")
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            run(stores, operation_id, ScriptedCompute(crash))
+    problem = get_operation(operation_id, on=stores).problem
+    assert problem is not None
+    assert problem.code == "internal-fault"
+    assert "one" not in problem.detail
+
+
+def test_a_killed_worker_loses_nothing_and_a_restart_takes_it_up(stores: Stores) -> None:
+    operation_id = ask(stores)
+
+    def die(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        raise Killed
+
+    with pytest.raises(Killed):
+        run(stores, operation_id, ScriptedCompute(die))
+    assert get_operation(operation_id, on=stores).state is OperationState.RUNNING
+    assert run(stores, operation_id) is None, "its worker may be alive for all that others know"
+    queue = ListQueue()
+    swept = sweep(queue, on=stores, policy=POLICY, retention=Retention(dead=KEEP_DEAD))
+    assert not swept.requeued
+    assert recover_alone(queue, on=stores) == (1, 0)
+    relay_outbox(queue, on=stores)
+    assert queue.published == [operation_id]
+    assert run(stores, operation_id).attempts == 2
+
+
+def test_an_operation_that_kills_every_worker_is_given_up(stores: Stores) -> None:
+    operation_id = ask(stores)
+
+    def die(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        raise Killed
+
+    for _ in range(3):
+        with pytest.raises(Killed):
+            run(stores, operation_id, ScriptedCompute(die))
+        recover_alone(ListQueue(), on=stores)
+    compute = ScriptedCompute()
+    assert run(stores, operation_id, compute) is None
+    assert compute.seen == []
+    ended = get_operation(operation_id, on=stores)
+    assert ended.state is OperationState.FAILED
+    assert ended.problem is not None
+    assert ended.problem.code == "worker-lost"
+    bury(stores)
+    assert object_count(stores) == 0
+
+
+def test_a_worker_that_was_given_up_and_comes_back_changes_nothing(stores: Stores) -> None:
+    """The slow worker's claim is taken over while it works: only the newer one's template is kept."""
+    operation_id = ask(stores)
+
+    def overtaken(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        recover_alone(ListQueue(), on=stores)
+        assert run(stores, operation_id).state is OperationState.SUCCEEDED
+        return OUTCOME
+
+    run(stores, operation_id, ScriptedCompute(overtaken))
+    assert len(list_templates("ada", on=stores)) == 1
+    assert get_operation(operation_id, on=stores).attempts == 2
+
+
+def test_deleted_while_at_work(stores: Stores) -> None:
+    operation_id = ask(stores)
+
+    def deleted(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        delete_subject("ada", on=stores)
+        return OUTCOME
+
+    assert run(stores, operation_id, ScriptedCompute(deleted)) is None
+    with pytest.raises(NotFound):
+        get_operation(operation_id, on=stores)
+    assert object_count(stores) == 0
+
+
+def test_deleted_and_enrolled_anew_while_at_work(stores: Stores) -> None:
+    """The old selfies' template must not appear under the new consent."""
+    operation_id = ask(stores)
+    newer: list[str] = []
+
+    def replaced(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        delete_subject("ada", on=stores)
+        newer.append(ask(stores))
+        return OUTCOME
+
+    assert run(stores, operation_id, ScriptedCompute(replaced)) is None
+    assert list_templates("ada", on=stores) == []
+    run(stores, newer[0])
+    assert len(list_templates("ada", on=stores)) == 1
+
+
+def test_deleted_between_the_two_transactions_of_a_request(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = stores.objects.put
+
+    def delete_first(key: str, content: bytes) -> None:
+        put(key, content)
+        if key.split("/")[-1].startswith("1-"):
+            delete_subject("ada", on=stores)
+
+    monkeypatch.setattr(stores.objects, "put", delete_first)
+    with pytest.raises(Conflict, match="deleted while"):
+        ask(stores, idempotency_key="k")
+    assert object_count(stores) == 0
+    monkeypatch.undo()
+    assert ask(stores, idempotency_key="k"), "the key is free again"
+
+
+def test_an_altered_selfie_is_a_storage_fault(stores: Stores) -> None:
+    operation_id = ask(stores)
+    first, second = stores.objects.list_keys()
+    stores.objects.put(first, stores.objects.get(second))
+    with pytest.raises(StorageFault, match="authenticate"):
+        run(stores, operation_id)
+
+
+def test_a_failing_object_store_leaves_no_trace_of_the_request(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = stores.objects.put
+
+    def full(key: str, content: bytes) -> None:
+        if "/1-" in key:
+            raise StorageFault("the disk is full")
+        put(key, content)
+
+    monkeypatch.setattr(stores.objects, "put", full)
+    with pytest.raises(StorageFault):
+        ask(stores, idempotency_key="k")
+    monkeypatch.undo()
+    assert object_count(stores) == 0
+    with stores.database.snapshot() as tx:
+        assert tx.operations.queued() == []
+    ask(stores, idempotency_key="k")
+
+
+def test_killed_in_the_middle_of_a_request(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was acknowledged, so nothing need be kept: the next start clears it away."""
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlTransaction, "operations", property(lambda _: (_ for _ in ()).throw(Killed)))
+        patch.setattr("recon_service.application.enrolling.enrollments._withdraw", lambda *_: None)
+        with pytest.raises(Killed):
+            ask(stores, idempotency_key="k")
+    assert object_count(stores) == 2
+    with pytest.raises(RequestInFlight):
+        ask(stores, idempotency_key="k")
+    assert recover_alone(ListQueue(), on=stores) == (0, 2)
+    assert object_count(stores) == 0
+    ask(stores, idempotency_key="k")
