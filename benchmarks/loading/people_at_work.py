@@ -40,15 +40,14 @@ def run(
             "LOAD_PEOPLE": str(rig.folder / "people"),
             "LOAD_RESULTS": str(results),
             "LOAD_KEY": rig.key,
+            "LOAD_USERS": str(load.users),
             "LOAD_KIOSK_RATE": str(each),
             "LOAD_APP_RATE": str(each),
             "LOAD_RANDOM": "1" if rig.random else "",
             "LOAD_BATCH": "true" if batch and load.kind == "App" else "false",
         }
         command = [sys.executable, "-m", "locust", "-f", str(ROOT / "benchmarks/loading/users.py"), load.kind]
-        # Begun at this rate they come evenly spread, not all at the beginning of each round.
-        spread = load.rate or load.users
-        command += ["--headless", "-u", str(load.users), "-r", str(spread), "-t", f"{seconds:.0f}s"]
+        command += ["--headless", "-u", str(load.users), "-r", str(load.users), "-t", f"{seconds:.0f}s"]
         command += [
             "--host",
             host or rig.server.url,

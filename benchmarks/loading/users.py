@@ -7,12 +7,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import gevent
 import numpy as np
-from locust import FastHttpUser, constant_throughput, events, task
+from locust import FastHttpUser, events, task
 from urllib3.filepost import encode_multipart_formdata
 
 from benchmarks.loading.people import FreshFrames
@@ -23,12 +25,14 @@ RESULTS = Path(os.environ["LOAD_RESULTS"]).open("a", buffering=1)  # noqa: SIM11
 KEY = {"Authorization": f"Bearer {os.environ.get('LOAD_KEY', '')}"}
 KIOSK_RATE = float(os.environ.get("LOAD_KIOSK_RATE", "0.5"))
 APP_RATE = float(os.environ.get("LOAD_APP_RATE", "0.5"))
+USERS = int(os.environ.get("LOAD_USERS", "1"))
 BATCH = os.environ.get("LOAD_BATCH", "false")
 INTRINSICS = (PEOPLE / "intrinsics.json").read_text()
 NAMES = sorted(p.name for p in PEOPLE.iterdir() if p.is_dir())
 FRAMES = {name: FreshFrames(np.load(PEOPLE / name / "visit.npz")["frames"]) for name in NAMES}
 SELFIES = {name: [p.read_bytes() for p in sorted((PEOPLE / name).glob("selfie-*"))] for name in NAMES}
 numbers = itertools.count()
+turns = itertools.count()
 rng = np.random.default_rng()
 
 
@@ -44,16 +48,34 @@ def write_down(
 
 
 def pace(rate: float) -> Callable[[Any], float]:
-    """How long a user waits for its next request."""
-    if not os.environ.get("LOAD_RANDOM") or rate > 1000:
-        return constant_throughput(rate)
-    return lambda user: float(rng.exponential(1 / rate))
+    """How long a user waits for its next request: evenly spread over all users, or at random moments.
+
+    Not locust's own: it begins users in bursts, and they would stay together ever after.
+    """
+
+    def wait(user: Any) -> float:
+        if os.environ.get("LOAD_RANDOM") and rate <= 1000:
+            return float(rng.exponential(1 / rate))
+        user.due += 1 / rate
+        return max(0.0, user.due - time.monotonic())
+
+    return wait
+
+
+def take_turn(user: Any, rate: float) -> None:
+    """Users begin one after the other within the time between two requests of one."""
+    first = next(turns) / USERS / rate
+    user.due = time.monotonic() + first
+    gevent.sleep(first)
 
 
 class Kiosk(FastHttpUser):
     """Somebody stands before it: a session, three depth frames, a decision."""
 
     wait_time = pace(KIOSK_RATE)
+
+    def on_start(self) -> None:
+        take_turn(self, KIOSK_RATE)
 
     @task
     def verify(self) -> None:
@@ -79,6 +101,9 @@ class App(FastHttpUser):
     wait_time = pace(APP_RATE)
     fields: ClassVar = [("consent_id", "consent-load"), ("batch", BATCH)]
     path, named = "/v1/subjects/load-{}/enrollments", "enrollment"
+
+    def on_start(self) -> None:
+        take_turn(self, APP_RATE)
 
     @task
     def enroll(self) -> None:
