@@ -263,7 +263,8 @@ def _print(batch: dict[str, Any], as_json: bool) -> None:
 
 
 def _show_preview(found: dict[str, Any]) -> None:
-    typer.echo(f"{found['selected']} subjects", err=True)
+    selected = found["selected"]
+    typer.echo("1 subject" if selected == 1 else f"{selected} subjects", err=True)
     for count, what in (
         (found["with_selfies"], "with kept selfies"),
         (found["with_evidence"], "with kept evidence"),
