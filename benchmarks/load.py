@@ -39,13 +39,13 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.loading.peer import peer
 from benchmarks.loading.people import make_people
 from benchmarks.loading.people_at_work import Load, run, told
 from benchmarks.loading.report import show
 from benchmarks.loading.rig import Rig, drain, processor_of, service
 from tests.integration.running import wait_for_end
 
-PHASES = ("idle", "mix", "batch", "capacity", "soak", "peer")
 PEOPLE = 4
 VERIFICATIONS = 5.0
 ENROLLMENTS = 1.0
@@ -154,6 +154,21 @@ def soak(rig: Rig, seconds: float) -> dict[str, Any]:
     }
 
 
+PHASES = {"idle": idle, "mix": mix, "batch": batch, "capacity": capacity, "soak": soak, "peer": peer}
+
+
+def keep(results: dict[str, Any], wanted: argparse.Namespace) -> None:
+    """After every phase: what was measured for minutes is not lost with the next one."""
+    if wanted.out is None:
+        return
+    machine = {
+        "machine": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+    }
+    wanted.out.write_text(json.dumps({**machine, "workers": wanted.workers, **results}, indent=1))
+
+
 def main() -> int:
     """Run the phases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -183,17 +198,11 @@ def main() -> int:
             for phase in phases:
                 console.print(f"{phase} … (load average {os.getloadavg()[0]:.1f})")
                 seconds = wanted.soak if phase == "soak" else wanted.seconds
-                results[phase] = globals()[phase](rig, seconds)
+                results[phase] = PHASES[phase](rig, seconds)
+                keep(results, wanted)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     show(results)
-    if wanted.out:
-        machine = {
-            "machine": platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-        }
-        wanted.out.write_text(json.dumps({**machine, "workers": wanted.workers, **results}, indent=1))
     return 0
 
 
