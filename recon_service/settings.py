@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         1, ge=0, le=64, description="Processes of one worker for enrollments; 0: a thread."
     )
     enrollment_niceness: int = Field(
-        5, ge=0, le=19, description="How far enrollments stand back for verifications on the same machine."
+        10, ge=0, le=19, description="How far enrollments stand back for verifications on the same machine."
     )
     network_process: bool = Field(
         False,
@@ -238,7 +238,7 @@ class Settings(BaseSettings):
     )
     batch_group: int = Field(64, ge=1, le=1000, description="Items of a batch under one claim.")
     batch_niceness: int = Field(
-        10, ge=0, le=19, description="Of the processes that compute for batches: how far they give way."
+        15, ge=0, le=19, description="Of the processes that compute for batches: how far they give way."
     )
     batch_yield_seconds: float = Field(
         0.3, gt=0, description="While an enrollment has waited so long, batches begin nothing."
