@@ -269,6 +269,11 @@ class Settings(BaseSettings):
         "says so (keep_probes), to try new templates on it; 0: nothing ever.",
     )
     recent_probe_days: float = Field(30.0, ge=0, description="For how long.")
+    recent_refusals: bool = Field(
+        False,
+        description="Also of claims that did not match: whom the service refuses wrongly is seen then, but "
+        "it may be somebody else who never consented.",
+    )
     retired_days: float = Field(
         30.0, ge=0, description="How long the former version of a template can be activated again."
     )

@@ -81,7 +81,8 @@ class Service:
     def probes(self) -> ProbePolicy:
         """How many recent probes of a subject are kept."""
         settings = self.settings
-        return ProbePolicy(settings.recent_probes, timedelta(days=settings.recent_probe_days))
+        lifetime = timedelta(days=settings.recent_probe_days)
+        return ProbePolicy(settings.recent_probes, lifetime, settings.recent_refusals)
 
     @property
     def consent_policy(self) -> ConsentPolicy:

@@ -58,6 +58,7 @@ def test_a_batch_is_compared_on_recent_verifications_and_evaluated(tmp_path: Pat
         "RECON_BATCH_NICENESS": "0",
         "RECON_ENROLLMENT_NICENESS": "0",
         "RECON_LOCKOUT_SUBJECT_FAILURES": "0",
+        "RECON_RECENT_REFUSALS": "true",
     }
     server = Server(tmp_path / "state", settings).start()
     faces = {"ada": portrait_jpeg("astronaut"), "bea": portrait_jpeg("hopper")}

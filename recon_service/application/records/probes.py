@@ -63,7 +63,10 @@ class SealedProbe:
 
 @dataclass(frozen=True, slots=True)
 class ProbePolicy:
-    """most: probes kept of one subject, 0: none ever. lifetime: then they are destroyed."""
+    """most: probes kept of one subject, 0: none ever. lifetime: then they are destroyed. refusals: also of
+    claims that did not match, of which nobody knows whose they are.
+    """
 
     most: int = 0
     lifetime: timedelta = timedelta(days=30)
+    refusals: bool = False

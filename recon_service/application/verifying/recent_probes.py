@@ -1,8 +1,8 @@
 """Keeping recent probes: in the transaction that puts the decision on record, where consent and settings say
 so. The answer does not wait for anything else.
 
-Of a claim that was no match nobody knows who stood there: it is kept all the same, since a person who was
-refused is what operations look for, encrypted with the key of the subject that was claimed (docs/adr/0156).
+Of a claim that did not match nobody knows who stood there, and whether that person ever consented: it is kept
+only where operations have said that it may be (docs/adr/0156).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from recon_service.application.records.probes import PROBE_PLACE, ProbePolicy, R
 from recon_service.application.records.subjects import WrappedKey
 from recon_service.application.records.visits import VerificationOutcome
 from recon_service.domain.errors import StorageFault
+from recon_service.domain.template import Decision
 
 
 def probe_wanted(subject_id: str, policy: ProbePolicy, *, on: Stores) -> bool:
@@ -34,6 +35,8 @@ def keep_probe(
     """Whether it was kept. First in its transaction: it locks the subject's key."""
     seen, score = outcome.seen, outcome.result.score
     if seen is None or score is None:
+        return False
+    if not policy.refusals and outcome.result.decision is not Decision.MATCH:
         return False
     key = tx.subjects.key(subject_id, lock=True)
     if key is None or not probes_allowed(tx.consents.of_subject(subject_id), on.clock()):

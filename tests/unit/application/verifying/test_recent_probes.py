@@ -157,7 +157,7 @@ def kept(stores: Stores, subject: str = "ada") -> list[RecentProbe]:
         return opened_probes(subject, key, tx=tx, on=stores) if key else []
 
 
-def verify(stores: Stores, compute: Sees, most: int = 2) -> VerificationOutcome:
+def verify(stores: Stores, compute: Sees, most: int = 2, *, refusals: bool = True) -> VerificationOutcome:
     return verify_guarded(
         "ada",
         KIOSK,
@@ -165,7 +165,7 @@ def verify(stores: Stores, compute: Sees, most: int = 2) -> VerificationOutcome:
         policy=LockoutPolicy(0, 0),
         on=stores,
         compute=compute,  # type: ignore[arg-type]
-        probes=ProbePolicy(most),
+        probes=ProbePolicy(most, refusals=refusals),
     )
 
 
@@ -198,6 +198,19 @@ def test_what_is_kept_follows_consent_and_setting(stores: Stores) -> None:
     renew_consent("ada", "c3", None, actor="app", on=stores, keep_probes=False)
     with stores.database.snapshot() as tx:
         assert tx.recent_probes.of("ada") == []
+
+
+@pytest.mark.parametrize("decision", [Decision.NO_MATCH, Decision.INCONCLUSIVE])
+def test_nothing_is_kept_of_whoever_was_not_recognized(stores: Stores, decision: Decision) -> None:
+    add_subject(stores, "ada")
+    renew_consent("ada", "c1", None, actor="app", on=stores, keep_probes=True)
+    compute = Sees()
+    compute.decision = decision
+    verify(stores, compute, refusals=False)
+    assert kept(stores) == []
+    compute.decision = Decision.MATCH
+    verify(stores, compute, refusals=False)
+    assert [p.decision for p in kept(stores)] == [Decision.MATCH]
 
 
 def test_a_deletion_meanwhile_keeps_nothing(stores: Stores) -> None:
