@@ -5,6 +5,7 @@ compared is refused.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ def made(client: httpx.Client) -> dict[tuple[str, str], int]:
         key = row["model"].removeprefix("ict-"), row["state"]
         counts[key] = counts.get(key, 0) + row["templates"]
     return counts
+
+
+def in_force(client: httpx.Client, limit_s: float = 60.0) -> list[dict[str, Any]]:
+    """What workers run: they say so every few seconds."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        if found := client.get("/v1/models").raise_for_status().json()["in_force"]:
+            return list(found)
+        time.sleep(0.2)
+    raise AssertionError("no worker said what it runs")
 
 
 def verified(client: httpx.Client, subject: str, visit: bytes) -> dict[str, Any]:
@@ -74,7 +85,7 @@ def test_a_service_moves_to_another_model(tmp_path: Path, weights_mirror: Path) 
             found = wait(client, address, "ready")
             assert found["materials"] == {"selfies": 1, "evidence": 1, "posterior": 1}
             assert made(client) == {("facekit-light", "active"): 3, ("facemesh468-builtin", "candidate"): 3}
-            (runs,) = client.get("/v1/models").json()["in_force"]
+            (runs,) = in_force(client)
             assert runs["model"] == DENSE
             assert [other["model"] for other in runs["others"]] == [BUILTIN]
             assert enroll(client, "dan", picture)["state"] == "succeeded"  # no part of the batch
