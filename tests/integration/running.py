@@ -213,6 +213,16 @@ class Worker:
         self.process.terminate()
         return self.process.wait(limit_s)
 
+    def wait_until_ready(self, limit_s: float = 60.0) -> None:
+        """Until it takes work, and signals as it should: its housekeeping begins then."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(psutil.Error):
+                if any("worker.housekeeping" in part.cmdline() for part in self.parts()):
+                    return
+            time.sleep(0.1)
+        raise AssertionError("the worker did not become ready")
+
     def parts(self) -> list[psutil.Process]:
         """The worker's processes: itself first, then pool, compute and housekeeping."""
         assert self.process is not None

@@ -61,6 +61,7 @@ def test_a_service_that_is_asked_to_stop_under_load_loses_nothing(
             assert server.process is not None
             assert server.process.wait(40) == 0, "stopped as asked"
             if server.crew:
+                server.crew[0].wait_until_ready()
                 assert server.crew[0].terminate() == 0
             server.start()
             with server.client() as client:
