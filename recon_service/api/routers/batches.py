@@ -26,7 +26,6 @@ from recon_service.api.schemas_batches import (
     BatchBody,
     BatchesBody,
     BatchRequest,
-    ComparisonBody,
     ItemBody,
     ItemsBody,
     PreviewBody,
@@ -34,6 +33,7 @@ from recon_service.api.schemas_batches import (
     SubmittedBody,
     batch_path,
 )
+from recon_service.api.schemas_comparison import ComparisonBody
 from recon_service.api.schemas_evaluations import EVALUATIONS, BatchEvaluationBody, EvaluationsBody
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of

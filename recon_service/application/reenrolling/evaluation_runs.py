@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from recon_service.application.computing.probe_format import probe_bytes, read_probe
 from recon_service.application.errors import Overloaded, StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, record
+from recon_service.application.keeping.service_keys import service_key
 from recon_service.application.ports.evaluations import Evaluating
-from recon_service.application.ports.records import SERVICE_OWNER
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.vault import SubjectCipher
 from recon_service.application.records.evaluations import (
@@ -31,7 +31,7 @@ from recon_service.application.records.evaluations import (
 from recon_service.application.records.identifiers import new_id
 from recon_service.application.records.probes import ProbeSeen, RecentProbe
 from recon_service.application.reenrolling.batch_runs import people_wait
-from recon_service.domain.errors import CallerError, Conflict, ReconError, StorageFault, WeightsUnavailable
+from recon_service.domain.errors import CallerError, ReconError, StorageFault, WeightsUnavailable
 from recon_service.domain.template import Decision
 
 if TYPE_CHECKING:
@@ -169,17 +169,7 @@ def _row(key: ObservationKey, person: int) -> str:
 
 def _cipher(on: Stores) -> SubjectCipher:
     """Of the service's own key for that. Raises StorageFault."""
-    with on.database.snapshot() as tx:
-        key = tx.wrapped_keys.service_key(EVALUATION_KEY)
-    if key is None:
-        key = on.vault.new_key(SERVICE_OWNER)
-        try:
-            with on.database.transaction() as tx:
-                tx.wrapped_keys.add_service_key(EVALUATION_KEY, key)
-        except Conflict:  # another process was faster
-            with on.database.snapshot() as tx:
-                key = tx.wrapped_keys.service_key(EVALUATION_KEY) or key
-    return on.vault.cipher(key)
+    return on.vault.cipher(service_key(EVALUATION_KEY, on=on))
 
 
 def _to_bytes(seen: PersonObserved, on: Stores) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from recon_service.api.schemas_batches import ComparisonBody
+from recon_service.api.schemas_comparison import ComparisonBody
 from recon_service.application.ports.stores import utc_now
 from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.records.batches import Material
