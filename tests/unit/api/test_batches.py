@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from recon_service.api import examples_batches as examples
 from recon_service.api import schemas_batches as bodies
-from recon_service.api import schemas_models
+from recon_service.api import schemas_comparison, schemas_models
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
 from recon_service.application.ports.stores import utc_now
@@ -25,7 +25,7 @@ EXAMPLES: dict[str, tuple[type[pydantic.BaseModel], dict[str, Any]]] = {
     "submitted": (bodies.SubmittedBody, examples.SUBMITTED),
     "batches": (bodies.BatchesBody, examples.BATCHES),
     "items": (bodies.ItemsBody, examples.ITEMS),
-    "comparison": (bodies.ComparisonBody, examples.COMPARISON),
+    "comparison": (schemas_comparison.ComparisonBody, examples.COMPARISON),
     "retried": (bodies.RetriedBody, examples.RETRIED),
     "models": (schemas_models.ModelsBody, schemas_models.MODELS),
 }
