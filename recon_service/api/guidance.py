@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
 from recon_service.api.routers.captures import opened
-from recon_service.api.schemas import selfie_body
+from recon_service.api.schemas_selfies import selfie_body
 from recon_service.api.service import Service
 from recon_service.application.enrolling.quality_checks import check_quality
 from recon_service.domain.errors import ReconError, ServiceFault

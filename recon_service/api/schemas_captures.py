@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from recon_service.api.schemas import Body, ProblemNote, SelfieBody, problem_note, selfie_body
+from recon_service.api.schemas import Body, ProblemNote, problem_note
+from recon_service.api.schemas_selfies import SelfieBody, selfie_body
 from recon_service.application.enrolling.capture_tokens import OpenCapture
 from recon_service.application.records.captures import MAX_ATTEMPTS, CaptureState, Language
 from recon_service.application.records.operations import Operation, OperationState

@@ -7,8 +7,9 @@ from typing import Self
 
 from pydantic import Field
 
-from recon_service.api.schemas import Body, mesh_path
+from recon_service.api.schemas import Body
 from recon_service.api.schemas_evaluations import BatchEvaluationBody
+from recon_service.api.schemas_templates import mesh_path
 from recon_service.application.reenrolling.batch_comparison import BatchComparison, ProbesChange, ScoreChange
 from recon_service.domain.template import Decision
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from recon_service.api.schemas import Body, ReasonBody
+from recon_service.api.schemas import Body
+from recon_service.api.schemas_verifications import ReasonBody
 from recon_service.application.records.identifications import Identification, IdentificationDecision
 from recon_service.application.records.references import DuplicateFinding
 

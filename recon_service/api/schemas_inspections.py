@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from pydantic import Field
 
-from recon_service.api.schemas import Body, VerificationBody, verification_body
+from recon_service.api.schemas import Body
+from recon_service.api.schemas_verifications import VerificationBody, verification_body
 from recon_service.application.records.inspections import Inspection
 from recon_service.domain.arrays import Array
 

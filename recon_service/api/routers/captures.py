@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from recon_service.api.examples import SELFIE
 from recon_service.api.problems import documented
 from recon_service.api.routers.subjects import GLB
-from recon_service.api.schemas import SelfieBody, example, selfie_body
+from recon_service.api.schemas import example
 from recon_service.api.schemas_captures import (
     CAPTURE,
     CAPTURE_MADE,
@@ -26,6 +26,7 @@ from recon_service.api.schemas_captures import (
     CaptureWishBody,
     capture_body,
 )
+from recon_service.api.schemas_selfies import SelfieBody, selfie_body
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import read_body

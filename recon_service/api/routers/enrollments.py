@@ -11,7 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from recon_service.api.examples import ACCEPTED
 from recon_service.api.parameters import SubjectId
 from recon_service.api.problems import documented
-from recon_service.api.schemas import EnrollmentAccepted, accepted_body, example, operation_path
+from recon_service.api.schemas import example
+from recon_service.api.schemas_operations import EnrollmentAccepted, accepted_body, operation_path
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.api.uploads import FormLimits, read_form

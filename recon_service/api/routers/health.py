@@ -9,7 +9,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from recon_service import __version__
 from recon_service.api import problems
-from recon_service.api.schemas import LiveBody, ReadyBody, example
+from recon_service.api.schemas import example
+from recon_service.api.schemas_health import LiveBody, ReadyBody
 from recon_service.api.service import service_of
 from recon_service.domain.errors import ReconError
 

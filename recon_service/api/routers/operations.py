@@ -14,7 +14,8 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from recon_service.api.examples import OPERATION
 from recon_service.api.parameters import OperationId
 from recon_service.api.problems import documented
-from recon_service.api.schemas import OperationBody, OperationsBody, example, operation_body
+from recon_service.api.schemas import example
+from recon_service.api.schemas_operations import OperationBody, OperationsBody, operation_body
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
 from recon_service.application.enrolling.operations import MAX_LISTED, get_operation, list_dead, retry_dead

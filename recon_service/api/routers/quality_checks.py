@@ -9,7 +9,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.examples import QUALITY
 from recon_service.api.problems import documented
-from recon_service.api.schemas import QualityBody, example, selfie_body
+from recon_service.api.schemas import example
+from recon_service.api.schemas_selfies import QualityBody, selfie_body
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import FormLimits, read_form

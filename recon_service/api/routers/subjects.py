@@ -10,13 +10,8 @@ from fastapi.responses import Response
 from recon_service.api.examples import RECEIPT, TEMPLATES
 from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
-from recon_service.api.schemas import (
-    ReceiptBody,
-    TemplatesBody,
-    example,
-    receipt_body,
-    template_body,
-)
+from recon_service.api.schemas import example
+from recon_service.api.schemas_templates import ReceiptBody, TemplatesBody, receipt_body, template_body
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.application.records.access import ApiKey, Scope

@@ -11,7 +11,8 @@ from recon_service.api.examples import ATTACK, VERIFICATION
 from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
 from recon_service.api.parameters import SubjectId
 from recon_service.api.problems import documented
-from recon_service.api.schemas import VerificationBody, examples, verification_body
+from recon_service.api.schemas import examples
+from recon_service.api.schemas_verifications import VerificationBody, verification_body
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form

@@ -7,7 +7,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from recon_service.api import examples, problems, schemas
+from recon_service.api import (
+    examples,
+    problems,
+    schemas_operations,
+    schemas_selfies,
+    schemas_templates,
+    schemas_verifications,
+)
 from recon_service.api.service import Service
 from recon_service.application.records.access import Scope
 from recon_service.domain.errors import CallerError, ReconError, ServiceFault
@@ -92,13 +99,13 @@ def test_bad_subject_ids_are_invalid_values(client: TestClient, service: Service
 
 
 EXAMPLES = {
-    "ACCEPTED": schemas.EnrollmentAccepted,
-    "OPERATION": schemas.OperationBody,
-    "TEMPLATES": schemas.TemplatesBody,
-    "RECEIPT": schemas.ReceiptBody,
-    "VERIFICATION": schemas.VerificationBody,
-    "ATTACK": schemas.VerificationBody,
-    "QUALITY": schemas.QualityBody,
+    "ACCEPTED": schemas_operations.EnrollmentAccepted,
+    "OPERATION": schemas_operations.OperationBody,
+    "TEMPLATES": schemas_templates.TemplatesBody,
+    "RECEIPT": schemas_templates.ReceiptBody,
+    "VERIFICATION": schemas_verifications.VerificationBody,
+    "ATTACK": schemas_verifications.VerificationBody,
+    "QUALITY": schemas_selfies.QualityBody,
 }
 
 
