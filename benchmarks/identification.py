@@ -37,6 +37,7 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from recon_service.application.records.references import SearchProbe
+from recon_service.application.searching.compared_versions import ComparedVersion
 from recon_service.application.searching.reference_feed import PAGE, ReferenceChange
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import load_calibration
@@ -293,11 +294,10 @@ def whole_index(
                         ):
                             object.__setattr__(posterior, name, value)
                         ids = f"tpl_{number:032d}", f"s-{number}"
-                        page.append(
-                            Template(
-                                *ids, posterior, seen[0].source, "ict", calibration.name, seen, 80.0, now
-                            )
+                        template = Template(
+                            *ids, posterior, seen[0].source, "ict", calibration.name, seen, 80.0, now
                         )
+                        page.append(ComparedVersion(ids[0], template))
                         number += 1
                     yield ReferenceChange(tuple(page), (), 1, fresh=number == len(page))
 

@@ -105,21 +105,25 @@ def chosen_part(template: Template, probe_kind: EvidenceKind, calibration: Calib
 
 
 def parts_of(template: Template, calibration: Calibration) -> tuple[ReferencePart, ...]:
-    """Every part that a probe may be compared with under this calibration, the enrollment last."""
+    """Every part that a probe may be compared with under this calibration, the enrollment last; alone where
+    nothing may be, so that a comparison with it says why.
+    """
     parts = [
         depth_part(visits)
         for source in sorted({visit.source for visit in template.visits})
         if counts(visits := usable_visits(template, source, calibration))
     ]
-    return (*parts, enrollment_part(template))
+    enrollment = enrollment_part(template)
+    if parts and not _accepted(enrollment, calibration):
+        return tuple(parts)
+    return (*parts, enrollment)
 
 
 def require_comparable(template: Template, calibration: Calibration) -> None:
     """Raises ModelMismatch where no part of the template may be compared under this calibration."""
-    *visits, enrollment = parts_of(template, calibration)
-    if not visits:
-        posterior = enrollment.posterior
-        calibration.require(posterior.space, len(posterior.mean), enrollment.calibration)
+    # The others are there only where they may be.
+    last = parts_of(template, calibration)[-1]
+    calibration.require(last.posterior.space, len(last.posterior.mean), last.calibration)
 
 
 def best_part(
@@ -143,9 +147,9 @@ def _rank(kind: EvidenceKind, probe: EvidenceKind, calibration: Calibration) -> 
     return (1 if kind.source == probe.source else 2), 0.0
 
 
-def _accepted(visit: DepthVisit, calibration: Calibration) -> bool:
+def _accepted(one: DepthVisit | ReferencePart, calibration: Calibration) -> bool:
     try:
-        calibration.require(visit.posterior.space, len(visit.posterior.mean), visit.calibration)
+        calibration.require(one.posterior.space, len(one.posterior.mean), one.calibration)
     except ModelMismatch:
         return False
     return True

@@ -2,7 +2,8 @@
 with the vectors of its bounds. Made from the sealed templates when it is first asked for; nothing of it is
 ever written.
 
-Every template has a slot, a number that stays its own while it is active. For one kind of probe all
+Every active template has a slot, a number that stays its own while it is active, for whichever version of
+it is compared. For one kind of probe all
 references of one kind lie together, since they share a space; which part of a template is compared there is
 chosen as in a verification.
 """
@@ -20,6 +21,7 @@ import numpy as np
 
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.references import Hit, SearchProbe, SearchResult
+from recon_service.application.searching.compared_versions import ComparedVersion, comparable
 from recon_service.application.searching.reference_feed import (
     ReferenceChange,
     ReferenceFeed,
@@ -27,10 +29,9 @@ from recon_service.application.searching.reference_feed import (
 )
 from recon_service.comparison.calibration import Calibration, Found
 from recon_service.comparison.evidence_kind import EvidenceKind
-from recon_service.comparison.strengthening_parts import ReferencePart, best_part, enrollment_part, parts_of
+from recon_service.comparison.strengthening_parts import ReferencePart, best_part, parts_of
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import ModelMismatch, StorageFault
-from recon_service.domain.template import Template
 from recon_service.search.bounding_space import BoundingSpace
 from recon_service.search.exact_search import Ranked, Rows, best_of
 from recon_service.search.vector_blocks import BLOCK_ROWS, BlockScan, VectorBlocks
@@ -44,7 +45,9 @@ NOWHERE: Final = -1
 
 
 class _Slots:
-    """All references: ids, the mean of the enrollment and its kind, and what else a template consists of."""
+    """All references: ids, the mean of the enrollment and its kind, and what else the version that is
+    compared consists of.
+    """
 
     def __init__(self, modes: int, block_rows: int) -> None:
         self.means = VectorBlocks(modes, dtype=np.float64, block_rows=block_rows)
@@ -55,22 +58,23 @@ class _Slots:
         self._free: list[int] = []
         self._kinds: dict[EvidenceKind, EvidenceKind] = {}
 
-    def add(self, template: Template, calibration: Calibration) -> int:
+    def add(self, reference: ComparedVersion, calibration: Calibration) -> int:
         """Its slot."""
-        part = enrollment_part(template)
+        template_id, parts = reference.template_id, parts_of(reference.version, calibration)
+        part = parts[-1]
         kind = self._kinds.setdefault(part.kind, part.kind)  # one object, not a million
         if self._free:
             slot = self._free.pop()
             self.means.write(slot, part.posterior.mean)
-            self.ids[slot], self.kinds[slot] = template.template_id, kind
+            self.ids[slot], self.kinds[slot] = template_id, kind
         else:
             slot = len(self.ids)
             self.means.append(part.posterior.mean[None])
-            self.ids.append(template.template_id)
+            self.ids.append(template_id)
             self.kinds.append(kind)
-        self.of_id[template.template_id] = slot
-        if template.visits:
-            self.more[slot] = parts_of(template, calibration)
+        self.of_id[template_id] = slot
+        if len(parts) > 1:
+            self.more[slot] = parts
         return slot
 
     def remove(self, slot: int) -> None:
@@ -193,7 +197,7 @@ class MemoryIndex:
     def __init__(
         self, on: Stores, calibration: Calibration, *, rank: int = RANK, block_rows: int = BLOCK_ROWS
     ) -> None:
-        self._feed, self._calibration = ReferenceFeed(on), calibration
+        self._feed, self._calibration = ReferenceFeed(on, calibration), calibration
         self._rank, self._block_rows = rank, block_rows
         self._lock = threading.Lock()
         self._loader: threading.Thread | None = None
@@ -269,14 +273,14 @@ class MemoryIndex:
         self._unfit: set[str] = set()
 
     def _apply(self, change: ReferenceChange) -> None:
-        for template_id in (*change.gone, *(t.template_id for t in change.templates)):
+        for template_id in (*change.gone, *(one.template_id for one in change.references)):
             self._remove(template_id)
         added = []
-        for template in change.templates:
-            if comparable(template, self._calibration):
-                added.append(self._slots.add(template, self._calibration))
+        for reference in change.references:
+            if comparable(reference.version, self._calibration):
+                added.append(self._slots.add(reference, self._calibration))
             else:
-                self._unfit.add(template.template_id)
+                self._unfit.add(reference.template_id)
         for side in self._sides.values():
             side.add(added)
 
@@ -288,15 +292,6 @@ class MemoryIndex:
         for side in self._sides.values():
             side.remove(slot)
         self._slots.remove(slot)
-
-
-def comparable(template: Template, calibration: Calibration) -> bool:
-    """Whether the calibration speaks of the template's coefficients and accepts how it was made."""
-    try:
-        calibration.require(template.posterior.space, len(template.posterior.mean), template.calibration)
-    except ModelMismatch:
-        return False
-    return True
 
 
 def _not_ready() -> ReferencesNotReady:

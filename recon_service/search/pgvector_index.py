@@ -4,8 +4,12 @@ The vectors say of a face what the posterior mean says, and they are not encrypt
 what it can read. They are turned by a matrix that the vault's secret gives, which hides the axes and not the
 distances. Who may read the database may tell from them who looks like whom (docs/adr/0139).
 
-A trigger removes the vector in the transaction that deletes a template or takes it out of force. What becomes
-active is added by the first search after it, before it looks.
+A trigger removes the vector in the transaction that deletes a template, takes it out of force, or destroys
+a former version that may have been compared in its place. What becomes active is added by the first search
+after it, before it looks.
+
+Each calibration has its vectors for itself: while a fleet moves from one model to another, processes of both
+search. What nobody has searched for a day is emptied.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -25,21 +29,23 @@ from sqlalchemy import exc
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.references import Hit, SearchProbe, SearchResult
+from recon_service.application.searching.compared_versions import (
+    ComparedVersion,
+    comparable,
+    compared_versions,
+)
 from recon_service.application.searching.reference_feed import (
     ReferenceChange,
     ReferenceFeed,
     ReferencesNotReady,
-    open_reference,
 )
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.comparison.strengthening_parts import ReferencePart, chosen_part
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import ModelMismatch, ServiceFault, StorageFault
-from recon_service.domain.template import Template
 from recon_service.search.bounding_space import BoundingSpace, ProbeVector
 from recon_service.search.exact_search import Ranked, Rows, best_of
-from recon_service.search.memory_index import comparable
 
 WAIT_MS: Final = 2000
 SCAN_MS: Final = 30_000
@@ -48,21 +54,38 @@ _OTHERS_AT_IT: Final = ("55P03", "57014")
 """SQLSTATE of a lock that was not to be had in time, and of a statement that took too long."""
 _SETUP = (
     "CREATE TABLE IF NOT EXISTS search_probes ("
-    "probe text PRIMARY KEY, made_with text NOT NULL, sequence integer, counts jsonb NOT NULL DEFAULT '{}')",
+    "probe text PRIMARY KEY, made_with text NOT NULL, sequence integer, "
+    "counts jsonb NOT NULL DEFAULT '{}', used_at timestamptz NOT NULL DEFAULT now())",
     # Each pair of kinds has a table of its own, search_vectors_NUMBER: a scan then reads what it needs alone.
     "CREATE TABLE IF NOT EXISTS search_pairs ("
     "number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, probe text NOT NULL, reference text NOT NULL, "
     "UNIQUE (probe, reference))",
+)
+_FORGETTING = (
+    # A vector stands under the template in force. A former version may be what it was made of where it is of
+    # another model or calibration; the same destruction is in the log of changes, by which it is made anew.
     "CREATE OR REPLACE FUNCTION templates_forget_vectors() RETURNS trigger LANGUAGE plpgsql AS $$ "
-    "DECLARE pair record; BEGIN "
+    "DECLARE gone record; BEGIN "
     "IF TG_OP = 'DELETE' OR NEW.state <> 'active' THEN "
-    "FOR pair IN SELECT number FROM search_pairs LOOP "
-    "EXECUTE format('DELETE FROM search_vectors_%s WHERE template_id = $1', pair.number) "
-    "USING OLD.template_id; "
+    "FOR gone IN SELECT p.number, OLD.template_id AS template_id FROM search_pairs p "
+    "UNION ALL SELECT p.number, t.template_id FROM search_pairs p, templates t "
+    "WHERE TG_OP = 'DELETE' AND OLD.state = 'retired' "
+    "AND t.subject_id = OLD.subject_id AND t.state = 'active' "
+    "AND (t.model, t.calibration) <> (OLD.model, OLD.calibration) LOOP "
+    "EXECUTE format('DELETE FROM search_vectors_%s WHERE template_id = $1', gone.number) "
+    "USING gone.template_id; "
     "END LOOP; END IF; RETURN NULL; END $$",
     "CREATE OR REPLACE TRIGGER templates_forget_vectors AFTER UPDATE OR DELETE ON templates "
     "FOR EACH ROW EXECUTE FUNCTION templates_forget_vectors()",
 )
+_OF_BEFORE = (
+    "ALTER TABLE search_probes ADD COLUMN used_at timestamptz NOT NULL DEFAULT now()",
+    *_FORGETTING,
+)
+"""For tables of a version that did not know former versions."""
+IN_USE: Final = "interval '1 hour'"
+"""Who searches says so no more often."""
+UNUSED: Final = "interval '1 day'"
 
 
 class PgvectorMissing(ServiceFault):
@@ -86,7 +109,7 @@ class PgvectorIndex:
         self._on, self._engine, self._calibration = on, engine, calibration
         # All directions by default: every row of the shortlist costs the opening of a sealed template.
         self._rank = min(rank or calibration.modes, calibration.modes)
-        self._feed = ReferenceFeed(on)
+        self._feed = ReferenceFeed(on, calibration)
         self._turn = secret_turn(on.vault.digest("search-turn"), self._rank + 2)
         self._made_with = f"{calibration.identity} rank {self._rank} format 1"
         self._prepare()
@@ -107,7 +130,7 @@ class PgvectorIndex:
         hits: list[Hit] = []
         searched = scored = 0
         with self._transaction() as connection:
-            for key, number in self._tables(connection, probe.kind).items():
+            for key, number in self._tables(connection, self._set(probe.kind)).items():
                 size = counts.get(key, 0)
                 if key == NOT_COMPARABLE or not size:
                     continue
@@ -150,11 +173,17 @@ class PgvectorIndex:
         place = {template_id: n for n, template_id in enumerate(ids)}
         with self._on.database.snapshot() as tx:
             references = tx.references.of(ids)
-        if references:
-            opened = [open_reference(one, on=self._on) for one in references]
-            means = np.stack([self._part(template, probe).posterior.mean for template in opened])
-            scores[[place[one.template_id] for one in references]] = space.exact(means, vector)
+            opened = compared_versions(references, self._calibration, on=self._on, tx=tx).versions
+        # What cannot be compared any more, since its former version has gone, has none either.
+        there = [one for one in opened if comparable(one.version, self._calibration)]
+        if there:
+            means = np.stack([self._part(one, probe).posterior.mean for one in there])
+            scores[[place[one.template_id] for one in there]] = space.exact(means, vector)
         return scores
+
+    def _set(self, probe: EvidenceKind) -> str:
+        """The vectors for this kind of probe under this calibration."""
+        return f"{probe} under {self._made_with}"
 
     def _follow(self, probe: EvidenceKind) -> dict[str, int]:
         """How many references of each kind there are, after what was missing was added."""
@@ -162,24 +191,52 @@ class PgvectorIndex:
             head = tx.references.head()
         with self._transaction() as connection:
             row = connection.execute(
-                sa.text("SELECT made_with, sequence, counts FROM search_probes WHERE probe = :p"),
-                {"p": str(probe)},
+                sa.text(
+                    f"SELECT made_with, sequence, counts, used_at > now() - {IN_USE} AS in_use "
+                    "FROM search_probes WHERE probe = :p"
+                ),
+                {"p": self._set(probe)},
             ).one_or_none()
-        if row is not None and row.made_with == self._made_with and row.sequence == head:
+        in_use = row is not None and row.in_use
+        if row is not None and in_use and row.made_with == self._made_with and row.sequence == head:
             return dict(row.counts)
         with self._transaction() as connection:
-            return self._caught_up(connection, probe)
+            counts = self._caught_up(connection, probe)
+        if not in_use:
+            self._empty_unused()
+        return counts
+
+    def _empty_unused(self) -> None:
+        """The tables stay, for a deletion at this moment may be about to look into them."""
+        with suppress(ReferencesNotReady), self._transaction() as connection:
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = {WAIT_MS}"))
+            unused = connection.scalars(
+                sa.text(
+                    "SELECT probe FROM search_probes "
+                    f"WHERE made_with <> '' AND used_at < now() - {UNUSED} FOR UPDATE SKIP LOCKED"
+                )
+            ).all()
+            for one in unused:
+                for number in self._tables(connection, one).values():
+                    connection.execute(sa.text(f"TRUNCATE search_vectors_{number}"))
+                connection.execute(
+                    sa.text(
+                        "UPDATE search_probes SET made_with = '', sequence = NULL, counts = '{}' "
+                        "WHERE probe = :p"
+                    ),
+                    {"p": one},
+                )
 
     def _caught_up(self, connection: sa.Connection, probe: EvidenceKind) -> dict[str, int]:
         connection.execute(sa.text(f"SET LOCAL lock_timeout = {WAIT_MS}"))
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
         connection.execute(
             sa.text("INSERT INTO search_probes (probe, made_with) VALUES (:p, '') ON CONFLICT DO NOTHING"),
-            {"p": str(probe)},
+            {"p": self._set(probe)},
         )
         row = connection.execute(
             sa.text("SELECT made_with, sequence FROM search_probes WHERE probe = :p FOR UPDATE"),
-            {"p": str(probe)},
+            {"p": self._set(probe)},
         ).one()
         sequence = row.sequence if row.made_with == self._made_with else None
         for change in self._feed.since(sequence):
@@ -188,16 +245,16 @@ class PgvectorIndex:
         counts = self._counts(connection, probe)
         connection.execute(
             sa.text(
-                "UPDATE search_probes SET made_with = :m, sequence = :s, counts = CAST(:c AS jsonb) "
-                "WHERE probe = :p"
+                "UPDATE search_probes SET made_with = :m, sequence = :s, counts = CAST(:c AS jsonb), "
+                "used_at = now() WHERE probe = :p"
             ),
-            {"m": self._made_with, "s": sequence, "c": json.dumps(counts), "p": str(probe)},
+            {"m": self._made_with, "s": sequence, "c": json.dumps(counts), "p": self._set(probe)},
         )
         return counts
 
     def _apply(self, connection: sa.Connection, probe: EvidenceKind, change: ReferenceChange) -> None:
-        touched = [*change.gone, *(template.template_id for template in change.templates)]
-        for number in self._tables(connection, probe).values():
+        touched = [*change.gone, *(one.template_id for one in change.references)]
+        for number in self._tables(connection, self._set(probe)).values():
             if change.fresh:
                 connection.execute(sa.text(f"DELETE FROM search_vectors_{number}"))
             elif touched:
@@ -206,49 +263,49 @@ class PgvectorIndex:
                     {"ids": touched},
                 )
         # Whoever deletes one of them waits for us from here on, and removes our vector then.
-        still = set(
-            connection.scalars(
-                sa.text(
-                    "SELECT template_id FROM templates WHERE template_id = ANY(:ids) "
-                    "AND state = 'active' FOR SHARE"
-                ),
-                {"ids": [template.template_id for template in change.templates]},
-            )
+        ids = {one.template_id for one in change.references} | {
+            one.version.template_id for one in change.references
+        }
+        locked = connection.execute(
+            sa.text("SELECT template_id, state FROM templates WHERE template_id = ANY(:ids) FOR SHARE"),
+            {"ids": sorted(ids)},
         )
-        by_kind: dict[EvidenceKind | None, list[Template]] = defaultdict(list)
-        for template in change.templates:
-            if template.template_id in still:
-                by_kind[self._kind(template, probe)].append(template)
-        for kind, templates in by_kind.items():
-            self._insert(connection, kind, probe, templates)
+        still = {row.template_id: row.state for row in locked}
+        by_kind: dict[EvidenceKind | None, list[ComparedVersion]] = defaultdict(list)
+        for one in change.references:
+            # A version that has gone meanwhile is in the log: the next search looks for another.
+            if still.get(one.template_id) == "active" and one.version.template_id in still:
+                by_kind[self._kind(one, probe)].append(one)
+        for kind, references in by_kind.items():
+            self._insert(connection, kind, probe, references)
 
-    def _kind(self, template: Template, probe: EvidenceKind) -> EvidenceKind | None:
+    def _kind(self, reference: ComparedVersion, probe: EvidenceKind) -> EvidenceKind | None:
         """None: not comparable with such a probe."""
-        if not comparable(template, self._calibration):
+        if not comparable(reference.version, self._calibration):
             return None
-        kind = self._part(template, probe).kind
+        kind = self._part(reference, probe).kind
         try:
             self._calibration.of(kind, probe)
         except ModelMismatch:
             return None
         return kind
 
-    def _part(self, template: Template, probe: EvidenceKind) -> ReferencePart:
-        return chosen_part(template, probe, self._calibration)
+    def _part(self, reference: ComparedVersion, probe: EvidenceKind) -> ReferencePart:
+        return chosen_part(reference.version, probe, self._calibration)
 
     def _insert(
         self,
         connection: sa.Connection,
         kind: EvidenceKind | None,
         probe: EvidenceKind,
-        templates: Sequence[Template],
+        references: Sequence[ComparedVersion],
     ) -> None:
         number = self._table(connection, kind, probe)
         if kind is None:
-            vectors = np.zeros((len(templates), 1), dtype=np.float32)
+            vectors = np.zeros((len(references), 1), dtype=np.float32)
         else:
             space = BoundingSpace(self._calibration.of(kind, probe).pair.score, self._rank, self._turn)
-            means = [self._part(template, probe).posterior.mean for template in templates]
+            means = [self._part(one, probe).posterior.mean for one in references]
             vectors = space.references(np.stack(means))
         connection.execute(
             sa.text(
@@ -256,35 +313,35 @@ class PgvectorIndex:
                 "VALUES (:id, CAST(:vector AS vector))"
             ),
             [
-                {"id": template.template_id, "vector": written(vector)}
-                for template, vector in zip(templates, vectors, strict=True)
+                {"id": one.template_id, "vector": written(vector)}
+                for one, vector in zip(references, vectors, strict=True)
             ],
         )
 
     def _counts(self, connection: sa.Connection, probe: EvidenceKind) -> dict[str, int]:
         return {
             reference: connection.scalar(sa.text(f"SELECT count(*) FROM search_vectors_{number}")) or 0
-            for reference, number in self._tables(connection, probe).items()
+            for reference, number in self._tables(connection, self._set(probe)).items()
         }
 
-    def _tables(self, connection: sa.Connection, probe: EvidenceKind) -> dict[str, int]:
+    def _tables(self, connection: sa.Connection, one_set: str) -> dict[str, int]:
         """By the kind of the references."""
         rows = connection.execute(
-            sa.text("SELECT reference, number FROM search_pairs WHERE probe = :probe"), {"probe": str(probe)}
+            sa.text("SELECT reference, number FROM search_pairs WHERE probe = :probe"), {"probe": one_set}
         )
         return {row.reference: row.number for row in rows}
 
     def _table(self, connection: sa.Connection, kind: EvidenceKind | None, probe: EvidenceKind) -> int:
         """Made where it is not there yet."""
         reference = str(kind or NOT_COMPARABLE)
-        there = self._tables(connection, probe).get(reference)
+        there = self._tables(connection, self._set(probe)).get(reference)
         if there is not None:
             return there
         number = connection.scalar(
             sa.text(
                 "INSERT INTO search_pairs (probe, reference) VALUES (:probe, :reference) RETURNING number"
             ),
-            {"probe": str(probe), "reference": reference},
+            {"probe": self._set(probe), "reference": reference},
         )
         make_table(connection, int(number or 0))
         return int(number or 0)
@@ -300,10 +357,15 @@ class PgvectorIndex:
                     "the database server has no extension pgvector that this user may switch on",
                     next_step="Run CREATE EXTENSION vector as its owner, or set RECON_IDENTIFICATION=memory.",
                 ) from None
-            there = connection.scalar(sa.text("SELECT to_regclass('search_pairs') IS NOT NULL"))
-            if not there:
-                for statement in _SETUP:
-                    connection.execute(sa.text(statement))
+            tables = sa.inspect(connection)
+            if not tables.has_table("search_pairs"):
+                statements: tuple[str, ...] = (*_SETUP, *_FORGETTING)
+            elif not any(c["name"] == "used_at" for c in tables.get_columns("search_probes")):
+                statements = _OF_BEFORE
+            else:
+                return
+            for statement in statements:
+                connection.execute(sa.text(statement))
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:

@@ -16,8 +16,8 @@ reference_head = sa.Table(
     sa.Column("sequence", sa.Integer, nullable=False),
 )
 
-# Every template that became active, or was and is not any more, in the order of the commits. The id of a
-# template alone: after a deletion it names nobody.
+# Every template that became active, or was and is not any more, or is and lost a version that could stand in
+# for it, in the order of the commits. The id of a template alone: after a deletion it names nobody.
 reference_changes = sa.Table(
     "reference_changes",
     metadata,
@@ -68,6 +68,23 @@ def unwatch_templates(execute: Callable[[str], object], dialect: str) -> None:
             execute(f"DROP TRIGGER templates_note_{event.split()[0].lower()}")
 
 
+def watch_former_versions(execute: Callable[[str], object], dialect: str) -> None:
+    """From now on the destruction of a version that may have stood in for the one in force, or been between
+    that and the one in force, is a change of the one in force.
+    """
+    for statement in _FORMER_POSTGRESQL if dialect == "postgresql" else _FORMER_SQLITE:
+        execute(statement)
+
+
+def unwatch_former_versions(execute: Callable[[str], object], dialect: str) -> None:
+    """Drop that trigger."""
+    if dialect == "postgresql":
+        execute("DROP TRIGGER templates_note_former ON templates")
+        execute("DROP FUNCTION templates_note_former()")
+    else:
+        execute("DROP TRIGGER templates_note_former")
+
+
 _EVENTS = {
     "INSERT": ("NEW.state = 'active'", "NEW"),
     "UPDATE OF state": ("OLD.state <> NEW.state AND 'active' IN (OLD.state, NEW.state)", "NEW"),
@@ -95,4 +112,30 @@ _POSTGRESQL = (
     "RETURN NULL; END $$",
     "CREATE CONSTRAINT TRIGGER templates_note_reference AFTER INSERT OR UPDATE OR DELETE ON templates "
     "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION templates_note_reference()",
+)
+# Where all versions are of one model and calibration none stands in for another, and nothing is noted.
+_IN_FORCE = (
+    "SELECT a.template_id FROM templates a WHERE a.subject_id = OLD.subject_id AND a.state = 'active' AND ("
+    "a.model <> OLD.model OR a.calibration <> OLD.calibration OR EXISTS (SELECT 1 FROM templates o WHERE "
+    "o.subject_id = a.subject_id AND o.state = 'retired' "
+    "AND (o.model <> a.model OR o.calibration <> a.calibration)))"
+)
+_FORMER_SQLITE = (
+    "CREATE TRIGGER templates_note_former AFTER DELETE ON templates "
+    f"WHEN OLD.state = 'retired' AND EXISTS ({_IN_FORCE}) BEGIN "
+    "UPDATE reference_head SET sequence = sequence + 1; "
+    f"INSERT INTO reference_changes SELECT sequence, ({_IN_FORCE}) FROM reference_head; END",
+)
+# Deferred as the other one.
+_FORMER_POSTGRESQL = (
+    "CREATE FUNCTION templates_note_former() RETURNS trigger LANGUAGE plpgsql AS $$ "
+    "DECLARE number integer; in_force text; BEGIN "
+    f"in_force := ({_IN_FORCE}); "
+    "IF in_force IS NULL THEN RETURN NULL; END IF; "
+    "UPDATE reference_head SET sequence = sequence + 1 RETURNING sequence INTO number; "
+    "INSERT INTO reference_changes VALUES (number, in_force); "
+    "RETURN NULL; END $$",
+    "CREATE CONSTRAINT TRIGGER templates_note_former AFTER DELETE ON templates "
+    "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (OLD.state = 'retired') "
+    "EXECUTE FUNCTION templates_note_former()",
 )

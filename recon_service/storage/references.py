@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from recon_service.application.records.references import DuplicateFinding, SealedReference
 from recon_service.application.records.subjects import WrappedKey
-from recon_service.application.records.templates import TemplateState
+from recon_service.application.records.templates import TemplateOrigin, TemplateState, VersionHead
 from recon_service.storage import tables as t
 from recon_service.storage.reference_tables import duplicate_findings, reference_changes, reference_head
 
@@ -19,6 +19,7 @@ SEALED = sa.select(
     _t.template_id, _t.sealed, _k.subject_id, _k.key_id, _k.master_key_id, _k.wrapped
 ).join_from(t.templates, t.subject_keys, _t.subject_id == _k.subject_id)
 _ACTIVE = _t.state == TemplateState.ACTIVE
+_HEADS = sa.select(_t.template_id, _t.subject_id, _t.model, _t.calibration, _t.state, _t.origin, _t.parent_id)
 AT_ONCE = 500
 """Ids in one statement."""
 
@@ -57,12 +58,29 @@ class SqlReferences:
 
     def of(self, template_ids: Sequence[str]) -> list[SealedReference]:
         """In no order."""
-        found: list[SealedReference] = []
-        for start in range(0, len(template_ids), AT_ONCE):
-            few = template_ids[start : start + AT_ONCE]
-            rows = self._connection.execute(SEALED.where(_ACTIVE, _t.template_id.in_(few)))
-            found += [sealed_reference(row) for row in rows]
-        return found
+        return [
+            sealed_reference(row) for row in self._among(SEALED.where(_ACTIVE), _t.template_id, template_ids)
+        ]
+
+    def versions(self, subject_ids: Sequence[str]) -> list[VersionHead]:
+        """Without their contents."""
+        return [
+            VersionHead(
+                **{**row._mapping, "state": TemplateState(row.state), "origin": TemplateOrigin(row.origin)}
+            )
+            for row in self._among(_HEADS, _t.subject_id, subject_ids)
+        ]
+
+    def former(self, template_ids: Sequence[str]) -> list[SealedReference]:
+        """Retired ones."""
+        query = SEALED.where(_t.state == TemplateState.RETIRED)
+        return [sealed_reference(row) for row in self._among(query, _t.template_id, template_ids)]
+
+    def _among(
+        self, query: sa.Select[Any], column: sa.ColumnElement[str], values: Sequence[str]
+    ) -> Iterator[Any]:
+        for start in range(0, len(values), AT_ONCE):
+            yield from self._connection.execute(query.where(column.in_(values[start : start + AT_ONCE])))
 
     def count(self) -> int:
         """Of the active templates."""

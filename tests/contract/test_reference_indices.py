@@ -190,7 +190,7 @@ def test_a_log_that_was_shortened_is_read_from_the_beginning(index: ReferenceInd
     with stores.database.transaction() as tx:
         assert tx.references.forget_changes(before=tx.references.head()) > 0
     assert sorted(names(index, stores, np.ones(MODES))) == ["bob", "eve"]
-    assert list(ReferenceFeed(stores).since(None))[-1].complete
+    assert list(ReferenceFeed(stores, CALIBRATION).since(None))[-1].complete
 
 
 def test_nothing_is_missed_while_many_enroll_and_delete_at_once(

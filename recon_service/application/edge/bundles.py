@@ -23,7 +23,7 @@ from recon_service.application.records.edge import (
     SealedReport,
 )
 from recon_service.application.records.identifiers import check_subject_id, new_id
-from recon_service.application.searching.reference_feed import open_reference
+from recon_service.application.searching.compared_versions import open_reference
 from recon_service.application.templates.subjects import no_such_subject
 from recon_service.domain.errors import Conflict, Forbidden, InvalidValue, NotFound, StorageFault
 from recon_service.domain.template import Template

@@ -67,15 +67,15 @@ class DuplicateCheck:
         compared here, so that of two who end at one moment the second sees the first.
         """
         late = _since(searched.head, tx)
-        late_alike = compared(late, searched.probe, searched.appearance, on=on, by=self.by)
+        late_alike = compared(late, searched.probe, searched.appearance, on=on, tx=tx, by=self.by)
         alike = [*searched.alike, *late_alike]
         best: dict[str, DuplicateFinding] = {}
         for one in sorted(alike, key=lambda one: -one.score.llr):
-            other, llr = one.template.subject_id, one.score.llr
+            other, llr = one.reference.version.subject_id, one.score.llr
             if other == operation.subject_id or llr < self.least_llr or other in best:
                 continue
             if tx.subjects.key(other, lock=True) is not None:  # else deleted meanwhile, and now not before us
-                ids = (operation.operation_id, operation.subject_id, other, one.template.template_id)
+                ids = (operation.operation_id, operation.subject_id, other, one.reference.template_id)
                 best[other] = DuplicateFinding(*ids, llr, on.clock())
             if len(best) == MOST_FINDINGS:
                 break

@@ -11,17 +11,20 @@ from recon_service.application.records.references import (
     SearchProbe,
     SearchResult,
 )
+from recon_service.application.records.templates import VersionHead
 
 
 class References(Protocol):
-    """The active templates of all subjects, and the log of their changes."""
+    """The active templates of all subjects, what could stand in for them, and the log of their changes."""
 
     def head(self) -> int:
         """Number of the last change. Changes are numbered in the order in which they were committed."""
         ...
 
     def changes(self, *, after: int, limit: int) -> list[tuple[int, str]]:
-        """Number and template of each change, in order: it is active now, or was and is not any more."""
+        """Number and template of each change, in order: it is active now, or was and is not any more, or is
+        and a version that could stand in for it was destroyed.
+        """
         ...
 
     def oldest_change(self) -> int:
@@ -38,6 +41,14 @@ class References(Protocol):
 
     def of(self, template_ids: Sequence[str]) -> list[SealedReference]:
         """Those of these templates that are active."""
+        ...
+
+    def versions(self, subject_ids: Sequence[str]) -> list[VersionHead]:
+        """All versions of these subjects, of whatever state, in no order."""
+        ...
+
+    def former(self, template_ids: Sequence[str]) -> list[SealedReference]:
+        """Those of these templates that were active and are not any more, in no order."""
         ...
 
     def count(self) -> int:

@@ -45,13 +45,15 @@ class IdentificationDecision(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Somebody who may be the person. meets_policy: the score reaches the threshold for so many references
-    and what was measured bears the policy's claim; else it is a lead that a person must check.
+    and what was measured bears the policy's claim; else it is a lead that a person must check. template_id:
+    of the template in force. former: a version of before was compared in its place.
     """
 
     subject_id: str
     template_id: str
     score: ComparisonScore
     meets_policy: bool
+    former: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from recon_service.domain.posterior import IdentityPosterior
 
 @dataclass(frozen=True, slots=True)
 class SealedReference:
-    """An active template as it is stored, and the key that opens it."""
+    """An active template, or one that was, as it is stored, and the key that opens it."""
 
     template_id: str
     key: WrappedKey
@@ -22,7 +22,7 @@ class SealedReference:
 @dataclass(frozen=True, slots=True)
 class DuplicateFinding:
     """Somebody who was enrolled by ``operation_id`` looks like another subject. template_id: of the other
-    one. llr: natural log-likelihood ratio.
+    one's template in force. llr: natural log-likelihood ratio.
     """
 
     operation_id: str
@@ -43,7 +43,9 @@ class SearchProbe:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An active template that the probe may be of. llr: natural log-likelihood ratio of the shapes."""
+    """An active template that the probe may be of, under whichever version it was compared. llr: natural
+    log-likelihood ratio of the shapes.
+    """
 
     template_id: str
     llr: float

@@ -47,3 +47,16 @@ class SealedTemplate:
     parent_id: str | None = None
     activated_at: datetime | None = None
     retired_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionHead:
+    """What a stored template says of where it came from: the fields of ``SealedTemplate`` of those names."""
+
+    template_id: str
+    subject_id: str
+    model: str
+    calibration: str
+    state: TemplateState
+    origin: TemplateOrigin
+    parent_id: str | None

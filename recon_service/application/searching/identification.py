@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.references import ReferenceIndex
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.identifications import (
@@ -23,8 +24,10 @@ from recon_service.application.records.identifications import (
 from recon_service.application.records.kiosks import PresentedProof
 from recon_service.application.records.references import Hit, SealedReference, SearchProbe
 from recon_service.application.records.visits import KioskVisit
-from recon_service.application.searching.reference_feed import IdentificationOff, open_reference
+from recon_service.application.searching.compared_versions import ComparedVersion, compared_versions
+from recon_service.application.searching.reference_feed import IdentificationOff
 from recon_service.application.verifying.attempts import LockoutPolicy, begin_identification, settle, void
+from recon_service.application.verifying.reference_versions import FORMER_VERSION
 from recon_service.comparison.appearance import (
     AppearanceMaps,
     compare_appearance,
@@ -38,8 +41,8 @@ from recon_service.comparison.identification_policy import PILOT, Identification
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.appearance import Appearance
-from recon_service.domain.errors import InvalidValue, ModelMismatch, ReconError, StorageFault
-from recon_service.domain.template import ComparisonScore, Template
+from recon_service.domain.errors import InvalidValue, ModelMismatch, ReconError
+from recon_service.domain.template import ComparisonScore
 
 SHORTLIST: Final = 20
 """The best by shape that are compared in full: appearance may change the order among them, and brings in
@@ -61,7 +64,7 @@ class Identifier:
 class Likeness:
     """A reference, opened, and how much it is like the probe."""
 
-    template: Template
+    reference: ComparedVersion
     score: ComparisonScore
     kinds: PairKey
 
@@ -101,7 +104,12 @@ def identify(
     count = f"{len(found.candidates)} of {found.searched}"
     settle(
         attempt,
-        outcome=(found.decision.value, count, *(code for code, _ in found.reasons)),
+        outcome=(
+            found.decision.value,
+            count,
+            *([FORMER_VERSION] if any(one.former for one in found.candidates) else []),
+            *(code for code, _ in found.reasons),
+        ),
         failed=found.decision is not IdentificationDecision.CANDIDATES,
         decided=found.decision is not IdentificationDecision.INCONCLUSIVE,
         on=on,
@@ -124,8 +132,7 @@ def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) ->
     if result.not_comparable and not result.searched:
         # Nobody found among nobody would be told as if all had been looked at.
         raise ModelMismatch(
-            f"none of the {result.not_comparable} templates in force can be compared under "
-            f"{by.calibration.identity}",
+            f"none of the {result.not_comparable} references can be compared under {by.calibration.identity}",
             next_step="Derive the templates anew for this service's model: recon batch submit --to-model.",
         )
     alike = likenesses(result.hits, probe, visit.appearance, on=on, by=by)
@@ -137,10 +144,11 @@ def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) ->
     meets = supported and visit.frames_used >= by.policy.least_frames
     candidates = tuple(
         Candidate(
-            one.template.subject_id,
-            one.template.template_id,
+            one.reference.version.subject_id,
+            one.reference.template_id,
             one.score,
             meets and one.score.llr >= threshold and not one.score.general,
+            former=one.reference.former,
         )
         for one in listed
     )
@@ -172,7 +180,7 @@ def likenesses(
     """The whole comparison with each that is still active, best first: the same one as in a verification."""
     with on.database.snapshot() as tx:
         references = tx.references.of([hit.template_id for hit in hits])
-    return compared(references, probe, appearance, on=on, by=by)
+        return compared(references, probe, appearance, on=on, tx=tx, by=by)
 
 
 def compared(
@@ -181,21 +189,23 @@ def compared(
     appearance: Appearance | None,
     *,
     on: Stores,
+    tx: Transaction,
     by: Identifier,
 ) -> list[Likeness]:
     """Each opened and compared in full, best first. A damaged one, or one of another model, must not end the
     comparison with all others.
     """
     found = []
-    for reference in references:
-        with suppress(StorageFault, ModelMismatch):
-            found.append(_likeness(open_reference(reference, on=on), probe, appearance, by))
-    return sorted(found, key=lambda one: (-one.score.llr, one.template.template_id))
+    for reference in compared_versions(references, by.calibration, on=on, tx=tx).versions:
+        with suppress(ModelMismatch):
+            found.append(_likeness(reference, probe, appearance, by))
+    return sorted(found, key=lambda one: (-one.score.llr, one.reference.template_id))
 
 
 def _likeness(
-    template: Template, probe: SearchProbe, appearance: Appearance | None, by: Identifier
+    reference: ComparedVersion, probe: SearchProbe, appearance: Appearance | None, by: Identifier
 ) -> Likeness:
+    template = reference.version
     part = chosen_part(template, probe.kind, by.calibration)
     score = compare(
         part.posterior,
@@ -208,4 +218,4 @@ def _likeness(
     seen = compare_appearance(template.appearance, appearance, by.maps)
     lacking = lacking_appearance(template.appearance, appearance)
     key = by.calibration.of(part.kind, probe.kind).key
-    return Likeness(template, with_appearance(score, seen, lacking=lacking), key)
+    return Likeness(reference, with_appearance(score, seen, lacking=lacking), key)

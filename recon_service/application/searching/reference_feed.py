@@ -1,17 +1,22 @@
-"""All active templates, opened, and after that only what changed among them: what an index is made of."""
+"""A version of every active template, opened, and after that only what changed among them: what an index is
+made of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from recon_service.application.errors import Overloaded
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records.references import SealedReference
-from recon_service.application.templates.sealing import TEMPLATE_PLACE
-from recon_service.domain.errors import Conflict, StorageFault
-from recon_service.domain.template import Template
+from recon_service.application.searching.compared_versions import (
+    ComparedVersion,
+    OpenedVersions,
+    compared_versions,
+)
+from recon_service.comparison.calibration import Calibration
+from recon_service.domain.errors import Conflict
 
 PAGE: Final = 1000
 KEPT_CHANGES: Final = 1_000_000
@@ -35,12 +40,12 @@ class ReferencesNotReady(Overloaded):
 
 @dataclass(frozen=True, slots=True)
 class ReferenceChange:
-    """templates: active ones, to be added, or taken instead of what was there under their ids. gone: ids that
-    are not active any more. sequence: number of the last change that this covers. fresh: what the index holds
-    goes first. complete: the index holds all that was active at that number then.
+    """references: active templates, to be added, or taken instead of what was there under their ids. gone:
+    ids that are not active any more. sequence: number of the last change that this covers. fresh: what the
+    index holds goes first. complete: the index holds all that was active at that number then.
     """
 
-    templates: tuple[Template, ...]
+    references: tuple[ComparedVersion, ...]
     gone: tuple[str, ...]
     sequence: int
     fresh: bool = False
@@ -48,12 +53,12 @@ class ReferenceChange:
 
 
 class ReferenceFeed:
-    """Reads what is active. Templates that cannot be opened are skipped and counted: a damaged one must not
-    end the search for all others.
+    """Reads what is active, and under which version it is compared by this calibration. Templates that cannot
+    be opened are skipped and counted: a damaged one must not end the search for all others.
     """
 
-    def __init__(self, on: Stores) -> None:
-        self._on = on
+    def __init__(self, on: Stores, calibration: Calibration) -> None:
+        self._on, self._calibration = on, calibration
         self.unreadable = 0
 
     def since(self, sequence: int | None) -> Iterator[ReferenceChange]:
@@ -80,8 +85,9 @@ class ReferenceFeed:
         while True:
             with self._on.database.snapshot() as tx:
                 page = tx.references.page(after=after, limit=PAGE)
+                opened = compared_versions(page, self._calibration, on=self._on, tx=tx)
             last = len(page) < PAGE
-            yield ReferenceChange(self._opened(page), (), head, complete=last)
+            yield ReferenceChange(self._counted(opened), (), head, complete=last)
             if last:
                 return
             after = page[-1].template_id
@@ -92,30 +98,15 @@ class ReferenceFeed:
                 log = tx.references.changes(after=sequence, limit=PAGE)
                 touched = tuple(dict.fromkeys(template_id for _, template_id in log))
                 active = tx.references.of(touched)
+                opened = compared_versions(active, self._calibration, on=self._on, tx=tx)
             if log:
                 there = {reference.template_id for reference in active}
                 sequence = log[-1][0]
                 gone = tuple(one for one in touched if one not in there)
-                yield ReferenceChange(self._opened(active), gone, sequence)
+                yield ReferenceChange(self._counted(opened), gone, sequence)
             if len(log) < PAGE:
                 return
 
-    def _opened(self, references: Sequence[SealedReference]) -> tuple[Template, ...]:
-        found = []
-        for reference in references:
-            try:
-                found.append(open_reference(reference, on=self._on))
-            except StorageFault:
-                self.unreadable += 1
-        return tuple(found)
-
-
-def open_reference(reference: SealedReference, *, on: Stores) -> Template:
-    """Decrypted. Raises StorageFault."""
-    content = on.vault.cipher(reference.key).open(
-        reference.sealed, place=TEMPLATE_PLACE, row=reference.template_id
-    )
-    template = on.template_format.read(content)
-    if (template.template_id, template.subject_id) != (reference.template_id, reference.key.subject_id):
-        raise StorageFault("a stored template does not belong to its row")
-    return template
+    def _counted(self, opened: OpenedVersions) -> tuple[ComparedVersion, ...]:
+        self.unreadable += opened.unreadable
+        return opened.versions
