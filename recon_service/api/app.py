@@ -102,11 +102,11 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
     app.state.endpoints = api_routes()
     for noun in NOUNS:
         app.include_router(noun.router)
-    for unlisted in (guidance, pages):
-        app.include_router(unlisted.router)
-    app.include_router(console.router)
+    for unlisted in (guidance.router, pages.router, *console.ROUTERS):
+        app.include_router(unlisted)
     add_problem_handlers(app)
-    app.add_middleware(BodyLimits, endpoints=api_routes(), seconds=service.settings.upload_seconds)
+    limited = [*api_routes(), *console.ROUTES]
+    app.add_middleware(BodyLimits, endpoints=limited, seconds=service.settings.upload_seconds)
     app.add_middleware(RequestFrame, vault=service.stores.vault, telemetry=service.telemetry)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

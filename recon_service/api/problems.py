@@ -14,6 +14,7 @@ from starlette.routing import Match
 
 from recon_service.api.schemas import ProblemBody
 from recon_service.application import errors as use_case
+from recon_service.console.faults import fault_page, wants_page
 from recon_service.domain import errors as domain
 from recon_service.domain.errors import ReconError
 from recon_service.settings import SettingsInvalid
@@ -107,6 +108,8 @@ def problem_response(
     extra = dict(headers or {})
     if status in RETRY_AFTER_S:
         extra.setdefault("Retry-After", RETRY_AFTER_S[status])
+    if wants_page(request):
+        return fault_page(request, body, extra)
     if status == 401:
         extra.setdefault("WWW-Authenticate", 'Bearer realm="recon"')
     return JSONResponse(body.model_dump(), status_code=status, headers=extra, media_type=MEDIA_TYPE)

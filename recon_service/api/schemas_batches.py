@@ -5,100 +5,42 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from recon_service.api.schemas import Body
+from recon_service.api.schemas_fields import BatchField, MadeWithCalibration, ModelField, SubjectField
 from recon_service.application.records.batches import (
-    FROM_CAPTURES,
-    MAX_LISTED_SUBJECTS,
-    MAX_PRIORITY,
     BatchItem,
     BatchState,
-    BatchTarget,
     ItemState,
     Material,
     Preview,
-    Selection,
     Standing,
 )
-from recon_service.application.records.operations import LANDMARKS_ALONE
 from recon_service.application.reenrolling.batches import BatchProgress
-
-
-class Asked(BaseModel):
-    """Base of what callers send."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SelectionBody(Asked):
-    """Conditions on the template in force of a subject, all of which must hold; or ``all``."""
-
-    all: bool = Field(False, description="Everybody. Said outright, where there is no condition.")
-    subjects: list[str] | None = Field(None, max_length=MAX_LISTED_SUBJECTS, min_length=1)
-    model: str | None = Field(None, max_length=100, description="Name of the model that made it.")
-    calibration: str | None = Field(None, max_length=100, description="As templates have it.")
-    made_before: AwareDatetime | None = None
-    quality_below: float | None = Field(None, ge=0, le=100)
-
-    def selection(self) -> Selection:
-        """Raises InvalidValue."""
-        return Selection(
-            subjects=tuple(dict.fromkeys(self.subjects)) if self.subjects is not None else None,
-            model=self.model,
-            calibration=self.calibration,
-            made_before=self.made_before,
-            quality_below=self.quality_below,
-            everybody=self.all,
-        )
-
-
-class TargetBody(Asked):
-    """What templates are to become."""
-
-    backend: str = Field(LANDMARKS_ALONE, description="Reconstruction model whose meshes take part.")
-    model: str = Field(
-        "",
-        max_length=100,
-        description="Canonical model to derive them under, of those that workers run or can load (`others` "
-        "in `GET /v1/models`); empty: the one that is in force where the item is worked on.",
-    )
-    calibration: str = Field("", max_length=100, description="Likewise; its name, or name and digest.")
-    materials: list[Material] = Field(
-        list(FROM_CAPTURES), description="What may be used, of what was kept; the best there is is taken."
-    )
-
-    def target(self) -> BatchTarget:
-        """Raises UnknownBackend, InvalidValue."""
-        return BatchTarget(self.backend, self.model, self.calibration, tuple(self.materials))
-
-
-class BatchRequest(Asked):
-    """A batch, or with ``dry_run`` a look at what it would find."""
-
-    selection: SelectionBody
-    target: TargetBody = Field(default_factory=lambda: TargetBody.model_validate({}))
-    priority: int = Field(5, ge=0, le=MAX_PRIORITY, description="Of two batches the higher one first.")
-    dry_run: bool = False
 
 
 class MadeWithBody(Body):
     """Subjects whose template in force one model and calibration made."""
 
-    model: str
-    calibration: str
-    subjects: int
+    model: ModelField
+    calibration: MadeWithCalibration
+    subjects: int = Field(description="How many of the selected subjects.")
 
 
 class PreviewBody(Body):
     """What a batch finds."""
 
-    selected: int
-    with_selfies: int = Field(description="Kept by consent.")
-    with_evidence: int = Field(description="Kept by consent.")
-    needs_new_selfie: int = Field(description="Nothing was kept that the target may use.")
-    unknown: int = Field(description="Listed, but without a template in force.")
-    made_with: list[MadeWithBody]
+    selected: int = Field(description="Subjects whose template in force meets the conditions.")
+    with_selfies: int = Field(description="Of these, how many have selfies kept by consent.")
+    with_evidence: int = Field(
+        description="Of these, how many have evidence (what was seen in the selfies) kept by consent."
+    )
+    needs_new_selfie: int = Field(description="Of these, how many have nothing kept that the target may use.")
+    unknown: int = Field(description="Subjects that the selection lists and that have no template in force.")
+    made_with: list[MadeWithBody] = Field(
+        description="The selected subjects by what made their template in force."
+    )
 
     @classmethod
     def of(cls, found: Preview) -> Self:
@@ -117,53 +59,79 @@ class PreviewBody(Body):
 
 
 class ChosenBody(Body):
-    """A selection as it was asked for; listed: how many subjects it named."""
+    """A selection as it was asked for."""
 
-    all: bool
-    listed: int
-    model: str | None
-    calibration: str | None
-    made_before: datetime | None
-    quality_below: float | None
+    all: bool = Field(description="Whether every subject was asked for.")
+    listed: int = Field(
+        description="How many subjects the request listed; 0: it listed none. Who they are is not told."
+    )
+    model: str | None = Field(
+        description="Name of the morphable model that made the template; null: no such condition."
+    )
+    calibration: str | None = Field(description="Calibration that made it; null: no such condition.")
+    made_before: datetime | None = Field(
+        description="Templates made before that moment; null: no such condition."
+    )
+    quality_below: float | None = Field(
+        description="Templates whose quality (0 to 100) is below; null: no such condition."
+    )
 
 
 class AimBody(Body):
     """A target as it was asked for."""
 
-    backend: str
-    model: str
-    calibration: str
-    materials: list[Material]
+    backend: str = Field(description="Reconstruction backend whose meshes take part.")
+    model: str = Field(
+        description="Morphable model to derive them under; empty: the one in force where an item is worked "
+        "on."
+    )
+    calibration: str = Field(
+        description="Calibration to derive them under; empty: the one in force where an item is worked on."
+    )
+    materials: list[Material] = Field(description="What may be used, best first.")
 
 
 class BatchBody(Body):
     """A batch with its counts."""
 
-    batch_id: str
-    state: BatchState
-    selection: ChosenBody
-    target: AimBody
-    priority: int
-    created_by: str = Field(description="Id of the API key.")
-    created_at: datetime = Field(description="Who enrolls later is no part of it.")
-    updated_at: datetime
-    begun_at: datetime | None
-    ended_at: datetime | None
-    items_gone_at: datetime | None = Field(
-        description="Since then the items are destroyed (`RECON_BATCH_DAYS`); the counts are of before."
+    batch_id: BatchField
+    state: BatchState = Field(
+        description="Where it stands. `ready`: every item has its end, and nothing is in force yet."
     )
-    expected: int = Field(description="Subjects that were selected at that moment.")
+    selection: ChosenBody = Field(description="Whose templates it derives anew.")
+    target: AimBody = Field(description="What the templates are to become.")
+    priority: int = Field(description="Of two batches the one with the higher number goes first, 0 to 9.")
+    created_by: str = Field(description="Id of the API key that submitted it.")
+    created_at: datetime = Field(description="When it was submitted; who enrolls later is no part of it.")
+    updated_at: datetime = Field(description="When the batch itself changed last; its items do not count.")
+    begun_at: datetime | None = Field(
+        description="When work on its items began the last time; null: not yet."
+    )
+    ended_at: datetime | None = Field(description="When that work ended the last time; null: it has not.")
+    items_gone_at: datetime | None = Field(
+        description="Since when its items are destroyed (`RECON_BATCH_DAYS`), while the counts stay; null: "
+        "they are there."
+    )
+    expected: int = Field(description="Subjects that were selected when it was submitted.")
     listed: int = Field(description="Items that were made so far; they are made in pages.")
-    all_listed: bool
+    all_listed: bool = Field(description="Whether every item was made.")
     done: int = Field(description="Items that have their end.")
-    items: dict[ItemState, int]
-    standings: dict[Standing, int] = Field(description="Of the candidates.")
-    reasons: dict[str, int] = Field(description="Why items did not succeed, by code.")
-    materials: dict[str, int] = Field(description="What templates were derived from.")
-    per_second: float | None = Field(description="Items ended, over the last minute; null: it does not run.")
-    seconds_left: float | None = Field(description="At that rate; null: cannot be told.")
-    blocked: bool = Field(description="No worker that gives a sign of life runs what the target asks for.")
-    links: dict[str, str]
+    items: dict[ItemState, int] = Field(description="Items by state.")
+    standings: dict[Standing, int] = Field(
+        description="Candidates, the templates that items made, by whether they are in force."
+    )
+    reasons: dict[str, int] = Field(description="Why items did not succeed: how many by code.")
+    materials: dict[str, int] = Field(description="What templates were derived from: how many by material.")
+    per_second: float | None = Field(
+        description="Items ended per second, over the last minute; null: it does not run."
+    )
+    seconds_left: float | None = Field(
+        description="Seconds until all items have ended, at that rate; null: cannot be told."
+    )
+    blocked: bool = Field(
+        description="Whether it runs and no worker that gives a sign of life can do what the target asks for."
+    )
+    links: dict[str, str] = Field(description="Addresses: `self` and `items`.")
 
     @classmethod
     def of(cls, progress: BatchProgress) -> Self:
@@ -210,37 +178,47 @@ class BatchBody(Body):
 
 
 class SubmittedBody(Body):
-    """batch: null for a dry run."""
+    """A batch that was submitted, or what it would find."""
 
-    preview: PreviewBody
-    batch: BatchBody | None
+    preview: PreviewBody = Field(description="What the selection finds.")
+    batch: BatchBody | None = Field(description="The batch; null for a dry run.")
 
 
 class BatchesBody(Body):
     """A page of batches, newest first."""
 
-    batches: list[BatchBody]
+    batches: list[BatchBody] = Field(description="Newest first.")
 
 
 class RetriedBody(Body):
     """What a retry began."""
 
-    items: int = Field(description="That wait again.")
-    batch: BatchBody
+    items: int = Field(description="How many items wait again.")
+    batch: BatchBody = Field(description="The batch, with these items waiting.")
 
 
 class ItemBody(Body):
     """One subject's part of a batch."""
 
-    subject_id: str
-    state: ItemState
-    attempts: int
-    reason: str = Field(description="Code of why it did not succeed, or empty.")
-    material: Material | None
-    template_id: str | None = Field(description="The candidate.")
-    former_id: str | None = Field(description="The template that was in force before it.")
-    standing: Standing | None
-    ended_at: datetime | None
+    subject_id: SubjectField
+    state: ItemState = Field(
+        description="Where it stands. `rejected`: what was kept is not good enough. `needs-new-selfie`: "
+        "nothing was kept that the target may use."
+    )
+    attempts: int = Field(description="How often a worker has begun it.")
+    reason: str = Field(description="Code of why it did not succeed; empty: no such reason.")
+    material: Material | None = Field(description="What its template was derived from; null: there is none.")
+    template_id: str | None = Field(
+        description="The candidate: the template that it made; null: there is none."
+    )
+    former_id: str | None = Field(
+        description="The template that was in force when the candidate took its place; null: it did not."
+    )
+    standing: Standing | None = Field(
+        description="Whether the candidate is in force. `superseded`: the subject got another template "
+        "meanwhile, which was left in force. Null: no candidate."
+    )
+    ended_at: datetime | None = Field(description="When it ended; null: it has not.")
 
     @classmethod
     def of(cls, item: BatchItem) -> Self:
@@ -251,9 +229,9 @@ class ItemBody(Body):
 class ItemsBody(Body):
     """A page of items."""
 
-    batch_id: str
-    items: list[ItemBody]
-    next: str | None = Field(description="Where the next page is; null: there is none.")
+    batch_id: BatchField
+    items: list[ItemBody] = Field(description="In the order of their subjects' ids.")
+    next: str | None = Field(description="Address of the next page; null: this is the last.")
 
 
 def batch_path(batch_id: str) -> str:

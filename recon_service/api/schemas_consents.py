@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
-from recon_service.api.schemas import Body
+from recon_service.api.schemas import Asked, Body
+from recon_service.api.schemas_fields import SubjectField, WantedConsent
 from recon_service.application.enrolling.consents import EndingConsent
 from recon_service.application.records.consents import Consent
 
@@ -21,12 +22,10 @@ EXAMPLE: Final[dict[str, Any]] = {
 EXAMPLES: Final[dict[str, Any]] = {"consents": [EXAMPLE], "next": None}
 
 
-class ConsentWish(BaseModel):
+class ConsentWish(Asked):
     """A newer consent."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [
                 {"consent_id": "consent-2044", "expires_at": "2028-03-01T00:00:00Z", "keep_probes": False}
@@ -34,13 +33,11 @@ class ConsentWish(BaseModel):
         },
     )
 
-    consent_id: str = Field(
-        description="Under which the person's consent is recorded.", examples=["consent-2044"]
-    )
+    consent_id: WantedConsent
     expires_at: AwareDatetime | None = Field(
         None,
-        description="When it ends, with its time zone; null: it names no end.",
         examples=["2028-03-01T00:00:00Z"],
+        description="When the consent ends, with its time zone, in the future; null: it names no end.",
     )
     keep_probes: bool | None = Field(
         None,
@@ -52,9 +49,9 @@ class ConsentWish(BaseModel):
 class ConsentBody(Body):
     """The consent of a subject that is in force: the newest."""
 
-    subject_id: str
-    consent_id: str
-    given_at: datetime
+    subject_id: SubjectField
+    consent_id: str = Field(description="Under which you recorded the consent.")
+    given_at: datetime = Field(description="When the service was told of it.")
     ends_at: datetime | None = Field(
         description="When everything of the subject is destroyed: as the consent says, or "
         "RECON_CONSENT_MAX_DAYS after it was given. Null: never."
@@ -65,7 +62,7 @@ class ConsentBody(Body):
 class ConsentsBody(Body):
     """Subjects by their ids."""
 
-    consents: list[ConsentBody]
+    consents: list[ConsentBody] = Field(description="In the order of the subjects' ids.")
     next: str | None = Field(description="`after` of the next page; null: this is the last.")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from recon_service.api.schemas import Body
+from recon_service.api.schemas import Asked, Body
 from recon_service.application.records.edge import EdgeKioskRecord, SealedReport
 
 KIOSK: Final[dict[str, Any]] = {
@@ -25,65 +25,79 @@ REVOCATIONS: Final[dict[str, Any]] = {
 TAKEN: Final[dict[str, Any]] = {"last": 17}
 
 
-class KioskRequest(BaseModel):
+class KioskRequest(Asked):
     """The public keys that a kiosk made: `recon edge keys`."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={"examples": [{k: KIOSK[k] for k in ("recipient", "signing")}]},
     )
 
-    recipient: str = Field(max_length=100, description="Bundles are sealed for it: `x25519:` and base64.")
-    signing: str = Field(max_length=100, description="Reports are signed by it: `ed25519:` and base64.")
+    recipient: str = Field(
+        max_length=100,
+        description="The kiosk's public key that bundles are sealed for: `x25519:` and base64 of 32 bytes.",
+    )
+    signing: str = Field(
+        max_length=100,
+        description="The kiosk's public key that its reports are checked by: `ed25519:` and base64 of 32 "
+        "bytes.",
+    )
 
 
 class KioskBody(Body):
     """A kiosk of a site."""
 
-    kiosk_id: str
-    site: str
-    recipient: str
-    signing: str
-    service: str = Field(description="Public key that the kiosk trusts bundles and revocations by.")
-
-
-class BundleRequest(BaseModel):
-    """Which kiosk the bundle is for."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"kiosk_id": KIOSK["kiosk_id"]}]}
+    kiosk_id: str = Field(description="Id of the kiosk, for bundles and reports.")
+    site: str = Field(description="Name of the site that it stands at.")
+    recipient: str = Field(description="The kiosk's public key that bundles are sealed for.")
+    signing: str = Field(description="The kiosk's public key that its reports are checked by.")
+    service: str = Field(
+        description="The service's public key, by which the kiosk trusts bundles and revocations."
     )
 
-    kiosk_id: str = Field(max_length=64)
+
+class BundleRequest(Asked):
+    """Which kiosk the bundle is for."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kiosk_id": KIOSK["kiosk_id"]}]})
+
+    kiosk_id: str = Field(
+        max_length=64, description="The kiosk that shall open the bundle, one of this site."
+    )
 
 
 class RevocationsBody(Body):
     """What the kiosks of a site must not use any more, signed."""
 
-    statement: str = Field(description="JSON: site, number, made_at, template_ids.")
-    signature: str
-    signer: str
+    statement: str = Field(
+        description="JSON text with `site`, `number` (grows from statement to statement), `made_at` and "
+        "`template_ids`."
+    )
+    signature: str = Field(description="Ed25519 signature of the statement, base64.")
+    signer: str = Field(
+        description="Public key of the service that signed; a kiosk trusts the one that it was registered "
+        "with."
+    )
 
 
-class ReportRequest(BaseModel):
+class ReportRequest(Asked):
     """A decision that a kiosk made, sealed for the service."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    kiosk_id: str = Field(max_length=64, description="The kiosk that decided.")
+    sequence: int = Field(
+        ge=1, le=2**31 - 1, description="Number of the report: 1 for the kiosk's first, then one more each."
+    )
+    before: str = Field(
+        max_length=64,
+        description="SHA-256 of the sealed bytes of the report before, hex; empty for the first.",
+    )
+    sealed: str = Field(max_length=200_000, description="The report, sealed for the service, base64.")
+    signature: str = Field(max_length=200, description="The kiosk's Ed25519 signature of it, base64.")
 
-    kiosk_id: str = Field(max_length=64)
-    sequence: int = Field(ge=1, le=2**31 - 1)
-    before: str = Field(max_length=64, description="SHA-256 of the sealed bytes of the report before, hex.")
-    sealed: str = Field(max_length=200_000)
-    signature: str = Field(max_length=200)
 
-
-class ReportsRequest(BaseModel):
+class ReportsRequest(Asked):
     """Reports of one kiosk, in order."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [
                 {
@@ -101,13 +115,19 @@ class ReportsRequest(BaseModel):
         },
     )
 
-    reports: list[ReportRequest] = Field(min_length=1, max_length=100)
+    reports: list[ReportRequest] = Field(
+        min_length=1,
+        max_length=100,
+        description="One or more reports of one kiosk, in the order of their numbers, without gaps.",
+    )
 
 
 class TakenBody(Body):
     """Where the kiosk's reports stand."""
 
-    last: int = Field(description="Number of the last report on record; the kiosk may forget up to it.")
+    last: int = Field(
+        description="Number of the last report on record; the kiosk may forget its reports up to it."
+    )
 
 
 def kiosk_body(kiosk: EdgeKioskRecord, *, service: str) -> KioskBody:

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from pydantic import Field
 
 from recon_service.api.schemas import Body
+from recon_service.api.schemas_fields import BatchField, MadeWithCalibration, ModelField
 from recon_service.application.records.batches import Material
 from recon_service.application.records.evaluations import (
     BatchEvaluation,
@@ -23,41 +24,50 @@ from recon_service.application.records.evaluations import (
 class WayBody(Body):
     """How templates are made."""
 
-    model: str
-    calibration: str
-    backend: str = Field(description="Reconstruction model whose meshes take part.")
+    model: ModelField
+    calibration: MadeWithCalibration
+    backend: str = Field(description="Reconstruction backend whose meshes take part.")
     material: Material = Field(
         description="`selfies`: enrolled from them; else derived, from what `parent` made."
     )
-    parent: WayBody | None
+    parent: WayBody | None = Field(
+        description="How the template was made that this one is derived from; null: enrolled from selfies."
+    )
 
 
 class FigureBody(Body):
     """A rate, 0 to 1 (Cllr: bits), with its 95 % interval over people."""
 
-    value: float | None = Field(description="Null: it cannot be measured with so many people.")
-    low: float | None
-    high: float | None
-    refused: str = Field(description="Why there is no value.")
+    value: float | None = Field(description="The figure; null: it cannot be measured with so many people.")
+    low: float | None = Field(description="Lower end of the 95 % interval over people; null: there is none.")
+    high: float | None = Field(description="Upper end of the 95 % interval over people; null: there is none.")
+    refused: str = Field(description="Why there is no value; empty: there is one.")
 
 
 class SideFiguresBody(Body):
     """How one way did."""
 
-    way: WayBody
+    way: WayBody = Field(description="How these templates are made.")
     scored_with: str = Field(
-        description="Calibration: the way's own where it is installed, or that in force."
+        description="Calibration that the scores are of: the way's own where it is installed, or that in "
+        "force."
     )
     code: str = Field(description="Beginning of the digest of the code that looked at the people.")
-    enrollments: int
-    failed_enrollments: int
-    visits: int
-    failed_visits: int
-    eer: FigureBody
-    fnmr_at_fmr: FigureBody = Field(description="At the false match rate that the policy claims.")
-    fnmr: FigureBody = Field(description="At the policy's threshold for a match.")
-    fmr: FigureBody = Field(description="At the policy's threshold for a match.")
-    cllr: FigureBody = Field(description="Cost of the log-likelihood ratios.")
+    enrollments: int = Field(description="Enrollments that were tried, with those that gave no template.")
+    failed_enrollments: int = Field(description="Enrollments that gave no template.")
+    visits: int = Field(description="Visits that were tried, with those that gave nothing to compare.")
+    failed_visits: int = Field(description="Visits that gave nothing to compare.")
+    eer: FigureBody = Field(description="Equal error rate, 0 to 1.")
+    fnmr_at_fmr: FigureBody = Field(
+        description="False non-match rate, 0 to 1, at the false match rate that the policy claims."
+    )
+    fnmr: FigureBody = Field(
+        description="False non-match rate, 0 to 1, at the policy's threshold for a match."
+    )
+    fmr: FigureBody = Field(description="False match rate, 0 to 1, at the policy's threshold for a match.")
+    cllr: FigureBody = Field(
+        description="Cost of the log-likelihood ratios, bits; 0 is perfect, 1 says nothing."
+    )
 
 
 class DifferenceBody(Body):
@@ -65,44 +75,55 @@ class DifferenceBody(Body):
     both.
     """
 
-    rate: str
-    value: float
-    low: float
-    high: float
-    more_than_chance: bool = Field(description="The interval is without 0.")
+    rate: str = Field(description="Which figure: `eer`, `fnmr_at_fmr`, `fnmr`, `fmr` or `cllr`.")
+    value: float = Field(
+        description="The candidate's figure less the former's; below 0 the candidate does better."
+    )
+    low: float = Field(description="Lower end of the 95 % interval.")
+    high: float = Field(description="Upper end of the 95 % interval.")
+    more_than_chance: bool = Field(description="Whether the interval is without 0.")
 
 
 class OutcomeBody(Body):
     """Both ways on the same people."""
 
-    dataset: str
-    notes: list[str]
-    row: str = Field(description="`image5-depth3`: five selfies against visits of three depth frames.")
-    people: int
-    genuine: int
-    impostor: int
-    policy: str
-    claimed_fmr: float | None
-    same: bool = Field(description="Both ways are one here, code included: they cannot differ.")
-    former: SideFiguresBody
-    candidate: SideFiguresBody
-    differences: list[DifferenceBody]
+    dataset: str = Field(description="Name of the set of people.")
+    notes: list[str] = Field(description="What to know about the set when reading the figures; may be empty.")
+    row: str = Field(
+        description="What is compared: `image5-depth3`, five selfies against visits of three depth frames."
+    )
+    people: int = Field(description="How many people the set has.")
+    genuine: int = Field(description="Comparisons of a person with themself.")
+    impostor: int = Field(description="Comparisons of two people.")
+    policy: str = Field(description="Name of the policy in force.")
+    claimed_fmr: float | None = Field(
+        description="False match rate that the policy claims, 0 to 1; null: it claims none."
+    )
+    same: bool = Field(description="Whether both ways are one here, code included: they cannot differ.")
+    former: SideFiguresBody = Field(description="How the templates in force did.")
+    candidate: SideFiguresBody = Field(description="How the batch's templates did.")
+    differences: list[DifferenceBody] = Field(
+        description="What both ways differ by; empty: nothing can be told."
+    )
 
 
 class BatchEvaluationBody(Body):
-    """An evaluation of a batch on one set. `pending` until a worker has nothing more urgent, and while it is
-    under way.
-    """
+    """An evaluation of a batch on one set of people."""
 
-    evaluation_set: EvaluationSet
-    state: EvaluationState
+    evaluation_set: EvaluationSet = Field(
+        description="`simulated`: people who do not exist, the same ones every time. `real`: those of "
+        "RECON_EVALUATION_SET."
+    )
+    state: EvaluationState = Field(
+        description="`pending`: it waits for a worker that has nothing more urgent, or is under way."
+    )
     done: int = Field(description="People and ways looked at; what earlier evaluations looked at counts.")
-    total: int = Field(description="0: nobody has begun.")
-    reason: str = Field(description="Code of why it failed, or empty.")
-    next_step: str
-    asked_at: datetime
-    updated_at: datetime
-    outcome: OutcomeBody | None
+    total: int = Field(description="People and ways to look at; 0: nobody has begun.")
+    reason: str = Field(description="Code of why it failed; empty: it did not.")
+    next_step: str = Field(description="What can be done about that; may be empty.")
+    asked_at: datetime = Field(description="When it was asked for.")
+    updated_at: datetime = Field(description="When it changed last.")
+    outcome: OutcomeBody | None = Field(description="What was found; null until it is done.")
 
     @classmethod
     def of(cls, found: BatchEvaluation) -> Self:
@@ -123,8 +144,10 @@ class BatchEvaluationBody(Body):
 class EvaluationsBody(Body):
     """The evaluations of a batch."""
 
-    batch_id: str
-    evaluations: list[BatchEvaluationBody]
+    batch_id: BatchField
+    evaluations: list[BatchEvaluationBody] = Field(
+        description="One for each set of people; empty: none was asked for."
+    )
 
 
 def _outcome(found: EvaluationOutcome) -> OutcomeBody:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from recon_service.api.schemas import Body
+from recon_service.api.schemas import Asked, Body
+from recon_service.api.schemas_fields import ListedSubject
 from recon_service.application.records.exchange import ImportReport
 
 MAX_SUBJECTS: Final = 10_000
 
 
-class ExportRequest(BaseModel):
+class ExportRequest(Asked):
     """Which templates, for whom."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={
             "examples": [
                 {"recipient": "age15q3kapftfaedlknahz3ulf3wcl98yqqn268jks6ut6fxqaxjnqvsrgqj57", "limit": 1000}
@@ -26,41 +25,70 @@ class ExportRequest(BaseModel):
     )
 
     recipient: str = Field(
-        max_length=200, description="Public key of who will open the file; one of RECON_EXPORT_RECIPIENTS."
+        max_length=200,
+        description="Public key (age) of who will open the file; one of RECON_EXPORT_RECIPIENTS.",
     )
-    subjects: list[str] | None = Field(
-        None, max_length=MAX_SUBJECTS, description="Whose templates; without it, a page of all subjects."
+    subjects: list[ListedSubject] | None = Field(
+        None,
+        max_length=MAX_SUBJECTS,
+        description="Whose templates; null: a page of all subjects. Who has no template is left out.",
     )
-    after: str = Field("", max_length=64, description="`Recon-Next-After` of the page before.")
-    limit: int = Field(1000, ge=1, le=MAX_SUBJECTS, description="Subjects of one page.")
-    versions: Literal["active", "all"] = Field("active", description="`all`: retired and candidates too.")
+    after: str = Field(
+        "",
+        max_length=64,
+        description="`Recon-Next-After` of the page before; empty: the first page. Of no effect with "
+        "`subjects`.",
+    )
+    limit: int = Field(
+        1000,
+        ge=1,
+        le=MAX_SUBJECTS,
+        description="Subjects of one page, at most. Of no effect with `subjects`.",
+    )
+    versions: Literal["active", "all"] = Field(
+        "active",
+        description="`active`: the template in force of each subject; `all`: retired ones and candidates "
+        "too.",
+    )
 
 
 class ExchangeIdentityBody(Body):
     """How other services know this one."""
 
-    source: str = Field(description="Public key that files of this service are signed with.")
-    recipient: str | None = Field(description="Public key to export to, for this service to import.")
-    recipients: list[str] = Field(description="To whom this service may export.")
-    sources: list[str] = Field(description="From whom it imports.")
+    source: str = Field(
+        description="Public key that files of this service are signed with, for RECON_IMPORT_SOURCES of "
+        "another."
+    )
+    recipient: str | None = Field(
+        description="Public key to export to, for this service to import; null: it imports nothing."
+    )
+    recipients: list[str] = Field(
+        description="Public keys that this service may export to; empty: to nobody."
+    )
+    sources: list[str] = Field(
+        description="Public keys of the services that it imports from; empty: from none."
+    )
 
 
 class RefusedBody(Body):
     """A template that was not taken."""
 
-    template_id: str
-    code: str
+    template_id: str = Field(description="The template, as the exporting service calls it.")
+    code: str = Field(description="Why it was not taken, for programs.")
 
 
 class ImportBody(Body):
-    """What became of a file. `complete` false: it broke off; what came before is kept, send it again."""
+    """What became of a file."""
 
-    export_id: str
-    source: str
-    imported: int
-    already_there: int
-    refused: list[RefusedBody]
-    complete: bool
+    export_id: str = Field(description="Id of the export that made the file.")
+    source: str = Field(description="Public key of the service that signed it.")
+    imported: int = Field(description="Templates that were taken.")
+    already_there: int = Field(description="Templates that were here already, bit for bit.")
+    refused: list[RefusedBody] = Field(description="Templates that were not taken; empty: none.")
+    complete: bool = Field(
+        description="Whether the end of the file was reached. False: it broke off; what came before is kept, "
+        "send it again."
+    )
 
 
 def import_body(report: ImportReport) -> ImportBody:

@@ -8,6 +8,15 @@ from typing import Any, Final
 from pydantic import Field
 
 from recon_service.api.schemas import Body
+from recon_service.api.schemas_fields import (
+    CalibrationField,
+    EvidenceField,
+    LlrField,
+    MillisecondsField,
+    OperationField,
+    SubjectField,
+    TemplateField,
+)
 from recon_service.api.schemas_verifications import ReasonBody
 from recon_service.application.records.identifications import Identification, IdentificationDecision
 from recon_service.application.records.references import DuplicateFinding
@@ -16,11 +25,14 @@ from recon_service.application.records.references import DuplicateFinding
 class CandidateBody(Body):
     """Somebody who may be the person."""
 
-    subject_id: str
-    template_id: str
-    score: float = Field(description="Natural log-likelihood ratio: one person against two.")
-    evidence: dict[str, float] = Field(description="What each kind of evidence adds to the score.")
-    general: bool = Field(description="The calibration does not know these captures: a careful estimate.")
+    subject_id: SubjectField
+    template_id: TemplateField
+    score: LlrField
+    evidence: EvidenceField
+    general: bool = Field(
+        description="Whether the calibration does not know these captures, so that the score is a careful "
+        "estimate."
+    )
     meets_policy: bool = Field(
         description="The score reaches the threshold for so many references, and what was measured bears the "
         "policy's claim. Else the candidate is a lead for a person to check."
@@ -30,36 +42,53 @@ class CandidateBody(Body):
 class IdentificationBody(Body):
     """Who the person before the kiosk may be."""
 
-    decision: IdentificationDecision
-    candidates: list[CandidateBody] = Field(description="Best first.")
+    decision: IdentificationDecision = Field(
+        description="`CANDIDATES`: somebody may be the person. `NO_CANDIDATE`: nobody is like them enough. "
+        "`INCONCLUSIVE`: the capture could not be searched with. `PRESENTATION_ATTACK`: not a "
+        "living face, nobody was searched."
+    )
+    candidates: list[CandidateBody] = Field(description="Best first; empty: nobody.")
     searched: int = Field(description="References that the person was compared with.")
-    not_comparable: int = Field(description="References of another model or of an unknown kind.")
-    threshold: float = Field(description="Log-likelihood ratio that the policy asks for among so many.")
-    claim_supported: bool = Field(description="Whether the calibration was measured on enough people for it.")
-    policy: str
-    frames_used: int
-    reasons: list[ReasonBody]
-    probe_source: str
-    calibration: str
-    milliseconds: dict[str, float]
+    not_comparable: int = Field(
+        description="References that could not be compared: of another model or of an unknown kind."
+    )
+    threshold: float = Field(
+        description="Natural log-likelihood ratio that the policy asks for among so many references."
+    )
+    claim_supported: bool = Field(
+        description="Whether the calibration was measured on enough people for the policy's claim among so "
+        "many."
+    )
+    policy: str = Field(description="Name of the policy that decides about searches.")
+    frames_used: int = Field(description="Depth frames that were usable.")
+    reasons: list[ReasonBody] = Field(description="Why the search gave nothing, or for care; may be empty.")
+    probe_source: str = Field(description="The depth camera, by the name that the request gave.")
+    calibration: CalibrationField
+    milliseconds: MillisecondsField
 
 
 class DuplicateBody(Body):
     """Somebody who was enrolled looks like another subject."""
 
-    operation_id: str
-    subject_id: str
-    other_subject_id: str | None = Field(description="For keys of scope ops.")
-    other_template_id: str | None = Field(description="For keys of scope ops.")
-    score: float = Field(description="Natural log-likelihood ratio: one person against two.")
-    found_at: datetime
+    operation_id: OperationField
+    subject_id: str = Field(description="Your pseudonym for the person who was enrolled.")
+    other_subject_id: str | None = Field(
+        description="The subject that they look like; null for keys without the scope `ops`."
+    )
+    other_template_id: str | None = Field(
+        description="The template of that subject; null for keys without the scope `ops`."
+    )
+    score: LlrField
+    found_at: datetime = Field(description="When the check found it.")
 
 
 class DuplicatesBody(Body):
     """Findings, and where the next page begins."""
 
-    duplicates: list[DuplicateBody]
-    next_after: str | None = Field(description="Value of `after` for the next page; null on the last.")
+    duplicates: list[DuplicateBody] = Field(
+        description="In the order of the enrollments' ids; empty: nothing was found, or the check is off."
+    )
+    next_after: str | None = Field(description="`after` of the next page; null: this was the last.")
 
 
 def identification_body(found: Identification) -> IdentificationBody:

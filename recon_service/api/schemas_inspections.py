@@ -22,12 +22,25 @@ class InspectionBody(Body):
     nothing is known, in the order of the mesh's vertices.
     """
 
-    width: str = Field(description="How sure the surface is: standard deviation along its normal.")
-    regions: dict[str, float] = Field(description="The same, root mean square over each region, mm.")
-    residual: str | None = Field(description="How far the kept selfies' landmarks lie from the fit.")
-    overlays: list[str] = Field(description="base64 of PNG files: the kept selfies with the mesh over them.")
-    distance: str | None = Field(description="Of the depth surface from the template, positive outside.")
-    verification: VerificationBody | None
+    width: str = Field(description="How sure the surface is: standard deviation along its normal, by vertex.")
+    regions: dict[str, float] = Field(
+        description="How sure it is by region of the face: root mean square of that deviation, millimeters."
+    )
+    residual: str | None = Field(
+        description="How far the kept selfies' landmarks lie from the fit, by vertex; null: no selfies were "
+        "asked for, or none are kept."
+    )
+    overlays: list[str] = Field(
+        description="The kept selfies with the mesh over them: PNG files, base64; empty: none were asked "
+        "for, or none are kept."
+    )
+    distance: str | None = Field(
+        description="How far the depth surface lies from the template, positive outside, by vertex; null: no "
+        "capture was sent, or it could not be fitted."
+    )
+    verification: VerificationBody | None = Field(
+        description="What a verification would answer for the capture; null: none was sent."
+    )
 
 
 INSPECTION: Final[dict[str, Any]] = {

@@ -5,41 +5,51 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, Self
 
+from pydantic import Field
+
 from recon_service.api.schemas import Body
+from recon_service.api.schemas_fields import MadeWithCalibration, ModelField
 from recon_service.application.records.models import ModelsInForce
 from recon_service.application.records.templates import TemplateState
 from recon_service.application.reenrolling.models import ModelsOverview
 
 
 class BackendBody(Body):
-    """A reconstruction model on a worker. problem: code of why it cannot run there, empty if it can."""
+    """A reconstruction backend on a worker."""
 
-    name: str
-    problem: str
-    next_step: str
+    name: str = Field(
+        description="Name of the reconstruction backend, as enrollments and batches ask for it."
+    )
+    problem: str = Field(description="Code of why it cannot run there; empty: it can.")
+    next_step: str = Field(description="What can be done about that; empty: nothing has to.")
 
 
 class OtherModelBody(Body):
     """A canonical model that a worker loads when a batch asks for it (``target.model``)."""
 
-    model: str
-    calibration: str
+    model: str = Field(description="Name of the morphable model, for a batch's `target.model`.")
+    calibration: str = Field(description="Calibration that goes with it: its name, `@` and its digest.")
 
 
 class InForceBody(Body):
-    """What a worker derives templates with. digest: SHA-256 of the model's file. appearance: empty for
-    none. others: what it can derive templates with besides.
-    """
+    """What a worker derives templates with."""
 
-    model: str
-    digest: str
-    space: str
-    modes: int
-    calibration: str
-    landmarks: str
-    appearance: str
-    backends: list[BackendBody]
-    others: list[OtherModelBody]
+    model: str = Field(description="Name of the morphable model.")
+    digest: str = Field(description="SHA-256 of the model's file, hex.")
+    space: str = Field(
+        description="Name of the space that its identity coefficients live in; only coefficients of one "
+        "space are compared."
+    )
+    modes: int = Field(description="How many identity coefficients it has.")
+    calibration: str = Field(description="Calibration in force: its name, `@` and its digest.")
+    landmarks: str = Field(description="Scheme of the landmarks that are found in pictures.")
+    appearance: str = Field(description="Name of the network that describes appearance; empty: none.")
+    backends: list[BackendBody] = Field(
+        description="Reconstruction backends that the worker knows, with why one cannot run."
+    )
+    others: list[OtherModelBody] = Field(
+        description="What it can derive templates with besides, when a batch asks for it."
+    )
 
     @classmethod
     def of(cls, models: ModelsInForce) -> Self:
@@ -53,34 +63,34 @@ class InForceBody(Body):
 
 
 class WorkerBody(Body):
-    """A worker that gave a sign of life. ready: its models are loaded and can be used."""
+    """A worker that gave a sign of life."""
 
-    worker_id: str
-    role: str
-    reported_at: datetime
-    ready: bool
-    problem: str
-    next_step: str
-    resident_megabytes: float
-    models: InForceBody | None
+    worker_id: str = Field(description="Names the worker while it lives.")
+    role: str = Field(description="What it works on; `batches` derives templates anew.")
+    reported_at: datetime = Field(description="When it gave its last sign of life.")
+    ready: bool = Field(description="Whether its models are loaded and can be used.")
+    problem: str = Field(description="Code of why it cannot work; empty: it can.")
+    next_step: str = Field(description="What can be done about that; empty: nothing has to.")
+    resident_megabytes: float = Field(description="Memory that the worker's process holds, megabytes.")
+    models: InForceBody | None = Field(description="What it derives templates with; null: nothing is loaded.")
 
 
 class MadeByBody(Body):
     """Templates of one state that one model and calibration made from one kind of source."""
 
-    model: str
-    calibration: str
-    source: str
-    state: TemplateState
-    templates: int
+    model: ModelField
+    calibration: MadeWithCalibration
+    source: str = Field(description="What observed the faces, and in which light: `METHOD/LIGHT`.")
+    state: TemplateState = Field(description="State that these templates are in.")
+    templates: int = Field(description="How many there are.")
 
 
 class ModelsBody(Body):
     """Models and calibrations in force, the workers that run them, and which templates were made by which."""
 
-    in_force: list[InForceBody]
-    workers: list[WorkerBody]
-    templates: list[MadeByBody]
+    in_force: list[InForceBody] = Field(description="What workers derive templates with, each once.")
+    workers: list[WorkerBody] = Field(description="Workers that gave a sign of life within 45 seconds.")
+    templates: list[MadeByBody] = Field(description="Stored templates by what made them.")
 
     @classmethod
     def of(cls, found: ModelsOverview) -> Self:

@@ -13,40 +13,62 @@ from recon_service.application.records.operations import SelfieReport
 class MeasureBody(Body):
     """One quality measure of one selfie."""
 
-    name: str = Field(examples=["sharpness"])
-    raw: float
-    unit: str
-    score: float = Field(description="0 (useless) to 100 (ideal).")
-    verdict: Literal["good", "warning", "rejected"]
-    hint: str = Field(description="What the person can do; empty when good.")
-    component: str = Field(default="", description="Quality component of ISO/IEC 29794-5, if it has one.")
-    code: str = Field(default="", description="Reason, for programs; empty when good.")
-    advice: bool = Field(default=False, description="Whether it only warns, however low.")
+    name: str = Field(
+        examples=["sharpness"], description="Stable name of the measure; docs/quality.md lists them."
+    )
+    raw: float = Field(description="The measured value, in `unit`.")
+    unit: str = Field(description="Unit of `raw`, such as `luma`, `degrees` or `ratio`.")
+    score: float = Field(description="The value as a grade: 0 (useless) to 100 (ideal).")
+    verdict: Literal["good", "warning", "rejected"] = Field(
+        description="`rejected` rejects the selfie; `warning` leaves it accepted, with a hint."
+    )
+    hint: str = Field(description="What the person can do, in English; empty when good.")
+    component: str = Field(
+        default="", description="Quality component of ISO/IEC 29794-5; empty if the standard has none."
+    )
+    code: str = Field(default="", description="Reason for the verdict, for programs; empty when good.")
+    advice: bool = Field(
+        default=False,
+        description="Whether the measure only warns and never rejects, however low its score is.",
+    )
 
 
 class SelfieBody(Body):
     """What is said about one selfie, in the order of the request."""
 
-    accepted: bool
+    accepted: bool = Field(description="Whether the selfie is good enough to enroll from.")
     used: bool = Field(
         default=True, description="Whether it counts: of more pictures than are needed the best do."
     )
     score: float | None = Field(
-        description="The weakest score of those that may reject; null when the file could not be read."
+        description="The weakest score of the measures that may reject, 0 to 100; null when the file could "
+        "not be read."
     )
     unified_score: float | None = Field(
-        default=None, description="All measures but the angles in one number, 0 to 100."
+        default=None,
+        description="All measures but the angles in one number, 0 to 100; null when the file could not be "
+        "read.",
     )
-    hints: list[str] = Field(description="What the person can do, most important first.")
-    measures: list[MeasureBody]
-    problem: ProblemNote | None = None
+    hints: list[str] = Field(
+        description="What the person can do, most important first; empty when nothing can be better."
+    )
+    measures: list[MeasureBody] = Field(
+        description="Every measure of the gate; empty when the file could not be read."
+    )
+    problem: ProblemNote | None = Field(
+        None,
+        description="Why it cannot be used, other than by its measures: not a picture, or not the person of "
+        "the other selfies. Null: nothing of the kind.",
+    )
 
 
 class QualityBody(Body):
     """What the gate of the enrollment would say."""
 
     accepted: bool = Field(description="Whether an enrollment with these selfies would succeed.")
-    selfies: list[SelfieBody]
+    selfies: list[SelfieBody] = Field(
+        description="What is said about each selfie, in the order of the request."
+    )
 
 
 def selfie_body(report: SelfieReport) -> SelfieBody:

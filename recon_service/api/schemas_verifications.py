@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from recon_service.api.schemas import Body
+from recon_service.api.schemas_fields import CalibrationField, MillisecondsField, PolicyField
 from recon_service.application.records.visits import VerificationOutcome
 from recon_service.domain.presentation import PresentationResult
 from recon_service.domain.template import Decision
@@ -13,8 +14,8 @@ from recon_service.domain.template import Decision
 class ReasonBody(Body):
     """Why a decision is what it is."""
 
-    code: str
-    hint: str
+    code: str = Field(description="Which reason, for programs.")
+    hint: str = Field(description="What it means for the person, in English.")
 
 
 class PresentationBody(Body):
@@ -23,34 +24,42 @@ class PresentationBody(Body):
     """
 
     bona_fide: float | None = Field(
-        ge=0,
-        le=1,
-        description="Margin from 0 (artefact) to 1 (face), 0.5 at the limit; null: not measured.",
+        ge=0, le=1, description="Margin from 0 (artefact) to 1 (face), 0.5 at the limit; null: not measured."
     )
 
 
 class VerificationBody(Body):
     """The decision about a kiosk's visit."""
 
-    decision: Decision
-    score: float | None = Field(description="Natural log-likelihood ratio: one person against two.")
+    decision: Decision = Field(
+        description="`MATCH`: the person is the subject. `INCONCLUSIVE`: try again, with more frames. "
+        "`PRESENTATION_ATTACK`: not a living face, nothing was compared."
+    )
+    score: float | None = Field(
+        description="Comparison score: natural log-likelihood ratio of one person against two. Positive "
+        "speaks for one; null: nothing was compared."
+    )
     evidence: dict[str, float] = Field(
-        description="What each kind of evidence (shape, appearance) adds to the score."
+        description="What each kind of evidence (`shape`, `appearance`) adds to the score, which is their "
+        "sum; empty: nothing was compared."
     )
-    presentation: PresentationBody
+    presentation: PresentationBody = Field(description="What the check for artefacts found.")
     frames_used: int = Field(
-        ge=0,
-        description="Depth frames that the decision rests on: usable ones, until it was clear.",
+        ge=0, description="Depth frames that the decision rests on: usable ones, until it was clear."
     )
-    reasons: list[ReasonBody]
-    reference_source: str | None
-    probe_source: str | None
-    calibration: str
-    policy: str
+    reasons: list[ReasonBody] = Field(description="What spoke against a match, or for care; may be empty.")
+    reference_source: str | None = Field(
+        description="What the template was made from, `METHOD/LIGHT`; null: nothing was compared."
+    )
+    probe_source: str | None = Field(
+        description="The depth camera, by the name that the request gave; null: nothing was compared."
+    )
+    calibration: CalibrationField
+    policy: PolicyField
     strengthened: bool = Field(
         False, description="Whether the template now rests on this visit too, in a new version."
     )
-    milliseconds: dict[str, float]
+    milliseconds: MillisecondsField
 
 
 def _presentation_body(found: PresentationResult | None) -> PresentationBody:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from recon_service.api.schemas import Body
+from recon_service.api.schemas_fields import CalibrationField, LlrField, SubjectField
 from recon_service.domain.template import DepthVisit
 
 _TEMPLATE = "tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e"
@@ -35,24 +36,24 @@ VISITS: Final[dict[str, Any]] = {
 class VisitBody(Body):
     """One visit that the active template rests on beside the enrollment; nothing of the face itself."""
 
-    visit_id: str
-    source: str = Field(description="`depth/CAMERA`.")
+    visit_id: str = Field(description="Id of the visit, to take it out again.")
+    source: str = Field(description="The depth camera: `depth/CAMERA`.")
     captures: int = Field(description="Depth frames that it rests on.")
-    captured_at: datetime
-    calibration: str
-    policy: str = Field(description="That let it in.")
-    score: float = Field(description="Natural log-likelihood ratio of the verification that it came from.")
-    confirmed: bool = Field(description="Whether card and PIN vouched for it, and not its score.")
+    captured_at: datetime = Field(description="When the person stood before the kiosk.")
+    calibration: CalibrationField
+    policy: str = Field(description="Name of the policy that let it in.")
+    score: LlrField
+    confirmed: bool = Field(description="Whether card and PIN vouched for the person, and not the score.")
     gain: float = Field(description="What it added to the depth evidence there was, nats.")
-    kiosk: str = Field(description="Keyed digest of the API key's id, equal for visits through one key.")
+    kiosk: str = Field(description="Keyed digest of the API key's id, hex: equal for visits through one key.")
 
 
 class VisitsBody(Body):
     """The visits of the active template, oldest first."""
 
-    subject_id: str
-    template_id: str
-    visits: list[VisitBody]
+    subject_id: SubjectField
+    template_id: str = Field(description="Id of the active template.")
+    visits: list[VisitBody] = Field(description="Oldest first; empty: it rests on the enrollment alone.")
 
 
 def visit_body(visit: DepthVisit) -> VisitBody:

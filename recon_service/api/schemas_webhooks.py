@@ -5,69 +5,78 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from recon_service.api.schemas import Body
+from recon_service.api.schemas import Asked, Body
 from recon_service.application.records.webhooks import Delivery, WebhookEndpoint
 
 _URL: Final = "https://shop.example/recon-events"
 _ENDPOINT: Final = "wh_0b1c2d3e4f5061728394a5b6c7d8e9f0"
 
 
-class WebhookRequest(BaseModel):
+class WebhookRequest(Asked):
     """Where events shall go, and which."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
         json_schema_extra={"examples": [{"url": _URL, "events": ["operation.ended"]}]},
     )
 
-    url: str = Field(max_length=500, description="https://…; a public address, or one that is allowed.")
-    events: list[Literal["operation.ended", "batch.ended"]] = Field(min_length=1, max_length=2)
+    url: str = Field(
+        max_length=500,
+        description="Where events are sent: https://…; a public address, or one that the settings allow.",
+    )
+    events: list[Literal["operation.ended", "batch.ended"]] = Field(
+        min_length=1, max_length=2, description="Which events are wanted."
+    )
 
 
 class WebhookBody(Body):
     """A webhook."""
 
-    webhook_id: str
-    url: str
-    events: list[str]
-    created_at: datetime
-    created_by: str = Field(description="Id of the API key.")
+    webhook_id: str = Field(description="Id of the webhook.")
+    url: str = Field(description="Where its events are sent.")
+    events: list[str] = Field(description="Which events are sent there.")
+    created_at: datetime = Field(description="When it was registered.")
+    created_by: str = Field(description="Id of the API key that registered it.")
 
 
 class NewWebhookBody(WebhookBody):
     """A webhook that was just registered."""
 
-    secret: str = Field(description="Shown this once; it verifies the signatures (Standard Webhooks).")
+    secret: str = Field(description="Verifies the signatures (Standard Webhooks); shown this once.")
 
 
 class WebhooksBody(Body):
     """All of them."""
 
-    webhooks: list[WebhookBody]
+    webhooks: list[WebhookBody] = Field(description="Every webhook, without its secret.")
 
 
 class DeliveryBody(Body):
     """One event on its way to one webhook."""
 
-    delivery_id: str
+    delivery_id: str = Field(description="Id of the delivery, to send it again.")
     event_id: str = Field(description="The header `webhook-id`: the same however often it is sent.")
-    event: str
-    state: Literal["waiting", "delivered", "dead"]
-    attempts: int
+    event: str = Field(description="Which event: `operation.ended`, `batch.ended` or `ping`.")
+    state: Literal["waiting", "delivered", "dead"] = Field(
+        description="`waiting` for its next attempt, `delivered`, or `dead`: given up after the last one, "
+        "until it is sent again by hand."
+    )
+    attempts: int = Field(description="How often it was sent, or tried to be.")
     status: int = Field(description="HTTP status of the last answer; 0: there was none.")
-    fault: str = Field(description="Why the last attempt failed; empty if it did not.")
-    created_at: datetime
-    due_at: datetime | None = Field(description="Of the next attempt; null when it has ended.")
-    ended_at: datetime | None
+    fault: str = Field(
+        description="Code of why the last attempt failed, such as `timeout`, `tls` or `connection`; empty: "
+        "it did not."
+    )
+    created_at: datetime = Field(description="When the event happened.")
+    due_at: datetime | None = Field(description="When the next attempt is due; null: it has ended.")
+    ended_at: datetime | None = Field(description="When it was delivered or given up; null: it waits.")
 
 
 class DeliveriesBody(Body):
     """Newest first."""
 
-    deliveries: list[DeliveryBody]
+    deliveries: list[DeliveryBody] = Field(description="Newest first.")
 
 
 WEBHOOK: Final[dict[str, Any]] = {

@@ -22,10 +22,10 @@ from recon_service.api.examples_batches import (
 from recon_service.api.parameters import BatchId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
+from recon_service.api.schemas_batch_requests import BatchRequest
 from recon_service.api.schemas_batches import (
     BatchBody,
     BatchesBody,
-    BatchRequest,
     ItemBody,
     ItemsBody,
     PreviewBody,

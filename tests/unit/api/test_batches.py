@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from recon_service.api import examples_batches as examples
 from recon_service.api import schemas_batches as bodies
-from recon_service.api import schemas_comparison, schemas_models
+from recon_service.api import schemas_batch_requests, schemas_comparison, schemas_models
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
 from recon_service.application.ports.stores import utc_now
@@ -21,7 +21,7 @@ from tests.unit.api.conftest import authorization
 from tests.unit.application.batches_support import MODELS, add_subjects, work
 
 EXAMPLES: dict[str, tuple[type[pydantic.BaseModel], dict[str, Any]]] = {
-    "request": (bodies.BatchRequest, examples.REQUEST),
+    "request": (schemas_batch_requests.BatchRequest, examples.REQUEST),
     "submitted": (bodies.SubmittedBody, examples.SUBMITTED),
     "batches": (bodies.BatchesBody, examples.BATCHES),
     "items": (bodies.ItemsBody, examples.ITEMS),
