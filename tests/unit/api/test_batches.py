@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from recon_service.api import examples_batches as examples
-from recon_service.api import schemas_batches as bodies
 from recon_service.api import schemas_batch_requests, schemas_comparison, schemas_models
+from recon_service.api import schemas_batches as bodies
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
 from recon_service.application.ports.stores import utc_now
