@@ -16,7 +16,8 @@ POLICY: Final = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self'",
+        # A face that was asked for comes in the body of an answer.
+        "img-src 'self' blob:",
         "connect-src 'self'",
         "form-action 'self'",
         "base-uri 'none'",
@@ -39,7 +40,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(ago=ago, span=span, moment=moment, tone=tone, count=count)
+    made.filters.update(
+        ago=ago, span=span, moment=moment, tone=tone, count=count, sentence=sentence, shortly=shortly
+    )
     return made
 
 
@@ -85,3 +88,13 @@ def count(number: int) -> str:
 def tone(word: object) -> str:
     """Which color a state has."""
     return next((name for name, words in TONES.items() if str(word) in words), "plain")
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and an end."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
+
+
+def shortly(identifier: str) -> str:
+    """The beginning of an identifier, enough to tell it from others."""
+    return identifier.partition("_")[2][:8] or identifier[:8]

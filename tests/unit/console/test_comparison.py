@@ -29,7 +29,7 @@ from recon_service.application.reenrolling.batch_comparison import (
     Turned,
 )
 from recon_service.cli.batch_comparison import show_comparison
-from recon_service.console.pages import RATES
+from recon_service.console.comparison import RATES
 from recon_service.console.rendering import page
 from recon_service.console.sessions import SignedIn
 from recon_service.domain.template import Decision
@@ -85,7 +85,8 @@ def comparison(*evaluations: BatchEvaluation, probes: bool = True) -> BatchCompa
 
 def shown(found: BatchComparison) -> str:
     session = SignedIn(ApiKey("k", "ops", frozenset({Scope.OPS}), b"", False, NOW), "0" * 64)
-    answer = page("comparison.html", session=session, path="/console", found=found, rates=RATES)
+    values = {"found": found, "batch_id": found.batch_id, "evaluations": found.evaluations, "rates": RATES}
+    answer = page("comparison.html", session=session, path="/console", **values)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", bytes(answer.body).decode()))
 
 

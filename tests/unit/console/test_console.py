@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from fastapi.testclient import TestClient
@@ -17,7 +18,7 @@ from recon_service.application.records.access import Scope
 from recon_service.application.records.batches import BatchTarget, Selection
 from recon_service.application.reenrolling.batches import look_at_batch, submit_batch
 from recon_service.bootstrap import open_stores
-from recon_service.console.pages import router
+from recon_service.console.pages import ROUTES
 from recon_service.console.rendering import POLICY, count, span
 from recon_service.console.sessions import COOKIE, sign_in, signed_in
 from recon_service.domain.errors import Unauthenticated
@@ -46,7 +47,12 @@ def service(tmp_path: Path, stack: Stack) -> Iterator[Service]:
 
 @pytest.fixture
 def stranger(service: Service) -> TestClient:
-    return TestClient(create_app(service), follow_redirects=False, raise_server_exceptions=False)
+    return TestClient(
+        create_app(service),
+        follow_redirects=False,
+        raise_server_exceptions=False,
+        headers={"Accept": "text/html"},
+    )
 
 
 @pytest.fixture
@@ -67,9 +73,9 @@ def form_token(client: TestClient, path: str = "/console") -> str:
 
 
 def addresses() -> list[tuple[str, str]]:
-    filled = {"{batch_id}": "b", "{button}": "pause", "{operation_id}": "o", "{subject_id}": "s"}
+    filled = {"{batch_id}": "b", "{operation_id}": "o", "{subject_id}": "s"}
     found = []
-    for route in router.routes:
+    for route in ROUTES:
         path = route.path
         for name, value in {**filled, "{template_id}": "t", "{name}": "x"}.items():
             path = path.replace(name, value)
@@ -84,15 +90,22 @@ def test_without_a_session_every_page_asks_to_sign_in(stranger: TestClient) -> N
         for cookie in ("", "rubbish", "a.9999999999.b.c"):
             stranger.cookies.set(COOKIE, cookie)
             answer = stranger.request(method, path, data={"form_token": "x"})
-            assert (answer.status_code, answer.headers.get("location")) == (303, "/console/sign-in"), path
+            place, _, query = answer.headers.get("location", "").partition("?")
+            assert (answer.status_code, place) == (303, "/console/sign-in"), path
+            asked = {} if path in ("/console", "/console/sign-out") or method == "POST" else {"next": [path]}
+            pressed = {"undone": ["yes"]} if method == "POST" and path != "/console/sign-out" else {}
+            assert parse_qs(query) == asked | pressed, path
+        script = stranger.request(method, path, data={"form_token": "x"}, headers={"Accept": "image/png"})
+        assert (script.status_code, script.json()["type"]) == (401, "/problems/unauthenticated")
 
 
 def test_only_operations_may_sign_in(stranger: TestClient, service: Service) -> None:
     other = create_api_key("kiosk", [Scope.VERIFY, Scope.ENROLL], on=service.stores).token
-    for token in (other, "nonsense", ""):
-        answer = stranger.post("/console/sign-in", data={"api_key": token})
-        assert answer.status_code in (403, 422)
+    for token, status in ((other, 403), ("nonsense", 401), ("", 401), ("x" * 3000, 401)):
+        answer = stranger.post("/console/sign-in", data={"api_key": token, "next": "/console/models"})
+        assert answer.status_code == status
         assert "set-cookie" not in answer.headers
+        assert 'name="next" value="/console/models"' in answer.text
 
 
 def test_a_revoked_key_and_an_old_cookie_are_out_at_once(service: Service) -> None:
@@ -153,26 +166,60 @@ def test_the_face_is_shown_when_asked_for_and_that_is_on_record(
     assert entry.object_id == made.template_id
 
 
-def test_buttons_of_a_batch(operator: TestClient, service: Service) -> None:
+@pytest.fixture
+def address(service: Service) -> str:
+    """Of a batch that runs."""
     run(service.stores, ask(service.stores, subject="ada"))
-    batch, _ = submit_batch(
-        Selection(everybody=True), BatchTarget(), priority=5, actor="t", on=service.stores
-    )
-    address = f"/console/batches/{batch.batch_id}"
+    made, _ = submit_batch(Selection(everybody=True), BatchTarget(), priority=5, actor="t", on=service.stores)
+    return f"/console/batches/{made.batch_id}"
+
+
+def state_of(address: str, service: Service) -> str:
+    return look_at_batch(address.rpartition("/")[2], on=service.stores).batch.state.value
+
+
+def test_buttons_of_a_batch(operator: TestClient, service: Service, address: str) -> None:
     assert operator.post(f"{address}/pause", data={"form_token": "wrong"}).status_code == 403
-    token = form_token(operator, address)
-    for button, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
-        assert operator.post(f"{address}/{button}", data={"form_token": token}).status_code == 303
-        assert look_at_batch(batch.batch_id, on=service.stores).batch.state.value == state
-    assert operator.post(f"{address}/pause", data={"form_token": token}).status_code == 409
-    assert operator.post(f"{address}/burn", data={"form_token": token}).status_code == 404
+    form = {"form_token": form_token(operator, address)}
+    for button, state, said in (
+        ("pause", "paused", "Paused."),
+        ("resume", "running", "Resumed."),
+        ("cancel", "cancelled", "Canceled for good."),
+    ):
+        if button == "cancel":
+            asked = operator.post(f"{address}/{button}", data=form)
+            assert "for good?" in asked.text
+            assert state_of(address, service) == "running", "what cannot be taken back is asked first"
+        answer = operator.post(f"{address}/{button}", data={**form, "sure": "yes"})
+        assert (answer.status_code, answer.headers["location"]) == (303, address)
+        assert state_of(address, service) == state
+        refresh = operator.get(address, headers={"X-Console-Refresh": "yes"}).text
+        assert said not in refresh
+        assert said in operator.get(address).text
+        assert said not in operator.get(address).text, "it is said once"
+    assert operator.post(f"{address}/pause", data=form).status_code == 409
+    assert operator.post(f"{address}/burn", data=form).status_code == 404
+
+
+def test_a_button_that_is_pressed_twice_does_it_once(
+    operator: TestClient, service: Service, address: str
+) -> None:
+    form = {"form_token": form_token(operator, address), "seen": "running", "sure": "yes"}
+    for button, action in (("pause", "batch.paused"), ("cancel", "batch.cancelled")):
+        for said in ("batch is", "Done already"):
+            assert operator.post(f"{address}/{button}", data=form).status_code == 303
+            assert ("Done already" in operator.get(address).text) == (said == "Done already")
+        with service.stores.database.snapshot() as tx:
+            assert len(list(tx.audit.entries(action=action))) == 1
 
 
 def test_former_versions_are_taken_back(operator: TestClient, service: Service) -> None:
     first, _ = (run(service.stores, ask(service.stores, subject="ada")) for _ in range(2))
-    token = form_token(operator, "/console/subjects/ada")
+    form = {"form_token": form_token(operator, "/console/subjects/ada")}
     address = f"/console/subjects/ada/templates/{first.template_id}/activate"
-    assert operator.post(address, data={"form_token": token}).status_code == 303
+    assert "Compare with this version" in operator.post(address, data=form).text
+    for _ in range(2):
+        assert operator.post(address, data={**form, "sure": "yes"}).status_code == 303
     with service.stores.database.snapshot() as tx:
         active = tx.templates.active("ada")
         (entry,) = tx.audit.entries(action="template.activated")

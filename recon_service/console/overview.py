@@ -1,0 +1,85 @@
+"""How the service does: queues, outcomes, what is under way, workers and their models, and what was given
+up.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from recon_service.api.service import Service, service_of
+from recon_service.application.enrolling.operations import get_operation, list_dead, queue_states, retry_dead
+from recon_service.application.records.batches import WORKING, Batch, BatchState
+from recon_service.application.reenrolling.batches import list_batches
+from recon_service.application.reenrolling.models import overview_of_models
+from recon_service.console.access import FormToken, Session
+from recon_service.console.answers import go, show
+from recon_service.console.sessions import check_form
+from recon_service.domain.errors import Conflict
+
+router = APIRouter(prefix="/console", include_in_schema=False)
+
+VERIFICATIONS_WITHIN: Final = 20_000
+LISTED: Final = 200
+
+
+@router.get("")
+def overview(request: Request, session: Session) -> Response:
+    """Queue, outcomes, batches under way, workers."""
+    return show(request, session, "overview.html", **_overview(service_of(request)))
+
+
+@router.get("/models")
+def models(request: Request, session: Session) -> Response:
+    """What workers run, and what made which templates."""
+    return show(request, session, "models.html", models=overview_of_models(on=service_of(request).stores))
+
+
+@router.get("/given-up")
+def given_up(request: Request, session: Session) -> Response:
+    """Enrollments that were given up."""
+    dead = list_dead(on=service_of(request).stores, limit=LISTED)
+    return show(request, session, "given_up.html", dead=dead, listed=LISTED)
+
+
+@router.post("/given-up/{operation_id}/retry")
+def retry(request: Request, session: Session, operation_id: str, form_token: FormToken) -> Response:
+    """Another try for one of them."""
+    check_form(session, form_token)
+    service, said = service_of(request), "retry"
+    try:
+        retry_dead(operation_id, on=service.stores, queue=service.queue, actor=session.key.key_id)
+    except Conflict:
+        operation = get_operation(operation_id, on=service.stores)
+        if operation.dead_at is not None:
+            raise
+        said = "already"  # pressed twice: it waits, or has had its try
+    return go(request, "/console/given-up", said=said)
+
+
+def _overview(service: Service) -> dict[str, Any]:
+    stores = service.stores
+    now = stores.clock()
+    with stores.database.snapshot() as tx:
+        day = tx.operations.outcomes(since=now - timedelta(days=1))
+        decisions = tx.audit.outcomes("verification", within=VERIFICATIONS_WITHIN)
+    by_decision: dict[str, int] = {}
+    for outcome, number in decisions.items():
+        decision = outcome.partition(" ")[0]
+        by_decision[decision] = by_decision.get(decision, 0) + number
+    working = [b for b in list_batches(on=stores, limit=20) if b.batch.ended_at is None or _works(b.batch)]
+    return {
+        "lanes": queue_states(on=stores),
+        "day": day,
+        "decisions": by_decision,
+        "dead": len(list_dead(on=stores, limit=500)),
+        "batches": working,
+        "models": overview_of_models(on=stores),
+    }
+
+
+def _works(found: Batch) -> bool:
+    return found.state in (*WORKING, BatchState.PAUSED)
