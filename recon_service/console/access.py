@@ -37,7 +37,7 @@ def sign_in_page(next: str = "", undone: str = "") -> Response:
     """Asks for an API key. next: where somebody wants to go; undone: a form was sent when the session had
     ended.
     """
-    return page("sign_in.html", problem=None, next=back_to(next) if next else "", undone=bool(undone))
+    return page("sign_in.html", refusal="", next=back_to(next) if next else "", undone=bool(undone))
 
 
 @router.post("/sign-in")
@@ -49,10 +49,10 @@ def do_sign_in(
     try:
         cookie = sign_in(api_key, on=service.stores, allow_development=service.development_keys)
     except CallerError as refusal:
-        place = back_to(next) if next else ""
-        status = 403 if isinstance(refusal, Forbidden) else 401
+        place, known = back_to(next) if next else "", isinstance(refusal, Forbidden)
         request.state.problem_code = refusal.code
-        return page("sign_in.html", status=status, problem=refusal, next=place, undone=False)
+        said = f"{refusal}" if known else "There is no such API key, or it was revoked."
+        return page("sign_in.html", status=403 if known else 401, refusal=said, next=place, undone=False)
     answer = RedirectResponse(back_to(next), status_code=303)
     answer.set_cookie(
         COOKIE,

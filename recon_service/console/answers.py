@@ -61,6 +61,6 @@ def go(request: Request, address: str, *, said: str, number: int | None = None) 
 
 def ask_first(request: Request, session: SignedIn, *, question: str, label: str, **values: Any) -> Response:
     """The question before what has consequences, where no script has asked it. values: ``address`` of the
-    button, ``back``, ``seen``.
+    button, ``back``, ``seen``, ``careful``.
     """
     return show(request, session, "confirm.html", question=question, label=label, **values)

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from recon_service.api.service import service_of
-from recon_service.application.records.batches import Batch, BatchState, ItemState
+from recon_service.application.records.batches import Batch, BatchState, ItemState, Standing
 from recon_service.application.reenrolling.batches import (
+    BatchProgress,
     activate_batch,
     cancel_batch,
     list_batches,
@@ -36,22 +37,26 @@ ITEMS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """reached: states of a batch that has been brought where the button brings it. question: asked before."""
+    """reached: states of a batch that has been brought where the button brings it. question: asked before.
+    careful: it takes something back, or for good.
+    """
 
     label: str
     press: Callable[..., Batch | tuple[Batch, int]]
     reached: tuple[BatchState, ...] = ()
     question: str = ""
+    careful: bool = False
 
 
 BUTTONS: Final = {
     "pause": Button("Pause", pause_batch, (BatchState.PAUSED,)),
     "resume": Button("Resume", resume_batch, (BatchState.RUNNING, BatchState.READY)),
     "cancel": Button(
-        "Cancel",
+        "Cancel the batch",
         cancel_batch,
         (BatchState.CANCELLED,),
-        "Cancel this batch for good? What succeeded is kept.",
+        "Nothing more of this batch will be worked on, for good; what succeeded is kept. Go on?",
+        careful=True,
     ),
     "activate": Button(
         "Activate",
@@ -64,6 +69,7 @@ BUTTONS: Final = {
         roll_back_batch,
         (BatchState.ROLLING_BACK, BatchState.ROLLED_BACK),
         "Put the former templates in force again?",
+        careful=True,
     ),
     "retry-failed": Button("Retry what failed", retry_failed_items),
 }
@@ -103,7 +109,7 @@ def batch(
         after=after,
         states=list(ItemState),
         more=items[-1].subject_id if len(items) == ITEMS else None,
-        buttons=[(name, BUTTONS[name]) for name in OFFERED.get(progress.batch.state, ())],
+        buttons=_offered(progress),
     )
 
 
@@ -134,6 +140,7 @@ def press(
             session,
             question=button.question,
             label=button.label,
+            careful=button.careful,
             address=f"{address}/{name}",
             back=address,
             seen=seen,
@@ -142,3 +149,10 @@ def press(
     if isinstance(done, tuple):
         return go(request, address, said=name if done[1] else "nothing-failed", number=done[1])
     return go(request, address, said=name)
+
+
+def _offered(found: BatchProgress) -> list[tuple[str, Button]]:
+    """The buttons that its state allows, and that have something to do."""
+    again = found.tally.states.get(ItemState.FAILED) or found.tally.standings.get(Standing.SUPERSEDED)
+    names = OFFERED.get(found.batch.state, ())
+    return [(name, BUTTONS[name]) for name in names if again or name != "retry-failed"]

@@ -41,6 +41,7 @@ ADVICE: Final = {
 _FOR_CALLERS: Final = re.compile(
     r"\b(GET|POST|PUT|DELETE) /|/docs\b|\bthe (request|instance)\b", re.IGNORECASE
 )
+_WHERE: Final = re.compile(r"\b(body|query|path)\.(?=\w+:)")
 
 
 def wants_page(request: Request) -> bool:
@@ -65,7 +66,7 @@ def fault_page(request: Request, problem: ProblemBody, headers: Mapping[str, str
         status=problem.status,
         path=request.url.path,
         title=TITLES.get(problem.status, problem.title),
-        detail=DETAILS.get(problem.status, problem.detail),
+        detail=DETAILS.get(problem.status, _WHERE.sub("", problem.detail)),
         advice=_advice(problem),
         code=problem.type.rpartition("/")[2],
         code_page=problem.type,

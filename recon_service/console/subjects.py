@@ -68,7 +68,14 @@ def activate(
     if sure != "yes":
         button = f"{address}/templates/{quote(template_id, safe='')}/activate"
         return ask_first(
-            request, session, question=QUESTION, label="Activate", address=button, back=address, seen=""
+            request,
+            session,
+            question=QUESTION,
+            label="Activate",
+            careful=False,
+            address=button,
+            back=address,
+            seen="",
         )
     activate_template(subject_id, template_id, on=service_of(request).stores, actor=session.key.key_id)
     return go(request, address, said="activate-template")
