@@ -141,16 +141,25 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 entry = schema["paths"][route.path][method.lower()]
                 # Alternatives: one requirement object per scope that opens the endpoint.
                 entry["security"] = [{"ApiKey": [scope]} for scope in scopes]
+                _restore_examples(entry["responses"], route)
                 if needs_capture(route):
                     entry["security"] = [{"CaptureToken": []}]
                 # Answered before the endpoint runs: a key without requests left; a body that cannot be
                 # read, comes too slowly or is too large (``body_limits.py``).
                 early = [429] * bool(scopes) + [400, 408, 413] * (route.body_field is not None)
                 for status, answer in documented(*early).items():
-                    answer.pop("model")
                     entry["responses"].setdefault(str(status), answer)
         app.openapi_schema = schema
     return app.openapi_schema
+
+
+def _restore_examples(answers: dict[str, Any], route: APIRoute) -> None:
+    """As they were written: the framework drops every null, also where it shows what absence looks like."""
+    for status, answer in route.responses.items():
+        written = answer.get("content", {}).get("application/json", {})
+        for key in ("example", "examples"):
+            if key in written:
+                answers[str(status)]["content"]["application/json"][key] = written[key]
 
 
 def api_routes() -> list[APIRoute]:

@@ -15,7 +15,12 @@ from recon_service.domain.kiosk_proof import capture_statement
 
 SessionHeader = Annotated[
     str | None,
-    Header(alias="Kiosk-Session", description="The `session_id` of the kiosk session.", max_length=64),
+    Header(
+        alias="Kiosk-Session",
+        description="The `session_id` of the kiosk session; with `Kiosk-Proof`, or neither.",
+        max_length=64,
+        json_schema_extra={"pattern": "^ks_[0-9a-f]{32}$"},
+    ),
 ]
 ProofHeader = Annotated[
     str | None,
@@ -24,6 +29,7 @@ ProofHeader = Annotated[
         description="HMAC-SHA-256 over the parts of this request, keyed with the session's newest nonce; "
         "64 hexadecimal digits.",
         max_length=64,
+        json_schema_extra={"pattern": "^[0-9a-f]{64}$"},
     ),
 ]
 _SESSION: Final = re.compile(r"ks_[0-9a-f]{32}")

@@ -228,24 +228,34 @@ def _ours(module: str) -> bool:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The ``responses`` of an endpoint in OpenAPI: the problems that it may answer with."""
+    """The ``responses`` of an endpoint in OpenAPI: the problems that it may answer with, each with an
+    example.
+    """
+    return {status: _documented(status, *(HTTP_CODES | _OURS)[status]) for status in statuses}
+
+
+def _documented(status: int, code: str, title: str) -> dict[str, Any]:
+    example = ProblemBody(
+        type=f"/problems/{code}",
+        title=title,
+        status=status,
+        detail="What happened in this request.",
+        next_step="What to do about it.",
+        instance="urn:recon:request:0b1c2d3e4f5061728394a5b6c7d8e9f0",
+    )
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {
-        status: {
-            "model": ProblemBody,
-            "description": HTTP_CODES.get(status, ("", _TITLES.get(status, "Problem")))[1],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
-        }
-        for status in statuses
+        "description": title,
+        "content": {MEDIA_TYPE: {"schema": schema, "example": example.model_dump()}},
     }
 
 
-_TITLES: Final = {
-    408: "The request came too slowly",
-    409: "Conflict with what is stored or under way",
-    412: "It has changed meanwhile",
-    413: "The request is too large",
-    415: "The body has the wrong format",
-    428: "A kiosk session is required",
-    429: "Too many requests, or locked out",
-    503: "The service is busy or not ready",
+_OURS: Final = {
+    409: ("conflict", "Conflict with what is stored or under way"),
+    412: ("precondition-failed", "It has changed meanwhile"),
+    415: ("unsupported-media-type", "The body has the wrong format"),
+    428: ("kiosk-session-required", "A kiosk session is required"),
+    429: ("too-many-requests", "Too many requests, or locked out"),
+    503: ("overloaded", "The service is busy or not ready"),
 }
+"""The commonest problem of a status that is ours alone."""

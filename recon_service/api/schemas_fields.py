@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 SUBJECT_PATTERN: Final = "^[A-Za-z0-9._~-]{1,64}$"
-CONSENT_PATTERN: Final = "^[!-~]{1,200}$"
+PRINTABLE_PATTERN: Final = "^[!-~]{1,200}$"
 _SUBJECT: Final[dict[str, Any]] = {"pattern": SUBJECT_PATTERN}
 
 SubjectField = Annotated[str, Field(description="Your pseudonym for the person.")]
@@ -25,7 +25,7 @@ WantedConsent = Annotated[
     Field(
         description="Under which you recorded the person's consent: 1 to 200 printable ASCII characters, no "
         "spaces.",
-        json_schema_extra={"pattern": CONSENT_PATTERN},
+        json_schema_extra={"pattern": PRINTABLE_PATTERN},
         examples=["consent-2031"],
     ),
 ]

@@ -84,7 +84,7 @@ WEBHOOK: Final[dict[str, Any]] = {
     "url": _URL,
     "events": ["operation.ended"],
     "created_at": "2026-03-04T10:00:00Z",
-    "created_by": "k1f2e3d4",
+    "created_by": "1f2e3d4c5b6a",
 }
 NEW_WEBHOOK: Final[dict[str, Any]] = {
     **WEBHOOK,

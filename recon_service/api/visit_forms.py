@@ -20,15 +20,25 @@ _FILES: Final = {
     "items": {"type": "string", "format": "binary"},
 }
 _PARTS: Final[dict[str, Any]] = {
-    "depth": {**_FILES, "description": "Depth maps of one visit: 16-bit gray PNG, or NPY."},
+    "depth": {
+        **_FILES,
+        "description": "Depth maps of one visit, in the order they were taken: 16-bit gray PNG, or NPY; 0 "
+        "and NaN: nothing was measured.",
+    },
     "intrinsics": {
         "type": "string",
         "contentMediaType": "application/json",
-        "description": "JSON: width, height, fx, fy, cx, cy; "
-        "optional distortion, millimetres_per_unit, camera.",
+        "description": "Of the depth maps, as JSON, in pixels: width, height, fx, fy, cx, cy (the center of "
+        "the first pixel is 0, 0); optional distortion (k1, k2, p1, p2, k3), millimetres_per_unit (1, or "
+        "1000 "
+        "for meters), camera (the name by which the calibration knows it).",
         "example": INTRINSICS,
     },
-    "image": {**_FILES, "description": "One aligned picture per depth map: color, or gray PNG (infrared)."},
+    "image": {
+        **_FILES,
+        "description": "One picture per depth map, aligned with it pixel by pixel: color, or gray PNG of 8 "
+        "or 16 bits (infrared). Left out: depth alone.",
+    },
 }
 
 

@@ -44,12 +44,15 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LISTED, description="Entries of a page
 @router.get(
     "/v1/subjects",
     summary="List subjects",
+    response_description="A page of subjects, in the order of their ids.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(SUBJECTS), **documented(401, 403, 422, 503)},
 )
 def subject_list(
     request: Request,
-    after: Annotated[str, Query(max_length=64, description="`next_after` of the page before.")] = "",
+    after: Annotated[
+        str, Query(max_length=64, description="`next_after` of the page before; left out: the first page.")
+    ] = "",
     limit: Limit = 100,
 ) -> SubjectsBody:
     """In the order of their ids, page by page."""
@@ -63,6 +66,7 @@ def subject_list(
 @router.get(
     "/v1/api-keys",
     summary="List API keys",
+    response_description="Every key, oldest first, the revoked ones too.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(KEYS), **documented(401, 403, 503)},
 )
@@ -75,6 +79,7 @@ def api_key_list(request: Request) -> KeysBody:
     "/v1/api-keys",
     status_code=201,
     summary="Make an API key",
+    response_description="The key was made; this answer alone has its secret.",
     responses={201: example(NEW_KEY), **documented(400, 401, 403, 422, 503)},
 )
 def api_key_make(request: Request, wanted: KeyRequest, key: Ops) -> NewKeyBody:
@@ -95,6 +100,7 @@ def api_key_make(request: Request, wanted: KeyRequest, key: Ops) -> NewKeyBody:
     status_code=204,
     response_class=Response,
     summary="Revoke an API key",
+    response_description="Revoked.",
     responses=documented(401, 403, 404, 422, 503),
 )
 def api_key_revoke(request: Request, key_id: KeyId, key: Ops) -> Response:
@@ -106,15 +112,25 @@ def api_key_revoke(request: Request, key_id: KeyId, key: Ops) -> Response:
 @router.get(
     "/v1/audit-entries",
     summary="Read the audit log",
+    response_description="A page of the log, oldest first.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(ENTRIES), **documented(401, 403, 422, 503)},
 )
 def audit_entries(
     request: Request,
-    after: Annotated[int, Query(ge=0, le=2**62, description="`next_after` of the page before.")] = 0,
-    subject: Annotated[str | None, Query(max_length=64, description="By its id, also when deleted.")] = None,
+    after: Annotated[
+        int, Query(ge=0, le=2**62, description="`next_after` of the page before; left out: the first page.")
+    ] = 0,
+    subject: Annotated[
+        str | None,
+        Query(
+            max_length=64,
+            description="Entries about this subject alone, by its id; also of one that was deleted.",
+        ),
+    ] = None,
     action: Annotated[
-        str | None, Query(max_length=40, description="Only such entries.", examples=["template.activated"])
+        str | None,
+        Query(max_length=40, description="Entries of this action alone.", examples=["template.activated"]),
     ] = None,
     limit: Limit = 100,
 ) -> AuditEntriesBody:
@@ -132,6 +148,7 @@ def audit_entries(
 @router.post(
     "/v1/audit-checks",
     summary="Check that nobody has changed the audit log",
+    response_description="What the check found; a log that was altered is a result too.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(CHECK), **documented(400, 401, 403, 422, 503)},
 )

@@ -102,13 +102,20 @@ def batch_submit(
 @router.get(
     "/v1/batches",
     summary="List batches",
+    response_description="A page of batches, newest first.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(BATCHES), **documented(401, 403, 422, 503)},
 )
 def batches(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=100, description="Entries of a page, at most.")] = 20,
-    before: Annotated[AwareDatetime | None, Query(description="Only those created before.")] = None,
+    before: Annotated[
+        AwareDatetime | None,
+        Query(
+            description="Batches submitted before that moment alone, with its time zone: `created_at` of "
+            "the last of a page gives the next."
+        ),
+    ] = None,
 ) -> BatchesBody:
     """Newest first, with their counts."""
     found = list_batches(on=service_of(request).stores, limit=limit, before=before)
@@ -118,6 +125,7 @@ def batches(
 @router.get(
     "/v1/batches/{batch_id}",
     summary="How far a batch is",
+    response_description="The batch as it stands.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(BATCH), **_LOOK},
 )
@@ -129,15 +137,21 @@ def batch(request: Request, batch_id: BatchId) -> BatchBody:
 @router.get(
     "/v1/batches/{batch_id}/items",
     summary="List the items of a batch",
+    response_description="A page of items, in the order of their subjects.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(ITEMS), **_LOOK},
 )
 def batch_items(
     request: Request,
     batch_id: BatchId,
-    state: Annotated[ItemState | None, Query(description="`needs-new-selfie`: whom to ask for one.")] = None,
-    standing: Annotated[Standing | None, Query(description="Of the candidate.")] = None,
-    after: Annotated[str, Query(max_length=64, description="As `next` has it.")] = "",
+    state: Annotated[
+        ItemState | None,
+        Query(description="Items in this state alone; `needs-new-selfie`: whom to ask for one."),
+    ] = None,
+    standing: Annotated[Standing | None, Query(description="Items whose candidate stands so, alone.")] = None,
+    after: Annotated[
+        str, Query(max_length=64, description="Items of subjects behind this id; `next` has it filled in.")
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Entries of a page, at most.")] = 100,
 ) -> ItemsBody:
     """In the order of their subjects."""
@@ -160,15 +174,18 @@ def batch_items(
 @router.get(
     "/v1/batches/{batch_id}/comparison",
     summary="What the activation of a batch would change",
+    response_description="What would change, from a sample.",
     responses={200: example(COMPARISON), **documented(401, 403, 404, 422, 500, 503)},
 )
 def batch_comparison(
     request: Request,
     batch_id: BatchId,
     key: Ops,
-    sample: Annotated[int, Query(ge=1, le=MAX_SAMPLE, description="Subjects, by chance.")] = 200,
+    sample: Annotated[
+        int, Query(ge=1, le=MAX_SAMPLE, description="How many subjects to look at, drawn by chance.")
+    ] = 200,
     outliers: Annotated[
-        int, Query(ge=0, le=100, description="How many of those whose faces would change most.")
+        int, Query(ge=0, le=100, description="How many of those to list who would change most.")
     ] = 10,
 ) -> ComparisonBody:
     """From a sample of its candidates, each against the template that it was derived from. Scores are of
@@ -191,13 +208,14 @@ def batch_comparison(
     "/v1/batches/{batch_id}:evaluate",
     status_code=202,
     summary="Try the former and the new way on the same people",
+    response_description="On record; the evaluations as they stand.",
     responses={202: example(EVALUATIONS), **documented(401, 403, 404, 409, 422, 500, 503)},
 )
 def batch_evaluate(
     request: Request,
     batch_id: BatchId,
     key: Ops,
-    again: Annotated[bool, Query(description="Also what is done already.")] = False,
+    again: Annotated[bool, Query(description="Also the evaluations that are done already.")] = False,
 ) -> EvaluationsBody:
     """On simulated people, and on those of `RECON_EVALUATION_SET`. A worker does it when it has nothing more
     urgent; it takes minutes. What was looked at before is not looked at again.
@@ -212,6 +230,7 @@ def batch_evaluate(
 @router.get(
     "/v1/batches/{batch_id}/evaluations",
     summary="How far the evaluations of a batch are, and what they found",
+    response_description="The evaluations that were asked for.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(EVALUATIONS), **_LOOK},
 )
@@ -221,26 +240,44 @@ def batch_evaluations(request: Request, batch_id: BatchId) -> EvaluationsBody:
     return EvaluationsBody(batch_id=batch_id, evaluations=[BatchEvaluationBody.of(one) for one in found])
 
 
-@router.post("/v1/batches/{batch_id}:pause", summary="Begin nothing more for now", responses=_CHANGE)
+@router.post(
+    "/v1/batches/{batch_id}:pause",
+    summary="Begin nothing more for now",
+    response_description="The batch, paused.",
+    responses=_CHANGE,
+)
 def batch_pause(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """What is under way ends; what was taken and not begun waits again."""
     return _changed(request, batch_id, key, pause_batch)
 
 
-@router.post("/v1/batches/{batch_id}:resume", summary="Go on with a paused batch", responses=_CHANGE)
+@router.post(
+    "/v1/batches/{batch_id}:resume",
+    summary="Go on with a paused batch",
+    response_description="The batch, under way again.",
+    responses=_CHANGE,
+)
 def batch_resume(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """Where it was."""
     return _changed(request, batch_id, key, resume_batch)
 
 
-@router.post("/v1/batches/{batch_id}:cancel", summary="Begin nothing more, for good", responses=_CHANGE)
+@router.post(
+    "/v1/batches/{batch_id}:cancel",
+    summary="Begin nothing more, for good",
+    response_description="The batch, cancelled.",
+    responses=_CHANGE,
+)
 def batch_cancel(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """Candidates that were made may still be activated; otherwise retention destroys them."""
     return _changed(request, batch_id, key, cancel_batch)
 
 
 @router.post(
-    "/v1/batches/{batch_id}:activate", summary="Put the candidates of a batch in force", responses=_CHANGE
+    "/v1/batches/{batch_id}:activate",
+    summary="Put the candidates of a batch in force",
+    response_description="The batch, whose candidates are taking their places.",
+    responses=_CHANGE,
 )
 def batch_activate(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """Subject by subject, each in one step. Who got another template meanwhile keeps that one
@@ -250,7 +287,10 @@ def batch_activate(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
 
 
 @router.post(
-    "/v1/batches/{batch_id}:rollback", summary="Put the former templates in force again", responses=_CHANGE
+    "/v1/batches/{batch_id}:rollback",
+    summary="Put the former templates in force again",
+    response_description="The batch, whose former templates are taking their places again.",
+    responses=_CHANGE,
 )
 def batch_rollback(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
     """As they were, to the byte, for as long as retention keeps them (`RECON_RETIRED_DAYS`)."""
@@ -260,6 +300,7 @@ def batch_rollback(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
 @router.post(
     "/v1/batches/{batch_id}:retry-failed",
     summary="Try the items of a batch again that failed",
+    response_description="How many items wait again.",
     responses={200: example(RETRIED), **documented(401, 403, 404, 409, 422, 503)},
 )
 def batch_retry_failed(request: Request, batch_id: BatchId, key: Ops) -> RetriedBody:

@@ -50,6 +50,7 @@ PICTURES = ("image/jpeg", "image/png", "image/webp")
 
 _FRAME: dict[str, Any] = {
     "required": True,
+    "description": f"The picture file, up to {MAX_FRAME_BYTES:,} bytes.",
     "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES},
 }
 
@@ -79,6 +80,7 @@ Capture = Annotated[OpenCapture, Depends(NeedsCapture())]
     "/v1/capture-sessions",
     status_code=201,
     summary="Make a link with which one person enrolls themself, once",
+    response_description="The link was made; this answer alone has its secret.",
     openapi_extra={"requestBody": {"content": {"application/json": {"example": CAPTURE_WISH}}}},
     responses={201: example(CAPTURE_MADE), **documented(400, 401, 403, 422, 500, 503)},
 )
@@ -115,6 +117,7 @@ def make_capture_session(
 @router.get(
     "/v1/capture",
     summary="Where this session stands",
+    response_description="The session as it stands.",
     responses={200: example(CAPTURE), **documented(401, 429, 500, 503)},
 )
 def capture_state(capture: Capture) -> CaptureBody:
@@ -125,6 +128,7 @@ def capture_state(capture: Capture) -> CaptureBody:
 @router.put(
     "/v1/capture/frames/{number}",
     summary="Send one frame; the gate judges it at once",
+    response_description="What the gate says; a frame that it rejects is a result, not an error.",
     openapi_extra={"requestBody": _FRAME},
     responses={200: example(SELFIE), **documented(400, 401, 408, 409, 413, 415, 422, 429, 500, 503)},
 )
@@ -132,7 +136,14 @@ async def capture_frame(
     request: Request,
     capture: Capture,
     number: Annotated[
-        int, Path(ge=0, lt=MAX_FRAMES, description="Which frame of the session.", examples=[0])
+        int,
+        Path(
+            ge=0,
+            lt=MAX_FRAMES,
+            description="Place of the frame in the session, from 0; a frame in a place that is taken "
+            "replaces it.",
+            examples=[0],
+        ),
     ],
 ) -> SelfieBody:
     """It is kept, encrypted, only when it is accepted. Sending it again changes nothing: repeat it when the
@@ -152,6 +163,8 @@ async def capture_frame(
     "/v1/capture/enrollment",
     status_code=202,
     summary="Enroll from the frames that were accepted",
+    response_description="The session with its enrollment, which will be done whatever happens to the "
+    "service.",
     responses={202: example(CAPTURE), **documented(401, 409, 429, 500, 503)},
 )
 def capture_enrollment(request: Request, capture: Capture) -> CaptureBody:
@@ -168,6 +181,7 @@ def capture_enrollment(request: Request, capture: Capture) -> CaptureBody:
 @router.get(
     "/v1/capture/mesh.glb",
     summary="The face that this session's enrollment gave",
+    response_description="Binary glTF, meters, y up: the most probable face, neutral.",
     response_class=Response,
     responses={
         200: {"content": {GLB: {"schema": {"type": "string", "format": "binary"}}}},

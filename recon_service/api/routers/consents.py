@@ -35,6 +35,7 @@ router = APIRouter(tags=["ops"])
 @router.get(
     "/v1/consents",
     summary="List subjects whose consent ends soon",
+    response_description="A page of consents, by the ids of their subjects.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: examples(soon=EXAMPLES), **documented(401, 403, 422, 500, 503)},
 )
@@ -45,7 +46,9 @@ def ending(
         Query(ge=0, le=36_500, allow_inf_nan=False, description="Consents that end within so many days."),
     ] = 30,
     limit: Annotated[int, Query(ge=1, le=MAX_LISTED, description="Entries of a page, at most.")] = 100,
-    after: Annotated[str, Query(max_length=64, description="`next` of the page before.")] = "",
+    after: Annotated[
+        str, Query(max_length=64, description="`next` of the page before; left out: the first page.")
+    ] = "",
 ) -> ConsentsBody:
     """By their ids. They are destroyed when it ends, unless a newer consent comes."""
     service = service_of(request)
@@ -62,6 +65,7 @@ def ending(
 @router.get(
     "/v1/subjects/{subject_id}/consent",
     summary="The consent of a subject, and when it ends",
+    response_description="The consent in force.",
     dependencies=[Depends(Needs(Scope.ENROLL, Scope.OPS))],
     responses={200: examples(consent=EXAMPLE), **documented(401, 403, 404, 422, 500, 503)},
 )
@@ -74,6 +78,7 @@ def consent(request: Request, subject_id: SubjectId) -> ConsentBody:
 @router.put(
     "/v1/subjects/{subject_id}/consent",
     summary="A newer consent for all that is stored of a subject",
+    response_description="The new consent, which is in force now.",
     responses={200: examples(consent=EXAMPLE), **documented(400, 401, 403, 404, 415, 422, 500, 503)},
 )
 def renew(

@@ -22,6 +22,7 @@ from recon_service.api.schemas_edge import (
     kiosk_body,
     sealed_reports,
 )
+from recon_service.api.schemas_fields import SUBJECT_PATTERN
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
 from recon_service.application.edge.bundles import (
@@ -38,9 +39,22 @@ from recon_service.application.records.access import ApiKey, Scope
 
 router = APIRouter()
 
-Site = Annotated[str, Path(description="Name of the site.", max_length=64, examples=["lobby-3"])]
+Site = Annotated[
+    str,
+    Path(
+        description="Name of the site, which you choose: 1 to 64 of A-Z a-z 0-9 . _ ~ -",
+        max_length=64,
+        json_schema_extra={"pattern": SUBJECT_PATTERN},
+        examples=["lobby-3"],
+    ),
+]
 KioskId = Annotated[
-    str, Path(description="As the kiosk was registered.", max_length=64, examples=[KIOSK["kiosk_id"]])
+    str,
+    Path(
+        description="Id of the kiosk, as its registration gave it (`kiosk_id`).",
+        max_length=64,
+        examples=[KIOSK["kiosk_id"]],
+    ),
 ]
 OpsKey = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
 KioskKey = Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))]
@@ -52,6 +66,7 @@ CHANGES = documented(401, 403, 404, 422, 500, 503)
     status_code=201,
     tags=["ops"],
     summary="Trust a kiosk of a site by its keys",
+    response_description="The kiosk is trusted.",
     responses={201: example(KIOSK), **documented(401, 403, 422, 500, 503)},
 )
 def register_edge_kiosk(request: Request, site: Site, asked: KioskRequest, key: OpsKey) -> KioskBody:
@@ -75,6 +90,7 @@ def register_edge_kiosk(request: Request, site: Site, asked: KioskRequest, key: 
     status_code=204,
     tags=["ops"],
     summary="No more bundles for a kiosk",
+    response_description="No more bundles are made for the kiosk.",
     responses=CHANGES,
 )
 def revoke_edge_kiosk(request: Request, site: Site, kiosk_id: KioskId, key: OpsKey) -> None:
@@ -87,6 +103,7 @@ def revoke_edge_kiosk(request: Request, site: Site, kiosk_id: KioskId, key: OpsK
     status_code=204,
     tags=["ops"],
     summary="Let a site hold a subject",
+    response_description="The site may hold the subject.",
     responses=CHANGES,
 )
 def add_site_subject(request: Request, site: Site, subject_id: SubjectId, key: OpsKey) -> None:
@@ -99,6 +116,7 @@ def add_site_subject(request: Request, site: Site, subject_id: SubjectId, key: O
     status_code=204,
     tags=["ops"],
     summary="Take a subject from a site",
+    response_description="The site holds the subject no more.",
     responses=CHANGES,
 )
 def remove_site_subject(request: Request, site: Site, subject_id: SubjectId, key: OpsKey) -> None:
@@ -130,6 +148,7 @@ def site_bundle(request: Request, site: Site, asked: BundleRequest, key: KioskKe
     "/v1/sites/{site}/revocations",
     tags=["verify"],
     summary="What the kiosks of a site must not use any more",
+    response_description="The newest statement.",
     responses={200: example(REVOCATIONS), **documented(401, 403, 422, 500, 503)},
 )
 def site_revocations(request: Request, site: Site, _key: KioskKey) -> RevocationsBody:
@@ -144,6 +163,7 @@ def site_revocations(request: Request, site: Site, _key: KioskKey) -> Revocation
     "/v1/edge-reports",
     tags=["verify"],
     summary="Report what a kiosk decided by itself",
+    response_description="All reports are on record.",
     responses={200: example(TAKEN), **documented(401, 403, 404, 409, 422, 500, 503)},
 )
 def edge_reports(

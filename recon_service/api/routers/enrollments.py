@@ -12,6 +12,7 @@ from recon_service.api.examples import ACCEPTED
 from recon_service.api.parameters import SubjectId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
+from recon_service.api.schemas_fields import PRINTABLE_PATTERN
 from recon_service.api.schemas_operations import EnrollmentAccepted, accepted_body, operation_path
 from recon_service.api.security import Needs
 from recon_service.api.service import Service, service_of
@@ -42,7 +43,9 @@ _BODY: dict[str, Any] = {
                     },
                     "consent_id": {
                         "type": "string",
-                        "description": "Under which the person's consent is recorded.",
+                        "pattern": PRINTABLE_PATTERN,
+                        "description": "Under which you recorded the person's consent: 1 to 200 printable "
+                        "ASCII characters, no spaces.",
                         "example": "consent-2031",
                     },
                     "consent_expires_at": {
@@ -120,7 +123,10 @@ async def enroll(
         str | None,
         Header(
             alias="Idempotency-Key",
-            description="A new random value per enrollment; the same when the request is repeated.",
+            description="A new random value per enrollment, 1 to 200 printable ASCII characters without "
+            "spaces; the same when the request is repeated. Left out: a repeated request is another "
+            "enrollment.",
+            json_schema_extra={"pattern": PRINTABLE_PATTERN},
         ),
     ] = None,
 ) -> EnrollmentAccepted | Response:

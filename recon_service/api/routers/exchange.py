@@ -49,6 +49,7 @@ _BINARY: Final[dict[str, Any]] = {OCTETS: {"schema": {"type": "string", "format"
 @router.get(
     "/v1/exchange-identity",
     summary="The public keys for exporting and importing templates",
+    response_description="The keys of this service, and those it trusts.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(IDENTITY), **documented(401, 403, 500, 503)},
 )
@@ -76,7 +77,10 @@ def identity(request: Request) -> ExchangeIdentityBody:
             "description": "An age file, with a signed count at its end: one that breaks off is noticed.",
             "content": _BINARY,
             "headers": {
-                "Recon-Export-Id": {"schema": {"type": "string"}},
+                "Recon-Export-Id": {
+                    "description": "Id of this export, which the import reports.",
+                    "schema": {"type": "string"},
+                },
                 "Recon-Export-Count": {"description": "Templates in it.", "schema": {"type": "integer"}},
                 "Recon-Next-After": {
                     "description": "`after` of the next page; missing after the last.",
@@ -121,14 +125,22 @@ def export(
 @router.post(
     "/v1/template-imports",
     summary="Import templates that another service exported to this one",
-    openapi_extra={"requestBody": {"required": True, "content": _BINARY}},
+    response_description="What became of each template; one that was refused is a result, not an error.",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The file, as the export answered it.",
+            "content": _BINARY,
+        }
+    },
     responses={200: example(IMPORTED), **documented(401, 403, 408, 409, 413, 422, 500, 503)},
 )
 async def import_(
     request: Request,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
     activate: Annotated[
-        bool, Query(description="What was in force there is in force here; else they come as candidates.")
+        bool,
+        Query(description="Whether what was in force there is in force here; else all come as candidates."),
     ] = False,
 ) -> ImportBody:
     """Checked as it comes: encryption, source, signature of every template. What is already there is left

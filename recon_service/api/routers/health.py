@@ -22,7 +22,12 @@ _READY: Final = {"status": "ready", "parts": _PARTS}
 _NOT_READY: Final = {"status": "not-ready", "parts": {**_PARTS, "database": "storage-unavailable"}}
 
 
-@router.get("/livez", summary="Is the process alive?", responses={200: example(_LIVE)})
+@router.get(
+    "/livez",
+    summary="Is the process alive?",
+    response_description="The process is alive.",
+    responses={200: example(_LIVE)},
+)
 async def live() -> LiveBody:
     """Answers as long as the process can answer anything."""
     return LiveBody(version=__version__)
@@ -31,6 +36,7 @@ async def live() -> LiveBody:
 @router.get(
     "/readyz",
     summary="Does every part work?",
+    response_description="Every part works.",
     responses={
         200: {"model": ReadyBody, **example(_READY)},
         503: {"model": ReadyBody, "description": "A part does not work.", **example(_NOT_READY)},
@@ -55,6 +61,7 @@ def ready(request: Request) -> Response:
 @router.get(
     "/problems/{code}",
     summary="What a problem means",
+    response_description="The page, for people.",
     response_class=HTMLResponse,
     responses=problems.documented(404, 422),
 )

@@ -36,6 +36,7 @@ router = APIRouter()
     "/v1/identifications",
     tags=["identify"],
     summary="Search all who are enrolled for the person in a depth capture",
+    response_description="The decision; that nobody is like the person is a result, not an error.",
     openapi_extra={"requestBody": visit_body()},
     responses={
         200: examples(candidates=IDENTIFICATION, nobody=NOBODY),
@@ -45,7 +46,9 @@ router = APIRouter()
 async def identify_person(
     request: Request,
     key: Annotated[ApiKey, Depends(Needs(Scope.IDENTIFY))],
-    limit: Annotated[int, Query(ge=1, le=MAX_CANDIDATES, description="Candidates at most.")] = 5,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_CANDIDATES, description="Candidates in the answer, at most.")
+    ] = 5,
     kiosk_session: SessionHeader = None,
     kiosk_proof: ProofHeader = None,
 ) -> IdentificationBody:
@@ -87,6 +90,7 @@ async def identify_person(
     "/v1/operations/{operation_id}/duplicates",
     tags=["ops"],
     summary="Whom the person of an enrollment looks like",
+    response_description="The findings; an empty list: none, or the check is off.",
     responses={200: example(DUPLICATES), **documented(401, 403, 404, 422, 500, 503)},
 )
 def operation_duplicates(
@@ -106,12 +110,15 @@ def operation_duplicates(
     "/v1/duplicates",
     tags=["ops"],
     summary="All findings of duplicates",
+    response_description="A page of findings.",
     responses={200: example(DUPLICATES), **documented(401, 403, 422, 500, 503)},
 )
 def list_duplicates(
     request: Request,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
-    after: Annotated[str, Query(max_length=64, description="`next_after` of the page before.")] = "",
+    after: Annotated[
+        str, Query(max_length=64, description="`next_after` of the page before; left out: the first page.")
+    ] = "",
     limit: Annotated[int, Query(ge=5, le=1000, description="Entries of a page, at most.")] = 100,
 ) -> DuplicatesBody:
     """In the order of the operations' ids. They go with either of the two subjects."""

@@ -26,6 +26,7 @@ PATH = "/v1/subjects/{subject_id}/templates/{template_id}/inspection"
 @router.get(
     PATH,
     summary="Look into a template: how sure it is where, and how the kept selfies agree with it",
+    response_description="What the template says.",
     responses={200: example(INSPECTION), **documented(401, 403, 404, 409, 422, 500, 503)},
 )
 def inspect(
@@ -33,7 +34,9 @@ def inspect(
     subject_id: SubjectId,
     template_id: TemplateId,
     key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
-    selfies: Annotated[bool, Query(description="With the selfies, where consent keeps them.")] = False,
+    selfies: Annotated[
+        bool, Query(description="Whether to show the selfies too, where consent keeps them.")
+    ] = False,
 ) -> InspectionBody:
     """Shows a face: each look is in the audit log."""
     service = service_of(request)
@@ -52,6 +55,7 @@ def inspect(
 @router.post(
     PATH,
     summary="Lay a depth capture on a template",
+    response_description="What the template says, and how the capture lies on it.",
     openapi_extra={"requestBody": visit_body()},
     responses={200: example(INSPECTION), **documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 500, 503)},
 )

@@ -18,7 +18,9 @@ from recon_service.application.verifying.kiosk_sessions import next_nonce, open_
 router = APIRouter(tags=["verify"])
 
 SESSION_ID = Path(
-    description="Of an open session.", max_length=64, examples=["ks_5f0c3c1e8b1f4c0f9d3f3a5b8c7e6d21"]
+    description="Id of the open session (`session_id`).",
+    max_length=64,
+    examples=["ks_5f0c3c1e8b1f4c0f9d3f3a5b8c7e6d21"],
 )
 
 
@@ -26,6 +28,7 @@ SESSION_ID = Path(
     "/v1/kiosk-sessions",
     status_code=201,
     summary="Begin a visit to a kiosk",
+    response_description="The session is open, with its first nonce.",
     responses={
         201: examples(opened=EXAMPLE),
         **documented(400, 401, 403, 408, 413, 415, 422, 500, 503),
@@ -54,6 +57,7 @@ def open_kiosk_session(
     "/v1/kiosk-sessions/{session_id}/nonces",
     status_code=201,
     summary="Another nonce for the same visit",
+    response_description="The next nonce; those before are void.",
     responses={201: examples(issued=EXAMPLE), **documented(400, 401, 403, 409, 422, 500, 503)},
 )
 def next_kiosk_nonce(

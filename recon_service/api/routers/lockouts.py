@@ -21,6 +21,7 @@ router = APIRouter(tags=["ops"])
     "/v1/subjects/{subject_id}/lock-out",
     status_code=204,
     summary="Let a subject in again that was locked out",
+    response_description="The subject may be verified again.",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
 def lift_subject(
@@ -39,6 +40,7 @@ def lift_subject(
     "/v1/api-keys/{key_id}/lock-out",
     status_code=204,
     summary="Let an API key verify and search again that was locked out",
+    response_description="The key may verify and search again.",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
 def lift_key(request: Request, key_id: KeyId, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]) -> None:

@@ -18,6 +18,7 @@ router = APIRouter(tags=["ops"])
 @router.get(
     "/v1/models",
     summary="Models and calibrations, by worker and by template",
+    response_description="What runs where, and what made which templates.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(MODELS), **documented(401, 403, 503)},
 )

@@ -57,7 +57,11 @@ async def operation(
     operation_id: OperationId,
     accept: Annotated[str, Header(include_in_schema=False)] = "*/*",
     last_event_id: Annotated[
-        str, Header(alias="Last-Event-ID", description="Sent by a browser that connects a stream again.")
+        str,
+        Header(
+            alias="Last-Event-ID",
+            description="Id of the last event that came, as a browser sends it that connects a stream again.",
+        ),
     ] = "",
 ) -> Response:
     """The state of an operation with stage, progress and what is said about each selfie."""
@@ -77,6 +81,7 @@ async def operation(
 @router.get(
     "/v1/operations",
     summary="List enrollments that were given up",
+    response_description="A page of operations, newest first.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example({"operations": [OPERATION]}), **documented(401, 403, 422)},
 )
@@ -94,6 +99,7 @@ def operations(
     "/v1/operations/{operation_id}/retry",
     status_code=202,
     summary="Try an enrollment again that was given up",
+    response_description="The operation, which waits again.",
     responses={202: example(OPERATION), **documented(401, 403, 404, 409, 422, 503)},
 )
 def retry(

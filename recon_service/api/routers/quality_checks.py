@@ -45,6 +45,7 @@ _BODY: dict[str, Any] = {
 @router.post(
     "/v1/quality-checks",
     summary="Ask whether selfies would do, without enrolling anybody",
+    response_description="What the gate says; selfies that it rejects are a result, not an error.",
     dependencies=[Depends(Needs(Scope.ENROLL))],
     openapi_extra={"requestBody": _BODY},
     responses={200: example(QUALITY), **documented(400, 401, 403, 408, 413, 415, 422, 500, 503)},

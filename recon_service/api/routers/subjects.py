@@ -25,12 +25,16 @@ from recon_service.application.templates.subjects import (
 
 router = APIRouter(tags=["ops"])
 GLB = "model/gltf-binary"
-IF_MATCH = Header(description="The ETag of the list of templates: acts only if nothing changed since.")
+IF_MATCH = Header(
+    description="The ETag of the list of templates: acts only if nothing changed since. Left out, or `*`: "
+    "acts whatever changed."
+)
 
 
 @router.get(
     "/v1/subjects/{subject_id}/templates",
     summary="List the templates of a subject",
+    response_description="Every version that is stored, newest first.",
     dependencies=[Depends(Needs(Scope.ENROLL, Scope.OPS))],
     responses={
         200: {
@@ -52,6 +56,7 @@ def templates(request: Request, response: Response, subject_id: SubjectId) -> Te
 @router.post(
     "/v1/subjects/{subject_id}/templates/{template_id}:activate",
     summary="Compare with this version of a subject's template from now on",
+    response_description="The templates of the subject, with this one active.",
     responses={200: example(TEMPLATES), **documented(401, 403, 404, 412, 422, 503)},
 )
 def activate(
@@ -103,6 +108,7 @@ def mesh(
 @router.delete(
     "/v1/subjects/{subject_id}",
     summary="Delete a subject",
+    response_description="The receipt: everything of the subject is destroyed.",
     responses={200: example(RECEIPT), **documented(401, 403, 404, 412, 422, 500, 503)},
 )
 def delete(

@@ -21,6 +21,7 @@ router = APIRouter(tags=["ops"])
 @router.get(
     "/v1/subjects/{subject_id}/visits",
     summary="List the visits that strengthened the active template",
+    response_description="The visits of the active template, oldest first.",
     dependencies=[Depends(Needs(Scope.OPS))],
     responses={200: example(VISITS), **documented(401, 403, 404, 422, 500, 503)},
 )
@@ -32,6 +33,7 @@ def visits(request: Request, subject_id: SubjectId) -> VisitsBody:
 @router.delete(
     "/v1/subjects/{subject_id}/visits/{visit_id}",
     summary="Take a visit out of the active template",
+    response_description="The visits that are left.",
     responses={200: example(VISITS), **documented(401, 403, 404, 409, 422, 500, 503)},
 )
 def remove(

@@ -40,6 +40,7 @@ _BODY = visit_body(
 @router.post(
     "/v1/subjects/{subject_id}/verifications",
     summary="Verify a subject by a depth capture",
+    response_description="The decision; `NO_MATCH` is a result, not an error.",
     openapi_extra={"requestBody": _BODY},
     responses={
         200: examples(match=VERIFICATION, presentation_attack=ATTACK),

@@ -45,6 +45,7 @@ Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
     "/v1/webhooks",
     status_code=201,
     summary="Have events sent to an address",
+    response_description="The webhook is registered; this answer alone has its secret.",
     responses={201: example(NEW_WEBHOOK), **documented(400, 401, 403, 409, 422, 500, 503)},
 )
 def register_webhook(request: Request, asked: WebhookRequest, key: Ops) -> NewWebhookBody:
@@ -62,6 +63,7 @@ def register_webhook(request: Request, asked: WebhookRequest, key: Ops) -> NewWe
 @router.get(
     "/v1/webhooks",
     summary="List the webhooks",
+    response_description="Every webhook.",
     responses={200: example({"webhooks": [WEBHOOK]}), **documented(401, 403, 500, 503)},
 )
 def webhooks(request: Request, key: Ops) -> WebhooksBody:
@@ -73,6 +75,7 @@ def webhooks(request: Request, key: Ops) -> WebhooksBody:
     "/v1/webhooks/{webhook_id}",
     status_code=204,
     summary="Send no more events to an address",
+    response_description="Removed.",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
 def remove_webhook(request: Request, webhook_id: WebhookId, key: Ops) -> None:
@@ -84,6 +87,7 @@ def remove_webhook(request: Request, webhook_id: WebhookId, key: Ops) -> None:
     "/v1/webhooks/{webhook_id}/ping",
     status_code=202,
     summary="Send an event that means nothing",
+    response_description="The event is on its way; the list of deliveries says what became of it.",
     responses={
         202: example({**DELIVERY, "event": "ping", "state": "waiting", "due_at": "2026-03-04T10:00:00Z"}),
         **documented(401, 403, 404, 422, 500, 503),
@@ -97,13 +101,14 @@ def ping_webhook(request: Request, webhook_id: WebhookId, key: Ops) -> DeliveryB
 @router.get(
     "/v1/webhooks/{webhook_id}/deliveries",
     summary="What was sent, what waits, what was given up",
+    response_description="Deliveries, newest first.",
     responses={200: example({"deliveries": [DELIVERY]}), **documented(401, 403, 404, 422, 500, 503)},
 )
 def webhook_deliveries(
     request: Request,
     webhook_id: WebhookId,
     key: Ops,
-    state: Annotated[DeliveryState | None, Query(description="Those in this state alone.")] = None,
+    state: Annotated[DeliveryState | None, Query(description="Deliveries in this state alone.")] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Entries of a page, at most.")] = 100,
 ) -> DeliveriesBody:
     """Newest first; those that ended stay listed for a week."""
@@ -115,6 +120,7 @@ def webhook_deliveries(
     "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry",
     status_code=204,
     summary="Send again what was given up",
+    response_description="The delivery waits again.",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
 def retry_webhook_delivery(

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pydantic
 import pytest
 from fastapi.testclient import TestClient
 
-from recon_service.api import examples_batches as examples
-from recon_service.api import schemas_batch_requests, schemas_comparison, schemas_models
-from recon_service.api import schemas_batches as bodies
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
 from recon_service.application.ports.stores import utc_now
@@ -19,22 +15,6 @@ from recon_service.application.records.models import WorkerReport
 from recon_service.application.reenrolling.models import report_worker
 from tests.unit.api.conftest import authorization
 from tests.unit.application.batches_support import MODELS, add_subjects, work
-
-EXAMPLES: dict[str, tuple[type[pydantic.BaseModel], dict[str, Any]]] = {
-    "request": (schemas_batch_requests.BatchRequest, examples.REQUEST),
-    "submitted": (bodies.SubmittedBody, examples.SUBMITTED),
-    "batches": (bodies.BatchesBody, examples.BATCHES),
-    "items": (bodies.ItemsBody, examples.ITEMS),
-    "comparison": (schemas_comparison.ComparisonBody, examples.COMPARISON),
-    "retried": (bodies.RetriedBody, examples.RETRIED),
-    "models": (schemas_models.ModelsBody, schemas_models.MODELS),
-}
-
-
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_examples_fit_their_schemas(name: str) -> None:
-    kind, example = EXAMPLES[name]
-    assert kind.model_validate(example).model_dump(mode="json", exclude_unset=True) == example
 
 
 def test_the_life_of_a_batch(fresh_service: Service) -> None:

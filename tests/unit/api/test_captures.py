@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
 
-from recon_service.api import schemas_captures
 from recon_service.api.app import api_routes, create_app, needs_capture
 from recon_service.api.service import Service
 from recon_service.application.enrolling.capture_tokens import expire_captures
@@ -20,7 +18,7 @@ from recon_service.application.records.operations import EnrollmentOutcome, Prob
 from recon_service.application.templates.subjects import delete_subject
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from tests.unit.api.conftest import authorization
-from tests.unit.application.stores import GOOD, OUTCOME, ScriptedCompute
+from tests.unit.application.stores import GOOD, ScriptedCompute
 
 JPEG = {"Content-Type": "image/jpeg"}
 POOR = SelfieReport(
@@ -249,10 +247,3 @@ def test_one_session_cannot_take_all_guidance(page: TestClient, judged: Service)
     with page.websocket_connect("/v1/capture/guidance") as socket:
         socket.send_text(token)
         assert socket.receive_json() == {"ready": True}
-
-
-def test_examples_fit_their_schemas() -> None:
-    schemas_captures.CaptureBody.model_validate_json(json.dumps(schemas_captures.CAPTURE))
-    schemas_captures.CaptureMadeBody.model_validate_json(json.dumps(schemas_captures.CAPTURE_MADE))
-    schemas_captures.CaptureWishBody.model_validate_json(json.dumps(schemas_captures.CAPTURE_WISH))
-    assert OUTCOME.posterior is not None
