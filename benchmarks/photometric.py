@@ -33,8 +33,8 @@ from rich.console import Console
 from rich.table import Table
 
 from recon_service.application.computing.enroll import Selfie, selfie_capture
-from recon_service.application.computing.photometric import refined
-from recon_service.application.computing.photometric_of_many import LandmarkFit, refined_together
+from recon_service.application.computing.photometric import LandmarkFit, refined
+from recon_service.application.computing.photometric_of_many import refined_together
 from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.assembly import APPEARANCE_OFF, ModelChoice, build_pipeline
 from recon_service.demo.simulated import texture_of
@@ -167,9 +167,7 @@ class Ways:
 
     def alone(self, one: LandmarkFit) -> Fit | None:
         return refined(
-            one.fit,
-            one.captures,
-            one.images,
+            one,
             model=self.pipeline.model,
             landmark_model=self.pipeline.landmark_model,
             matcher=self.single,

@@ -30,7 +30,7 @@ from rich.table import Table
 
 from recon_service.application.computing.consistency import by_skin
 from recon_service.application.computing.enroll import START_STEPS, Selfie, enroll, examine, selfie_capture
-from recon_service.application.computing.photometric import refined
+from recon_service.application.computing.photometric import LandmarkFit, refined
 from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.application.computing.verify import observe
 from recon_service.assembly import ModelChoice, build_pipeline
@@ -123,7 +123,9 @@ def time_several(contents: Sequence[bytes], pipeline: FacePipeline, watch: Stopw
     )
     fit = watch.of(
         f"{count} selfies: skin matched, fitted",
-        lambda: refined(start, captures, images, model=model, landmark_model=seen, matcher=matcher),
+        lambda: refined(
+            LandmarkFit(start, captures, images), model=model, landmark_model=seen, matcher=matcher
+        ),
     )
     assert fit is not None
     views = matcher.views(images, fit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -15,11 +16,15 @@ from recon_service.fitting.unknowns import Layout, State
 
 class NormalEquations:
     """Accumulates J'J and J'r of residuals r whose Jacobian with respect to the unknowns is -J, already
-    whitened.
+    whitened. Sums are kept in double precision.
+
+    precision: what terms may linearize in. Single precision takes half the time, and errors of a step are
+    mended by the next one: residuals are always differences of double precision (docs/adr/0172).
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, precision: type[np.floating[Any]] = np.float64) -> None:
         self._layout = layout
+        self.precision = precision
         self.matrix = np.zeros((layout.size, layout.size))
         self.vector = np.zeros(layout.size)
 
@@ -30,14 +35,14 @@ class NormalEquations:
         self._scatter(columns, jacobian.T @ jacobian)
         self.vector[columns] += jacobian.T @ residual
 
-    def add_product(self, columns: NDArray[np.int64], product: Array) -> None:
+    def add_product(self, columns: NDArray[np.int64], product: NDArray[Any]) -> None:
         """The same by the products [J r]'[J r], (len(columns) + 1) square, of the Jacobian J with the
         residual r beside it.
         """
         self._scatter(columns, product[:-1, :-1])
         self.vector[columns] += product[:-1, -1]
 
-    def _scatter(self, columns: NDArray[np.int64], block: Array) -> None:
+    def _scatter(self, columns: NDArray[np.int64], block: NDArray[Any]) -> None:
         # Columns come in a few runs of neighbors: adding rectangles is several times as fast as adding single
         # numbers.
         cuts = [0, *(np.flatnonzero(np.diff(columns) != 1) + 1), len(columns)]
@@ -101,8 +106,8 @@ class NormalEquations:
         return np.asarray((covariance + covariance.T) / 2)
 
 
-def squared(rows: Array) -> Array:
-    """The products (K, K) of the columns of rows (N, K) with each other."""
+def squared(rows: NDArray[Any]) -> NDArray[Any]:
+    """The products (K, K) of the columns of rows (N, K) with each other, in their precision."""
     return np.asarray(rows.T @ rows)
 
 

@@ -4,11 +4,15 @@ of the identity.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from recon_service.domain.errors import InvalidValue, ModelMismatch
+from recon_service.domain.arrays import Array
+from recon_service.domain.errors import FitFailed, InvalidValue, ModelMismatch
 from recon_service.domain.evidence import (
     Capture,
     DepthSurfaceEvidence,
@@ -56,7 +60,7 @@ def fit_identity(
     person; with them there need be no capture. start: an earlier fit of the same captures to go
     on from. iterations: Gauss-Newton steps at most (default: enough to arrive). expression_sd: standard
     deviation of the prior on expression coefficients. provisional: the fit is only a start for the next
-    one: its covariance and residuals are those of the last linearization, one step before the returned state.
+    one: its covariance is that of the prior, and its residuals are from one step before the returned state.
 
     Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal
     length. The result does not depend on the order of the captures. Raises InvalidValue without captures or
@@ -76,17 +80,25 @@ def fit_identity(
     terms += [SurfacePointTerm(points, model, layout) for points in surfaces]
     with_depth = any(isinstance(term, DepthSurfaceTerm) for term in terms)
     held = HELD_ITERATIONS if with_depth and start is None else 0
-    for iteration in range(iterations or (MAX_ITERATIONS if with_depth else LANDMARK_ITERATIONS)):
-        equations, reports = _linearize(terms, state, layout, iteration, expression_sd)
+    steps = iterations or (MAX_ITERATIONS if with_depth else LANDMARK_ITERATIONS)
+    for iteration in range(steps):
         identity_free = iteration >= held
-        step = equations.step(identity_free=identity_free)
+        # The next step mends the rounding of a rough one; the last one of a fit is not rough.
+        rough = not with_depth and (provisional or iteration < steps - 1)
+        step, reports = _step(
+            partial(_linearize, terms, state, layout, iteration, expression_sd),
+            identity_free=identity_free,
+            rough=rough,
+        )
         state = state.moved(step, layout)
         if identity_free and iteration > 5 and np.abs(step[layout.identity]).max() < CONVERGED_STEP:
             break
+    covariance = np.eye(layout.identity_modes)
     if not provisional:
         # Linearized once more where the fit arrived: covariance and residuals belong to the returned state.
         equations, reports = _linearize(terms, state, layout, MAX_ITERATIONS, expression_sd)
-    posterior = IdentityPosterior(model.space, state.identity, equations.identity_covariance())
+        covariance = equations.identity_covariance()
+    posterior = IdentityPosterior(model.space, state.identity, covariance)
     return Fit(posterior, _capture_fits(captures, terms, reports, state, layout))
 
 
@@ -155,10 +167,31 @@ def _matching(landmark_model: LandmarkModel | None, evidence: LandmarkEvidence) 
     return landmark_model
 
 
+Linearization = tuple[NormalEquations, list[TermReport]]
+
+
+def _step(
+    linearize: Callable[..., Linearization], *, identity_free: bool, rough: bool
+) -> tuple[Array, list[TermReport]]:
+    """The Gauss-Newton step. rough: in single precision, if that can be solved."""
+    if rough:
+        with contextlib.suppress(FitFailed):
+            equations, reports = linearize(precision=np.float32)
+            return equations.step(identity_free=identity_free), reports
+    equations, reports = linearize()
+    return equations.step(identity_free=identity_free), reports
+
+
 def _linearize(
-    terms: Sequence[Term], state: State, layout: Layout, iteration: int, expression_sd: float
-) -> tuple[NormalEquations, list[TermReport]]:
-    equations = NormalEquations(layout)
+    terms: Sequence[Term],
+    state: State,
+    layout: Layout,
+    iteration: int,
+    expression_sd: float,
+    *,
+    precision: type[np.floating[Any]] = np.float64,
+) -> Linearization:
+    equations = NormalEquations(layout, precision=precision)
     equations.add_priors(state, expression_sd)
     return equations, [term.accumulate(state, equations, iteration=iteration) for term in terms]
 

@@ -31,17 +31,18 @@ from recon_service.matching.view import MIDDLE, FaceView
 class MatchOptions:
     """How matches are found. Lengths in texels.
 
-    texels_mm: size of a texel on the skin, for each round. stride: between the patches of the flow, where
-    faces are fully resolved; else they lie CLOSE. face_px: height of the face at which pictures are
-    unrolled. largest_scale: a small face is enlarged at most so much. blur: neighborhood in which contrast
-    is evened. min_facing: cosine between normal and line of sight. erosion: matches keep this far from the
-    edge of what both pictures show. max_disagreement: between the flow forth and back. min_likeness:
-    correlation of the skin around both ends of a match. max_motion: longest motion. texture_share: share of
-    the least textured skin that is left out. samples: matches kept per pair. sd: standard deviation of a
-    match. effective_matches: independent matches of a pair.
+    texels_mm: size of a texel on the skin, for each round. compared_mm: where skins are compared. stride:
+    between the patches of the flow, where faces are fully resolved; else they lie CLOSE. face_px: height
+    of the face at which pictures are unrolled. largest_scale: a small face is enlarged at most so much.
+    blur: neighborhood in which contrast is evened. min_facing: cosine between normal and line of sight.
+    erosion: matches keep this far from the edge of what both pictures show. max_disagreement: between the
+    flow forth and back. min_likeness: correlation of the skin around both ends of a match. max_motion:
+    longest motion. texture_share: share of the least textured skin that is left out. samples: matches
+    kept per pair. sd: standard deviation of a match. effective_matches: independent matches of a pair.
     """
 
-    texels_mm: tuple[float, ...] = (1.2, 0.8, 0.65)
+    texels_mm: tuple[float, ...] = (1.6, 1.0, 0.65)
+    compared_mm: float = 1.2
     stride: int = 6
     face_px: float = 300.0
     largest_scale: float = 2.0
@@ -63,7 +64,8 @@ class SurfaceMatcher:
 
     def __init__(self, model: MorphableModel, options: MatchOptions | None = None) -> None:
         self._options = options or MatchOptions()
-        self._skins = {size: UnrolledSkin.of(model, size) for size in set(self._options.texels_mm)}
+        sizes = {*self._options.texels_mm, self._options.compared_mm}
+        self._skins = {size: UnrolledSkin.of(model, size) for size in sizes}
 
     @property
     def rounds(self) -> int:
@@ -87,10 +89,13 @@ class SurfaceMatcher:
             )
         return views
 
-    def textures(self, views: Sequence[FaceView], fit: Fit, *, round_: int = -1) -> list[SkinTexture]:
-        """Every view unrolled onto the skin of the fit, at the texels of a round (the last: the finest)."""
-        o = self._options
-        skin = self._skins[o.texels_mm[round_]]
+    def textures(self, views: Sequence[FaceView], fit: Fit) -> list[SkinTexture]:
+        """Every view unrolled onto the skin of the fit, at the texels in which skins are compared."""
+        return self.unrolled(views, fit, self._options.compared_mm)
+
+    def unrolled(self, views: Sequence[FaceView], fit: Fit, texel_mm: float) -> list[SkinTexture]:
+        """Every view unrolled onto the skin of the fit, at texels of one of the sizes of the options."""
+        o, skin = self._options, self._skins[texel_mm]
         neutral = skin.neutral(fit.posterior.mean)
         return [
             SkinTexture.of(view, fitted, skin, neutral, min_facing=o.min_facing, blur=o.blur)
@@ -101,10 +106,10 @@ class SurfaceMatcher:
         self, views: Sequence[FaceView], fit: Fit, pairs: Sequence[tuple[int, int]], *, round_: int = -1
     ) -> list[SurfaceMatches]:
         """Matches of the given pairs of views under the current fit; pairs with too few are left out."""
-        rng = np.random.default_rng(round_ % self.rounds)
-        textures = self.textures(views, fit, round_=round_)
         size = self._options.texels_mm[round_]
-        found = (self._pair(views, textures, size, pair, rng) for pair in pairs)
+        textures = self.unrolled(views, fit, size)
+        draw = round_ % self.rounds
+        found = (self._pair(views, textures, size, pair, draw) for pair in pairs)
         return [matches for matches in found if matches is not None]
 
     def _pair(
@@ -113,7 +118,7 @@ class SurfaceMatcher:
         textures: Sequence[SkinTexture],
         texel_mm: float,
         pair: tuple[int, int],
-        rng: np.random.Generator,
+        draw: int,
     ) -> SurfaceMatches | None:
         o, skin = self._options, self._skins[texel_mm]
         (i, j), (first, second) = pair, (textures[pair[0]], textures[pair[1]])
@@ -152,7 +157,10 @@ class SurfaceMatcher:
         chosen = np.flatnonzero(good)
         if len(chosen) < o.min_matches:
             return None
-        chosen = rng.choice(chosen, min(o.samples, len(chosen)), replace=False)
+        # Every node has its own lot: a rounding error that lets one more match in changes one of those kept,
+        # not all.
+        lots = np.random.default_rng((draw, i, j)).random(len(skin.rows), dtype=np.float32)[nodes[chosen]]
+        chosen = chosen[np.argsort(lots)[: o.samples]]
         end = (texels[chosen] + move[chosen] + top_left).astype(np.float32)
         target = cv2.remap(second.pictured, end[None, :, 0], end[None, :, 1], cv2.INTER_LINEAR)[0]
         kept = nodes[chosen]

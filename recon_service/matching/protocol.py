@@ -28,8 +28,8 @@ class SkinMatching(Protocol):
     ) -> list[SurfaceMatches]:
         """Matches of the given pairs of views under the current fit; pairs with too few are left out."""
 
-    def textures(self, views: Sequence[FaceView], fit: Fit, *, round_: int = -1) -> list[SkinTexture]:
-        """Every view unrolled onto the skin of the fit, at the texels of a round (the last: the finest)."""
+    def textures(self, views: Sequence[FaceView], fit: Fit) -> list[SkinTexture]:
+        """Every view unrolled onto the skin of the fit, at the texels in which skins are compared."""
 
 
 @dataclass(frozen=True, slots=True)

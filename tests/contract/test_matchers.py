@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recon_service.application.computing.photometric import refined
+from recon_service.application.computing.photometric import LandmarkFit, refined
 from recon_service.domain.images import Image
 from recon_service.fitting import fit_identity
 from recon_service.matching import MatchOptions, SkinMatching, SurfaceMatcher
@@ -70,14 +70,15 @@ def test_matching_leads_from_the_wrong_shape_to_the_true_one(subject: SkinMatchi
     """Landmarks that see the average face pull to it; the skin does not."""
     captures, seen = average_captures(), landmark_model()
     first = fit_identity(MODEL, captures, landmark_model=seen)
-    fit = refined(first, captures, speckled_pictures(), model=MODEL, landmark_model=seen, matcher=subject)
+    start = LandmarkFit(first, captures, speckled_pictures())
+    fit = refined(start, model=MODEL, landmark_model=seen, matcher=subject)
     assert fit is not None
     assert alike(fit, true_fit()) > 0.4 > alike(first, true_fit()) + 0.1
 
 
 def test_one_picture_has_nothing_to_match(subject: SkinMatching) -> None:
-    one = speckled_pictures()[:1]
-    assert refined(true_fit(), [], one, model=MODEL, landmark_model=landmark_model(), matcher=subject) is None
+    one = LandmarkFit(true_fit(), [], speckled_pictures()[:1])
+    assert refined(one, model=MODEL, landmark_model=landmark_model(), matcher=subject) is None
 
 
 def test_without_pairs_there_are_no_matches(subject: SkinMatching) -> None:

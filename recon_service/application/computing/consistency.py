@@ -42,8 +42,6 @@ where it is fully so. A blurred skin agrees less with itself, and less with othe
 """
 MIN_RESOLVED: Final = 0.1
 """Share of the working pixels that both pictures must really have: smaller faces are not judged by skin."""
-COARSEST: Final = 0
-"""Round of matching whose texels are used: what is left of a wrong fit is small in large texels."""
 EDGE: Final = 7
 STEP: Final = 2
 MIN_TEXELS: Final = 150
@@ -142,7 +140,7 @@ def by_skin(
     judged. views: the pictures as they were cut out for matching, where they were.
     """
     views = views or matcher.views(images, fit)
-    textures = matcher.textures(views, fit, round_=COARSEST)
+    textures = matcher.textures(views, fit)
 
     def link(a: int, b: int) -> bool | None:
         resolved = min(views[a].resolved, views[b].resolved)

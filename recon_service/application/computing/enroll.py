@@ -16,7 +16,12 @@ from recon_service.application.computing.appearances import appearance_of, joine
 from recon_service.application.computing.consistency import Grouping, StrangerInSet, by_appearance, by_skin
 from recon_service.application.computing.evidence_refits import RememberingMatcher
 from recon_service.application.computing.kept_evidence import KeptCaptures
-from recon_service.application.computing.photometric import PHOTOMETRIC, refined
+from recon_service.application.computing.photometric import (
+    PHOTOMETRIC,
+    LandmarkFit,
+    refined,
+    with_few_landmarks,
+)
 from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.application.computing.reconstructions import backend_of, surfaces_of
 from recon_service.application.ports.compute import FaceReconstructor
@@ -165,14 +170,15 @@ def _fitted_once(
         surfaces = surfaces_of(accepted, reconstructor, pipeline.model)
         matcher = RememberingMatcher(pipeline.matcher) if pipeline.matcher is not None else None
         fit_them = partial(
-            fit_identity, pipeline.model, captures, landmark_model=pipeline.landmark_model, surfaces=surfaces
+            fit_identity, pipeline.model, landmark_model=pipeline.landmark_model, surfaces=surfaces
         )
         if matcher is not None and len(accepted) > 1:
-            fit = fit_them(iterations=START_STEPS, provisional=True)
+            few = with_few_landmarks(captures, pipeline.landmark_model)
+            fit = fit_them(few, iterations=START_STEPS, provisional=True)
             sharpened = _sharpened(fit, captures, accepted, replace(pipeline, matcher=matcher), surfaces)
-            best = sharpened or fit_them()
+            best = sharpened or fit_them(captures)
         else:
-            best, sharpened = fit_them(), None
+            best, sharpened = fit_them(captures), None
     except FitFailed as problem:
         return EnrollmentResult(selfies, None, ((problem.code, problem.next_step),)), one
     images = [s.image for s in accepted if s.image is not None]
@@ -228,14 +234,12 @@ def _sharpened(
 ) -> Fit | None:
     if pipeline.matcher is None:
         return None
+    images = [s.image for s in selfies if s.image is not None]
     return refined(
-        fit,
-        captures,
-        [s.image for s in selfies if s.image is not None],
+        LandmarkFit(fit, captures, images, surfaces),
         model=pipeline.model,
         landmark_model=pipeline.landmark_model,
         matcher=pipeline.matcher,
-        surfaces=surfaces,
     )
 
 

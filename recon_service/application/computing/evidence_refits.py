@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from recon_service.application.computing.kept_evidence import KeptCaptures, from_bytes
-from recon_service.application.computing.photometric import PhotometricOptions
+from recon_service.application.computing.photometric import PhotometricOptions, with_quiet_landmarks
 from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.application.records.operations import LANDMARKS_ALONE, EnrollmentOutcome, Problem
 from recon_service.domain.errors import FitFailed, ModelMismatch
-from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfaceMatches
+from recon_service.domain.evidence import LandmarkEvidence, SurfaceMatches
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
@@ -58,9 +58,9 @@ class RememberingMatcher:
         self.matched = tuple(found)
         return found
 
-    def textures(self, views: Sequence[FaceView], fit: Fit, *, round_: int = -1) -> list[SkinTexture]:
+    def textures(self, views: Sequence[FaceView], fit: Fit) -> list[SkinTexture]:
         """As the matcher has them."""
-        return self.matcher.textures(views, fit, round_=round_)
+        return self.matcher.textures(views, fit)
 
 
 def refitted(content: bytes, pipeline: FacePipeline, *, backend: str = LANDMARKS_ALONE) -> EnrollmentOutcome:
@@ -74,7 +74,9 @@ def refitted(content: bytes, pipeline: FacePipeline, *, backend: str = LANDMARKS
     kept = from_bytes(content)
     _require(kept, pipeline, backend)
     matches = _on_model(kept, pipeline.model)
-    captures = _quiet(kept) if matches else kept.captures
+    captures = kept.captures
+    if matches:
+        captures = with_quiet_landmarks(captures, pipeline.landmark_model, resolved=kept.resolved)
     source = kept.source
     if kept.matches and not matches:
         source = f"{kept.captures[0].source}/{kept.source.partition('/')[2]}"
@@ -125,21 +127,6 @@ def _require(kept: KeptCaptures, pipeline: FacePipeline, backend: str) -> None:
             f"the meshes of {backend} are not among what was kept",
             next_step="Only kept selfies can be looked at by another backend.",
         )
-
-
-def _quiet(kept: KeptCaptures) -> tuple[Capture, ...]:
-    """Beside matches landmarks only hold the pose, by the rule in force."""
-    information = min(1.0, PhotometricOptions().landmark_information / kept.resolved**2)
-    return tuple(
-        replace(
-            capture,
-            evidence=tuple(
-                replace(e, information=information) if isinstance(e, LandmarkEvidence) else e
-                for e in capture.evidence
-            ),
-        )
-        for capture in kept.captures
-    )
 
 
 def _on_model(kept: KeptCaptures, model: MorphableModel) -> tuple[SurfaceMatches, ...]:

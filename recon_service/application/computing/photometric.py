@@ -8,7 +8,9 @@ together again. Landmarks then only hold the pose and the expression.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfaceMatches, SurfacePoints
 from recon_service.domain.fit import Fit
@@ -20,6 +22,8 @@ from recon_service.matching import PictureSet, SkinMatching, pairs_to_match
 
 PHOTOMETRIC = "selfies-photometric"
 """Key of such a fit in the noise table."""
+FEW_LANDMARKS = 4
+"""Every so many usable landmarks are enough where they only have to hold a pose (docs/adr/0172)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +40,26 @@ class PhotometricOptions:
     expression_sd: float = 0.6
 
 
+@dataclass(frozen=True, slots=True)
+class LandmarkFit:
+    """One person's pictures and what landmarks made of them: where the refinement starts."""
+
+    fit: Fit
+    captures: Sequence[Capture]
+    images: Sequence[Image]
+    surfaces: Sequence[SurfacePoints] = field(default=())
+
+
 def refined(
-    fit: Fit,
-    captures: Sequence[Capture],
-    images: Sequence[Image],
+    start: LandmarkFit,
     *,
     model: MorphableModel,
     landmark_model: LandmarkModel,
     matcher: SkinMatching,
     options: PhotometricOptions | None = None,
-    surfaces: Sequence[SurfacePoints] = (),
 ) -> Fit | None:
     """The fit of two or more selfies after matching their skin, or None where no pair of pictures matches."""
-    steps = refinement(
-        fit,
-        captures,
-        images,
-        model=model,
-        landmark_model=landmark_model,
-        matcher=matcher,
-        options=options,
-        surfaces=surfaces,
-    )
+    steps = refinement(start, model=model, landmark_model=landmark_model, matcher=matcher, options=options)
     try:
         wanted = next(steps)
         for round_ in range(matcher.rounds):
@@ -69,28 +71,24 @@ def refined(
 
 
 def refinement(
-    fit: Fit,
-    captures: Sequence[Capture],
-    images: Sequence[Image],
+    start: LandmarkFit,
     *,
     model: MorphableModel,
     landmark_model: LandmarkModel,
     matcher: SkinMatching,
     options: PhotometricOptions | None = None,
-    surfaces: Sequence[SurfacePoints] = (),
 ) -> Generator[PictureSet, Sequence[SurfaceMatches], Fit | None]:
     """The same with the matching left to the caller: in each round it asks for the matches of a picture set,
     is sent them, and fits. So the rounds of many people can share one call of a matcher that works in
     batches.
     """
-    if len(images) < 2:
+    if len(start.images) < 2:
         return None
     o = options or PhotometricOptions()
-    views = matcher.views(images, fit)
-    # Matches of small faces are few and noisy, while the landmarks' errors in millimetres stay as they are.
+    fit = start.fit
+    views = matcher.views(start.images, fit)
     resolved = min(view.resolved for view in views)
-    information = min(1.0, o.landmark_information / resolved**2)
-    quiet = [_with_quiet_landmarks(capture, information) for capture in captures]
+    quiet = with_quiet_landmarks(start.captures, landmark_model, resolved=resolved, options=o)
     turns = [capture.pose.angles()[:2] for capture in fit.captures]
     for round_ in range(matcher.rounds):
         last = round_ == matcher.rounds - 1
@@ -102,7 +100,7 @@ def refinement(
             quiet,
             landmark_model=landmark_model,
             matches=matches,
-            surfaces=surfaces,
+            surfaces=start.surfaces,
             start=fit,
             iterations=o.steps,
             expression_sd=o.expression_sd,
@@ -111,9 +109,35 @@ def refinement(
     return fit
 
 
-def _with_quiet_landmarks(capture: Capture, information: float) -> Capture:
-    evidence = tuple(
-        replace(e, information=information) if isinstance(e, LandmarkEvidence) else e
-        for e in capture.evidence
+def with_quiet_landmarks(
+    captures: Sequence[Capture],
+    landmark_model: LandmarkModel,
+    *,
+    resolved: float,
+    options: PhotometricOptions | None = None,
+) -> tuple[Capture, ...]:
+    """The captures as they stand beside matches: landmarks only hold the pose and the expression. resolved:
+    share of the working pixels that the least resolved picture has.
+    """
+    o = options or PhotometricOptions()
+    # Matches of small faces are few and noisy, while the landmarks' errors in millimetres stay as they are.
+    return with_few_landmarks(
+        captures, landmark_model, information=min(1.0, o.landmark_information / resolved**2)
     )
-    return replace(capture, evidence=evidence)
+
+
+def with_few_landmarks(
+    captures: Sequence[Capture], landmark_model: LandmarkModel, *, information: float = 1.0
+) -> tuple[Capture, ...]:
+    """The captures with a part of their landmarks, for fits in which these hold poses and no more."""
+    rows = tuple(int(row) for row in np.flatnonzero(landmark_model.usable)[::FEW_LANDMARKS])
+    return tuple(
+        replace(
+            capture,
+            evidence=tuple(
+                replace(e, information=information, rows=rows) if isinstance(e, LandmarkEvidence) else e
+                for e in capture.evidence
+            ),
+        )
+        for capture in captures
+    )

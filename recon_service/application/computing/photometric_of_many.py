@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
-from recon_service.application.computing.photometric import PhotometricOptions, refinement
-from recon_service.domain.evidence import Capture, SurfaceMatches, SurfacePoints
+from recon_service.application.computing.photometric import LandmarkFit, PhotometricOptions, refinement
+from recon_service.domain.evidence import SurfaceMatches
 from recon_service.domain.fit import Fit
-from recon_service.domain.images import Image
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.matching import PictureSet, SkinMatchingOfMany
-
-
-@dataclass(frozen=True, slots=True)
-class LandmarkFit:
-    """One person's pictures and what landmarks made of them: the arguments of ``refined``."""
-
-    fit: Fit
-    captures: Sequence[Capture]
-    images: Sequence[Image]
-    surfaces: Sequence[SurfacePoints] = field(default=())
 
 
 def refined_together(
@@ -38,16 +26,8 @@ def refined_together(
     results: list[Fit | None] = [None] * len(people)
 
     def begun(k: int) -> Step:
-        one = people[k]
         steps = refinement(
-            one.fit,
-            one.captures,
-            one.images,
-            model=model,
-            landmark_model=landmark_model,
-            matcher=matcher,
-            options=options,
-            surfaces=one.surfaces,
+            people[k], model=model, landmark_model=landmark_model, matcher=matcher, options=options
         )
         return advanced(k, steps, lambda: next(steps))
 

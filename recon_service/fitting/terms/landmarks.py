@@ -14,14 +14,15 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
-from scipy.linalg.blas import dtrsm
+from scipy.linalg.blas import dtrsm, strsm
 
-from recon_service.domain.arrays import Array, crossed
+from recon_service.domain.arrays import AnyArray, Array, crossed
 from recon_service.domain.evidence import Capture, LandmarkEvidence
 from recon_service.domain.landmark_model import LandmarkModel
 from recon_service.domain.morphable_model import LinearPoints
 from recon_service.domain.pose import HeadPose
 from recon_service.fitting.normal_equations import NormalEquations, squared
+from recon_service.fitting.precisions import Precisions
 from recon_service.fitting.terms.term import TermReport
 from recon_service.fitting.unknowns import Layout, State
 
@@ -60,19 +61,20 @@ class LandmarkTerm:
         self._columns = layout.columns(capture_index)
         rows = _visible(model, _chosen(model, evidence), start)
         self._points: LinearPoints = model.points.take(rows)
+        self._bases = Precisions(self._points.identity, self._points.expression)
         camera = capture.camera
         # Distortion is undone once: from here on the camera is an ideal pinhole with its principal point at
         # 0.
         self._observed = camera.rays(evidence.landmarks.points[rows])[:, :2] * [camera.fx, camera.fy]
         self._focal = np.array([camera.fx, camera.fy])
         n = len(rows)
-        self._root: Array | None = None
+        self._root: Precisions | None = None
         if evidence.independent_sd is None:
             sd, correlation = model.noise(images=images)
             self._sd = sd[rows]
             chosen = correlation.take(rows, axis=0).take(rows, axis=1)
             chosen[np.diag_indices(n)] += NUGGET
-            self._root = np.asarray(np.linalg.cholesky(chosen))
+            self._root = Precisions(np.linalg.cholesky(chosen))
         else:
             self._sd = np.full(n, evidence.independent_sd)
         self._information = evidence.information
@@ -89,15 +91,16 @@ class LandmarkTerm:
 
         # Everything is made in units of its own noise, in one array: the columns of the Jacobian, and the
         # residual last.
-        n, k, e = len(z), points.identity.shape[2], points.expression.shape[2]
+        identity, expression = self._bases.of(equations.precision)
+        n, k, e = len(z), identity.shape[2], expression.shape[2]
         projection = np.zeros((n, 2, 3))
         projection[:, 0, 0], projection[:, 0, 2] = focal[0] / z, -predicted[:, 0] / z
         projection[:, 1, 1], projection[:, 1, 2] = focal[1] / z, -predicted[:, 1] / z
         projection /= sd_px[:, None, None]
-        rotated = projection @ pose.rotation
-        rows = np.empty((n, 2, len(self._columns) + 1))
-        np.matmul(rotated, points.identity, out=rows[..., :k])
-        np.matmul(rotated, points.expression, out=rows[..., k : k + e])
+        rotated = (projection @ pose.rotation).astype(equations.precision, copy=False)
+        rows = np.empty((n, 2, len(self._columns) + 1), dtype=equations.precision)
+        np.matmul(rotated, identity, out=rows[..., :k])
+        np.matmul(rotated, expression, out=rows[..., k : k + e])
         rows[..., k + e : k + e + 3] = crossed(turned[:, None, :], projection)
         rows[..., k + e + 3 : k + e + 6] = projection
         if self._layout.focal_of[i] is not None:
@@ -114,21 +117,23 @@ class LandmarkTerm:
         equations.add_product(self._columns, product)
         return TermReport(float(product[-1, -1]), 2 * n, n)
 
-    def _whitened(self, rows: Array) -> Array:
+    def _whitened(self, rows: AnyArray) -> AnyArray:
         """inv(L) of rows (N, K), where L L' is the correlation of the noise. Writes over the rows."""
         if self._root is None:
             return rows
+        (root,) = self._root.of(rows.dtype.type)
+        solved = strsm if rows.dtype == np.float32 else dtrsm
         # The transposes are what BLAS calls ordered: nothing is copied.
-        return np.asarray(dtrsm(1.0, self._root.T, rows.T, side=1, lower=0, overwrite_b=1).T)
+        return np.asarray(solved(1.0, root.T, rows.T, side=1, lower=0, overwrite_b=1).T)
 
-    def _mistrusted(self, white: Array, wild: Rows, extra: Array) -> Array:
+    def _mistrusted(self, white: AnyArray, wild: Rows, extra: Array) -> AnyArray:
         """What the products of whitened rows (N, 2 · columns) lose when the wild landmarks get noise of their
         own, of ``extra`` variances: by Woodbury's identity, with C the correlation and U the wild columns of
         the identity,
 
             inv(C) - inv(C + U D U') = inv(C) U inv(inv(D) + U' inv(C) U) U' inv(C).
         """
-        marks = np.zeros((len(white), len(wild)))
+        marks = np.zeros((len(white), len(wild)), dtype=white.dtype)
         marks[wild, np.arange(len(wild))] = 1.0
         held = self._whitened(marks)
         inner = held.T @ held

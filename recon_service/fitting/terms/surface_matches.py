@@ -24,14 +24,17 @@ effective number.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.domain.arrays import Array, crossed
+from recon_service.domain.arrays import AnyArray, Array, crossed
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.evidence import Capture, SurfaceMatches
 from recon_service.domain.morphable_model import LinearPoints, MorphableModel
 from recon_service.fitting.normal_equations import NormalEquations, squared
+from recon_service.fitting.precisions import Precisions
 from recon_service.fitting.terms.term import TermReport
 from recon_service.fitting.unknowns import Layout, State
 
@@ -58,6 +61,7 @@ class SurfaceMatchTerm:
         corners = model.triangles[matches.triangles]
         self._corners: LinearPoints = model.vertices.take(corners.reshape(-1))
         self._points = self._corners.merged(matches.barycentric)
+        self._bases = Precisions(self._points.identity, self._points.expression)
         self._rays, self._focal_i = _ideal(captures[0].camera, matches.first_pixels)
         observed, self._focal_j = _ideal(captures[1].camera, matches.second_pixels)
         self._observed = observed * self._focal_j
@@ -65,22 +69,22 @@ class SurfaceMatchTerm:
         self._place = {int(column): place for place, column in enumerate(self._columns)}
 
     def accumulate(self, state: State, equations: NormalEquations, *, iteration: int) -> TermReport:
-        rows = self._rows(state)
+        rows = self._rows(state, equations.precision)
         sd = self._matches.sd
         length = np.linalg.norm(rows[..., -1], axis=1) / sd
         weight = np.where(length < GATE, 1.0 / (1.0 + (length / CAUCHY) ** 2), 0.0)
         share = min(1.0, self._matches.effective_matches / len(length))
-        rows *= (np.sqrt(weight * share) / sd)[:, None, None]
+        rows *= (np.sqrt(weight * share) / sd).astype(rows.dtype)[:, None, None]
         product = squared(rows.reshape(2 * len(rows), -1))
         equations.add_product(self._columns, product)
         return TermReport(float(product[-1, -1]), 2 * len(length), int((weight > 0).sum()))
 
     def linearized(self, state: State) -> tuple[Array, Array]:
         """Residual (N, 2) pixels and Jacobian (N, 2, columns) of the prediction."""
-        rows = self._rows(state)
+        rows = self._rows(state, np.float64)
         return rows[..., -1], rows[..., :-1]
 
-    def _rows(self, state: State) -> Array:
+    def _rows(self, state: State, precision: type[np.floating[Any]]) -> AnyArray:
         """(N, 2, columns + 1): the Jacobian with the residual beside it, in one array written once."""
         i, j = self._i, self._j
         pose_i, pose_j = state.poses[i], state.poses[j]
@@ -107,15 +111,17 @@ class SurfaceMatchTerm:
         onto_plane = ray[:, :, None] * (normal / across[:, None])[:, None, :] - np.eye(3)
         from_i = projection @ between
         slid = from_i @ onto_plane
-        head_i, head_j = slid @ pose_i.rotation, projection @ pose_j.rotation
-        k, e = points.identity.shape[2], points.expression.shape[2]
-        rows = np.empty((len(x), 2, len(self._columns) + 1))
-        np.matmul(head_i + head_j, points.identity, out=rows[..., :k])
+        head_i = (slid @ pose_i.rotation).astype(precision, copy=False)
+        head_j = (projection @ pose_j.rotation).astype(precision, copy=False)
+        identity, expression = self._bases.of(precision)
+        k, e = identity.shape[2], expression.shape[2]
+        rows = np.empty((len(x), 2, len(self._columns) + 1), dtype=precision)
+        np.matmul(head_i + head_j, identity, out=rows[..., :k])
         own, other = rows[..., k : k + e + 6], rows[..., k + e + 6 : k + 2 * e + 12]
-        np.matmul(head_i, points.expression, out=own[..., :e])
+        np.matmul(head_i, expression, out=own[..., :e])
         own[..., e : e + 3] = crossed(turned_i[:, None, :], slid) - crossed(slide[:, None, :], from_i)
         own[..., e + 3 :] = slid
-        np.matmul(head_j, points.expression, out=other[..., :e])
+        np.matmul(head_j, expression, out=other[..., :e])
         other[..., e : e + 3] = crossed(carried[:, None, :], projection)
         other[..., e + 3 :] = projection
         # One phone may have taken both pictures: its focal length then acts on both ends of the match.

@@ -107,9 +107,9 @@ class BatchedSurfaceMatcher:
                     found[owner].append(self._evidence(sets[owner].views, pair, selection, round_))
         return found
 
-    def textures(self, views: Sequence[FaceView], fit: Fit, *, round_: int = -1) -> list[SkinTexture]:
+    def textures(self, views: Sequence[FaceView], fit: Fit) -> list[SkinTexture]:
         """As ``SurfaceMatcher.textures``, by the processor: for a look at a few pictures."""
-        return self._single.textures(views, fit, round_=round_)
+        return self._single.textures(views, fit)
 
     @torch.inference_mode()
     def unrolled(self, sets: Sequence[PictureSet], *, round_: int = -1) -> SkinTextures:

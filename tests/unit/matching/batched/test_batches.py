@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra 'torch' is not installed")
 
-from recon_service.application.computing.photometric import refined
-from recon_service.application.computing.photometric_of_many import LandmarkFit, refined_together
+from recon_service.application.computing.photometric import LandmarkFit, refined
+from recon_service.application.computing.photometric_of_many import refined_together
 from recon_service.assembly import MatchingDevice, load_matching
 from recon_service.fitting import fit_identity
 from recon_service.matching import PictureSet, SurfaceMatcher
@@ -65,7 +65,7 @@ def test_people_fitted_together_get_what_the_processor_gives_them_alone(
     together = refined_together(people, matcher=batched, threads=2, **kept)
     single = SurfaceMatcher(MODEL)
     for one, found in zip(people, together, strict=True):
-        wanted = refined(one.fit, one.captures, one.images, matcher=single, **kept)
+        wanted = refined(one, matcher=single, **kept)
         assert found is not None
         assert wanted is not None
         off = found.posterior.mean - wanted.posterior.mean
