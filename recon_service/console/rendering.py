@@ -40,9 +40,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
-        ago=ago, span=span, moment=moment, tone=tone, count=count, sentence=sentence, shortly=shortly
-    )
+    for filter_ in (ago, span, moment, tone, count, sentence, shortly, unsigned_zero):
+        made.filters[filter_.__name__] = filter_
     return made
 
 
@@ -98,3 +97,8 @@ def sentence(text: str) -> str:
 def shortly(identifier: str) -> str:
     """The beginning of an identifier, enough to tell it from others."""
     return identifier.partition("_")[2][:8] or identifier[:8]
+
+
+def unsigned_zero(number: str) -> str:
+    """A number as it is written, without the sign of a zero."""
+    return number if any(digit in number for digit in "123456789") else number.removeprefix("-")

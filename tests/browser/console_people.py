@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+
+from PIL import Image as PillowImage
 
 from recon_service.application.ports.stores import utc_now
 from recon_service.application.records.batches import BatchTarget, Material, Selection
 from recon_service.application.records.models import BackendStanding, ModelsInForce, WorkerReport
+from recon_service.application.records.versions import VersionChange, VersionsCompared
 from recon_service.application.reenrolling.batches import activate_batch, submit_batch
 from recon_service.application.reenrolling.models import report_worker
+from recon_service.domain.template import Template
 from tests.unit.application.batches_support import NoOpCompute, add_subject, add_subjects, work
 from tests.unit.application.enrollments_support import ask, run
+from tests.unit.application.stores import ScriptedCompute
 from tests.unit.cli.serving import Serving, serving
 
 MODELS = ModelsInForce(
@@ -33,10 +39,22 @@ MODELS = ModelsInForce(
 CARRIED = BatchTarget(materials=(Material.POSTERIOR,))
 
 
+class Drawing(ScriptedCompute):
+    """Draws a face of one color, and finds nothing changed."""
+
+    def picture(self, template: Template) -> bytes:
+        file = BytesIO()
+        PillowImage.new("RGB", (60, 20), (90, 120, 150)).save(file, "PNG")
+        return file.getvalue()
+
+    def compare_versions(self, pairs, probes=()) -> VersionsCompared:  # type: ignore[no-untyped-def]
+        return VersionsCompared(tuple(VersionChange() for _ in pairs), (), ())
+
+
 @contextmanager
 def busy_service(folder: Path) -> Iterator[Serving]:
     """Its batches stand still, so that a page shows the same at every look."""
-    with serving(folder) as made:
+    with serving(folder, compute=Drawing()) as made:
         stores = made.stores
         add_subjects(stores, [f"user-{n:04x}" for n in range(60)])
         for n in range(60, 64):

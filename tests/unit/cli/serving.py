@@ -52,12 +52,13 @@ def serving(
     script: Callable[[Sequence[bytes]], EnrollmentOutcome] = lambda _selfies: OUTCOME,
     scopes: Sequence[Scope] = (Scope.ENROLL, Scope.OPS),
     worker: bool = False,
+    compute: ScriptedCompute | None = None,
     **settings: object,
 ) -> Iterator[Serving]:
     configure_logging(level="error", format="json")
     small = settings_for(Embedded(), folder, **settings)
     opened = open_stores(small)
-    compute = ScriptedCompute(script)
+    compute = compute or ScriptedCompute(script)
     service = Service(small, opened.stores, compute, ListQueue(), development_keys=True, checks={})
     server = uvicorn.Server(
         uvicorn.Config(create_app(service), port=free_port(), log_level="error", lifespan="off")

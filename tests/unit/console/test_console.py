@@ -19,7 +19,7 @@ from recon_service.application.records.batches import BatchTarget, Selection
 from recon_service.application.reenrolling.batches import look_at_batch, submit_batch
 from recon_service.bootstrap import open_stores
 from recon_service.console.pages import ROUTES
-from recon_service.console.rendering import POLICY, count, span
+from recon_service.console.rendering import POLICY, count, span, unsigned_zero
 from recon_service.console.sessions import COOKIE, sign_in, signed_in
 from recon_service.domain.errors import Unauthenticated
 from recon_service.domain.template import Template
@@ -258,6 +258,13 @@ def test_what_is_written_into_pages_is_escaped(operator: TestClient, service: Se
 )
 def test_durations_as_people_say_them(seconds: float | None, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), [("-0.0 %", "0.0 %"), ("-0.000", "0.000"), ("-0.010", "-0.010"), ("1.0 %", "1.0 %")]
+)
+def test_a_zero_has_no_sign(said: str, shown: str) -> None:
+    assert unsigned_zero(said) == shown
 
 
 def test_counts_are_readable() -> None:
