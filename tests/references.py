@@ -15,8 +15,8 @@ from recon_service.application.ports.stores import Stores
 from recon_service.application.records.identifiers import new_id
 from recon_service.application.records.operations import EnrollmentOutcome, Operation
 from recon_service.application.records.references import SearchProbe
-from recon_service.application.records.templates import SealedTemplate, TemplateOrigin
-from recon_service.application.templates.sealing import TEMPLATE_PLACE
+from recon_service.application.records.templates import TemplateOrigin
+from recon_service.application.templates.sealing import seal_template
 from recon_service.application.templates.subjects import load_template
 from recon_service.comparison.calibration import Calibration, PairCalibration
 from recon_service.comparison.evidence_kind import EvidenceKind
@@ -34,12 +34,12 @@ LANDMARKS = EvidenceKind("facemesh468", "visible", 1)
 DEPTH = EvidenceKind("depth", "kinect2", 1)
 
 
-def small_calibration(seed: int = 0) -> Calibration:
+def small_calibration(seed: int = 0, name: str = "small") -> Calibration:
     """Two kinds of enrollment against depth, and selfies and depth against their own kind."""
     rng = np.random.default_rng(seed)
     pairs = {(SELFIES, DEPTH): 0.9, (LANDMARKS, DEPTH): 0.5, (SELFIES, SELFIES): 0.8, (DEPTH, DEPTH): 1.1}
     return Calibration(
-        "small",
+        name,
         SPACE,
         {pair: PairCalibration(random_score(rng), ScoreMap(s, 0.1)) for pair, s in pairs.items()},
     )
@@ -90,25 +90,37 @@ def strengthen(subject_id: str, mean: Array, stores: Stores) -> Template:
     posterior = IdentityPosterior(SPACE, np.asarray(mean), 0.1 * np.eye(len(mean)))
     visit = DepthVisit("visit", posterior, DEPTH.source, 1, "small", now, "p", 9.0, False, 0.0, "k")
     template = replace(before, template_id=new_id("tpl"), visits=(*before.visits, visit))
+    return put_in_force(template, stores, TemplateOrigin.STRENGTHENING, parent_id=before.template_id)
+
+
+def move(subject_id: str, mean: Array, stores: Stores, calibration: str) -> Template:
+    """A version under another calibration, derived from the active template, in force."""
+    before = load_template(subject_id, None, on=stores)
+    posterior = replace(before.posterior, mean=np.asarray(mean, dtype=np.float64))
+    template = replace(
+        before,
+        template_id=new_id("tpl"),
+        posterior=posterior,
+        model=f"model of {calibration}",
+        calibration=calibration,
+        visits=(),
+    )
+    return put_in_force(template, stores, TemplateOrigin.REENROLLMENT, parent_id=before.template_id)
+
+
+def put_in_force(
+    template: Template,
+    stores: Stores,
+    origin: TemplateOrigin,
+    *,
+    parent_id: str | None = None,
+    activated: bool = True,
+) -> Template:
+    """A version of a subject that is enrolled; a candidate, unless it is activated."""
     with stores.database.transaction() as tx:
-        key = tx.subjects.key(subject_id, lock=True)
+        key = tx.subjects.key(template.subject_id, lock=True)
         assert key is not None
-        content = stores.template_format.write(template)
-        sealed = stores.vault.cipher(key).seal(content, place=TEMPLATE_PLACE, row=template.template_id)
-        tx.templates.add(
-            SealedTemplate(
-                template.template_id,
-                subject_id,
-                None,
-                template.model,
-                template.source,
-                template.calibration,
-                template.quality,
-                now,
-                sealed,
-                origin=TemplateOrigin.STRENGTHENING,
-                parent_id=before.template_id,
-            )
-        )
-        tx.templates.activate(subject_id, template.template_id, now=now)
+        tx.templates.add(seal_template(template, key, on=stores, origin=origin, parent_id=parent_id))
+        if activated:
+            tx.templates.activate(template.subject_id, template.template_id, now=stores.clock())
     return template

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -49,8 +50,13 @@ from recon_service.search.exact_search import Ranked, Rows, best_of
 
 WAIT_MS: Final = 2000
 SCAN_MS: Final = 30_000
+ATTEMPTS: Final = 3
+"""To search at a moment without a change that the vectors lack: whose version is exchanged between catching
+up and searching has none.
+"""
 NOT_COMPARABLE: Final = "-"
-_OTHERS_AT_IT: Final = ("55P03", "57014")
+LOCKED: Final = "55P03"
+_OTHERS_AT_IT: Final = (LOCKED, "57014")
 """SQLSTATE of a lock that was not to be had in time, and of a statement that took too long."""
 _SETUP = (
     "CREATE TABLE IF NOT EXISTS search_probes ("
@@ -71,7 +77,7 @@ _FORGETTING = (
     "UNION ALL SELECT p.number, t.template_id FROM search_pairs p, templates t "
     "WHERE TG_OP = 'DELETE' AND OLD.state = 'retired' "
     "AND t.subject_id = OLD.subject_id AND t.state = 'active' "
-    "AND (t.model, t.calibration) <> (OLD.model, OLD.calibration) LOOP "
+    "AND (t.model, t.calibration) <> (OLD.model, OLD.calibration) ORDER BY 1 LOOP "
     "EXECUTE format('DELETE FROM search_vectors_%s WHERE template_id = $1', gone.number) "
     "USING gone.template_id; "
     "END LOOP; END IF; RETURN NULL; END $$",
@@ -86,6 +92,14 @@ _OF_BEFORE = (
 IN_USE: Final = "interval '1 hour'"
 """Who searches says so no more often."""
 UNUSED: Final = "interval '1 day'"
+_LOCK = (
+    "SELECT t.template_id, t.state FROM templates t WHERE t.template_id IN ("
+    "SELECT unnest(CAST(:ids AS text[])) UNION ALL SELECT o.template_id "
+    "FROM templates a JOIN templates o ON o.subject_id = a.subject_id "
+    "WHERE a.template_id = ANY(:ids) AND a.state = 'active' AND o.state = 'retired' "
+    "AND (o.model, o.calibration) <> (a.model, a.calibration)) FOR SHARE OF t NOWAIT"
+)
+RETRY_S: Final = 0.02
 
 
 class PgvectorMissing(ServiceFault):
@@ -93,6 +107,17 @@ class PgvectorMissing(ServiceFault):
 
     code = "pgvector-missing"
     title = "The database cannot search vectors"
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """complete: the vectors are those of all changes so far, of which there are so many of each kind. in_use:
+    somebody said of late that they are searched.
+    """
+
+    counts: Mapping[str, int]
+    complete: bool
+    in_use: bool
 
 
 class PgvectorIndex:
@@ -126,18 +151,38 @@ class PgvectorIndex:
     def search(self, probe: SearchProbe, *, count: int, least_llr: float) -> SearchResult:
         """Up to date, then pair of kinds by pair of kinds."""
         self._calibration.require(probe.posterior.space, len(probe.posterior.mean))
-        counts = self._follow(probe.kind)
+        for _ in range(ATTEMPTS):
+            with self._transaction() as connection:
+                connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+                standing = self._standing(connection, probe.kind)
+                if standing.complete:
+                    return self._among(connection, standing.counts, probe, count, least_llr)
+            with self._transaction() as connection:
+                counts = self._caught_up(connection, probe.kind)
+            if not standing.in_use:
+                self._empty_unused()
+        # What was committed before the call is there, whatever changes all the time.
+        with self._transaction() as connection:
+            return self._among(connection, counts, probe, count, least_llr)
+
+    def _among(
+        self,
+        connection: sa.Connection,
+        counts: Mapping[str, int],
+        probe: SearchProbe,
+        count: int,
+        least_llr: float,
+    ) -> SearchResult:
         hits: list[Hit] = []
         searched = scored = 0
-        with self._transaction() as connection:
-            for key, number in self._tables(connection, self._set(probe.kind)).items():
-                size = counts.get(key, 0)
-                if key == NOT_COMPARABLE or not size:
-                    continue
-                kind = EvidenceKind.parse(key)
-                ids, ranked, ratios = self._best(connection, number, kind, probe, count, least_llr)
-                hits += [Hit(ids[row], float(llr)) for row, llr in zip(ranked.rows, ratios, strict=True)]
-                searched, scored = searched + size, scored + ranked.scored
+        for key, number in self._tables(connection, self._set(probe.kind)).items():
+            size = counts.get(key, 0)
+            if key == NOT_COMPARABLE or not size:
+                continue
+            kind = EvidenceKind.parse(key)
+            ids, ranked, ratios = self._best(connection, number, kind, probe, count, least_llr)
+            hits += [Hit(ids[row], float(llr)) for row, llr in zip(ranked.rows, ratios, strict=True)]
+            searched, scored = searched + size, scored + ranked.scored
         hits.sort(key=lambda hit: (-hit.llr, hit.template_id))
         return SearchResult(tuple(hits[:count]), searched, counts.get(NOT_COMPARABLE, 0), scored)
 
@@ -185,26 +230,19 @@ class PgvectorIndex:
         """The vectors for this kind of probe under this calibration."""
         return f"{probe} under {self._made_with}"
 
-    def _follow(self, probe: EvidenceKind) -> dict[str, int]:
-        """How many references of each kind there are, after what was missing was added."""
-        with self._on.database.snapshot() as tx:
-            head = tx.references.head()
-        with self._transaction() as connection:
-            row = connection.execute(
-                sa.text(
-                    f"SELECT made_with, sequence, counts, used_at > now() - {IN_USE} AS in_use "
-                    "FROM search_probes WHERE probe = :p"
-                ),
-                {"p": self._set(probe)},
-            ).one_or_none()
-        in_use = row is not None and row.in_use
-        if row is not None and in_use and row.made_with == self._made_with and row.sequence == head:
-            return dict(row.counts)
-        with self._transaction() as connection:
-            counts = self._caught_up(connection, probe)
-        if not in_use:
-            self._empty_unused()
-        return counts
+    def _standing(self, connection: sa.Connection, probe: EvidenceKind) -> _Standing:
+        """As of the moment that the connection sees."""
+        row = connection.execute(
+            sa.text(
+                f"SELECT made_with, p.sequence = h.sequence AS at_head, counts, used_at > now() - {IN_USE} "
+                "AS in_use FROM search_probes p CROSS JOIN reference_head h WHERE probe = :p"
+            ),
+            {"p": self._set(probe)},
+        ).one_or_none()
+        if row is None:
+            return _Standing({}, complete=False, in_use=False)
+        complete = row.made_with == self._made_with and row.at_head and row.in_use
+        return _Standing(row.counts, complete=bool(complete), in_use=row.in_use)
 
     def _empty_unused(self) -> None:
         """The tables stay, for a deletion at this moment may be about to look into them."""
@@ -217,7 +255,7 @@ class PgvectorIndex:
                 )
             ).all()
             for one in unused:
-                for number in self._tables(connection, one).values():
+                for number in sorted(self._tables(connection, one).values()):  # as who deletes takes them
                     connection.execute(sa.text(f"TRUNCATE search_vectors_{number}"))
                 connection.execute(
                     sa.text(
@@ -239,8 +277,11 @@ class PgvectorIndex:
             {"p": self._set(probe)},
         ).one()
         sequence = row.sequence if row.made_with == self._made_with else None
+        # This row is ours until the end. Each change is a transaction of its own, that who changes a template
+        # meanwhile waits no longer than for that; what breaks off in between is applied again, or anew.
         for change in self._feed.since(sequence):
-            self._apply(connection, probe, change)
+            with self._transaction() as applying:
+                self._apply(applying, probe, change)
             sequence = change.sequence
         counts = self._counts(connection, probe)
         connection.execute(
@@ -254,23 +295,16 @@ class PgvectorIndex:
 
     def _apply(self, connection: sa.Connection, probe: EvidenceKind, change: ReferenceChange) -> None:
         touched = [*change.gone, *(one.template_id for one in change.references)]
-        for number in self._tables(connection, self._set(probe)).values():
+        # Whoever changes one of them waits for us from here on, and removes our vector then.
+        still = locked(connection, [*touched, *(one.version.template_id for one in change.references)])
+        for number in sorted(self._tables(connection, self._set(probe)).values()):
             if change.fresh:
-                connection.execute(sa.text(f"DELETE FROM search_vectors_{number}"))
+                connection.execute(sa.text(f"TRUNCATE search_vectors_{number}"))
             elif touched:
                 connection.execute(
                     sa.text(f"DELETE FROM search_vectors_{number} WHERE template_id = ANY(:ids)"),
                     {"ids": touched},
                 )
-        # Whoever deletes one of them waits for us from here on, and removes our vector then.
-        ids = {one.template_id for one in change.references} | {
-            one.version.template_id for one in change.references
-        }
-        locked = connection.execute(
-            sa.text("SELECT template_id, state FROM templates WHERE template_id = ANY(:ids) FOR SHARE"),
-            {"ids": sorted(ids)},
-        )
-        still = {row.template_id: row.state for row in locked}
         by_kind: dict[EvidenceKind | None, list[ComparedVersion]] = defaultdict(list)
         for one in change.references:
             # A version that has gone meanwhile is in the log: the next search looks for another.
@@ -384,6 +418,25 @@ class PgvectorIndex:
             if isinstance(fault, exc.OperationalError):
                 raise StorageUnavailable("the database does not answer") from fault
             raise StorageFault("the search in the database failed") from fault
+
+
+def locked(connection: sa.Connection, template_ids: Sequence[str]) -> dict[str, str]:
+    """The states of those that are there, and nobody changes them before the transaction ends; nor former
+    versions of other models, whose destruction takes the vector of the one in force along.
+
+    Nobody is waited for while a lock is held: who waits for us may hold what we want, and would be the one
+    whom the server ends.
+    """
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while True:
+        try:
+            with connection.begin_nested():
+                rows = connection.execute(sa.text(_LOCK), {"ids": list(template_ids)})
+                return {row.template_id: row.state for row in rows}
+        except exc.OperationalError as fault:
+            if getattr(fault.orig, "sqlstate", "") != LOCKED or time.monotonic() > deadline:
+                raise
+        time.sleep(RETRY_S)
 
 
 class ServerScan:
