@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from recon_service.api.service import Service, service_of
 from recon_service.application.enrolling.operations import get_operation, list_dead, queue_states, retry_dead
 from recon_service.application.records.batches import WORKING, Batch, BatchState
+from recon_service.application.records.operations import OperationState
 from recon_service.application.reenrolling.batches import list_batches
 from recon_service.application.reenrolling.models import overview_of_models
 from recon_service.console.access import FormToken, Session
@@ -53,9 +54,8 @@ def retry(request: Request, session: Session, operation_id: str, form_token: For
     try:
         retry_dead(operation_id, on=service.stores, queue=service.queue, actor=session.key.key_id)
     except Conflict:
-        operation = get_operation(operation_id, on=service.stores)
-        if operation.dead_at is not None:
-            raise
+        if get_operation(operation_id, on=service.stores).state is OperationState.FAILED:
+            raise  # its selfies are gone
         said = "already"  # pressed twice: it waits, or has had its try
     return go(request, "/console/given-up", said=said)
 

@@ -2,7 +2,7 @@
 
 Most are of scripted people, hundreds of them in a moment. That of a comparison is of a real service that has
 enrolled two portraits, verified both, derived them anew, and tried both ways on simulated people: its figures
-are of a demonstration, not of the accuracy of the service. It takes about a minute.
+are of a demonstration, not of the accuracy of the service. It takes two or three minutes.
 """
 
 from __future__ import annotations

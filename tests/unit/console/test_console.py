@@ -12,20 +12,23 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
+from recon_service.application.errors import ComputeFault
 from recon_service.application.keeping.keys import create_api_key, revoke_api_key
 from recon_service.application.ports.stores import utc_now
 from recon_service.application.records.access import Scope
 from recon_service.application.records.batches import BatchTarget, Selection
+from recon_service.application.records.operations import EnrollmentOutcome
 from recon_service.application.reenrolling.batches import look_at_batch, submit_batch
 from recon_service.bootstrap import open_stores
 from recon_service.console.pages import ROUTES
-from recon_service.console.rendering import POLICY, count, span, unsigned_zero
+from recon_service.console.rendering import POLICY as CONTENT_POLICY
+from recon_service.console.rendering import count, span, unsigned_zero
 from recon_service.console.sessions import COOKIE, sign_in, signed_in
 from recon_service.domain.errors import Unauthenticated
 from recon_service.domain.template import Template
 from recon_service.telemetry import configure_logging
 from tests.stacks import Stack, settings_for
-from tests.unit.application.enrollments_support import ask, run
+from tests.unit.application.enrollments_support import POLICY, ask, bury, run
 from tests.unit.application.stores import ListQueue, ScriptedCompute
 
 PNG = b"\x89PNG drawn"
@@ -129,7 +132,7 @@ def test_every_page_shows_and_loads_nothing_from_elsewhere(operator: TestClient,
     for path in ("", "/batches", "/subjects", "/subjects/ada", "/models", "/given-up"):
         answer = operator.get(f"/console{path}")
         assert answer.status_code == 200, answer.text[:300]
-        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["content-security-policy"] == CONTENT_POLICY
         assert not re.search(r'(src|href)="(?!/console)', answer.text.replace('href="#content"', ""))
         assert "<script>" not in answer.text
         assert " style=" not in answer.text
@@ -211,6 +214,33 @@ def test_a_button_that_is_pressed_twice_does_it_once(
             assert ("Done already" in operator.get(address).text) == (said == "Done already")
         with service.stores.database.snapshot() as tx:
             assert len(list(tx.audit.entries(action=action))) == 1
+
+
+def give_up(operation_id: str, service: Service) -> None:
+    def breaks(_selfies: object) -> EnrollmentOutcome:
+        raise ComputeFault("the process died")
+
+    for _ in range(POLICY.attempts):
+        with pytest.raises(ComputeFault):
+            run(service.stores, operation_id, ScriptedCompute(breaks))
+
+
+def test_what_was_given_up_is_tried_again_once(operator: TestClient, service: Service) -> None:
+    operation_id = ask(service.stores, subject="ada")
+    give_up(operation_id, service)
+    page = operator.get("/console/given-up").text
+    assert "compute-fault" in page
+    form = {"form_token": form_token(operator, "/console/given-up")}
+    for said in ("The enrollment waits again", "Done already"):
+        answer = operator.post(f"/console/given-up/{operation_id}/retry", data=form)
+        assert answer.headers["location"] == "/console/given-up"
+        assert said in operator.get("/console/given-up").text
+    assert service.queue.rung == 1  # type: ignore[attr-defined]
+    give_up(operation_id, service)
+    bury(service.stores)
+    refused = operator.post(f"/console/given-up/{operation_id}/retry", data=form)
+    assert refused.status_code == 409
+    assert "enroll the subject again" in refused.text
 
 
 def test_former_versions_are_taken_back(operator: TestClient, service: Service) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -47,6 +48,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def person(service: Service) -> TestClient:
+    return signed_in(service)
+
+
+def signed_in(service: Service) -> TestClient:
     made = TestClient(
         create_app(service), follow_redirects=False, raise_server_exceptions=False, headers=BROWSER
     )
@@ -121,6 +126,20 @@ def test_faults_of_ours_are_pages_too(
     assert f"/problems/{code}" in answer.text
     assert 'href="/console/subjects/ada"' in answer.text, "back to where the form was"
     assert "secret inside" not in answer.text
+
+
+def test_without_a_database_there_is_still_a_page(tmp_path: Path) -> None:
+    small = settings_for(Embedded(), tmp_path / "state")
+    opened = open_stores(small)
+    lost = Service(small, opened.stores, Broken(), ListQueue(), development_keys=True, checks={})
+    person = signed_in(lost)
+    opened.close()
+    for file in small.state_dir.glob("*.sqlite3*"):
+        file.unlink()
+    answer = person.get("/console/batches")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "The database does not answer." in answer.text
+    assert '<a href="/console/batches">Try again</a>' in answer.text
 
 
 def test_a_form_without_end_is_not_read(person: TestClient) -> None:
