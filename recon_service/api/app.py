@@ -13,8 +13,10 @@ from fastapi.routing import APIRoute
 from recon_service import __version__
 from recon_service.api import guidance
 from recon_service.api.body_limits import BodyLimits
+from recon_service.api.description import DESCRIPTION, TAGS
 from recon_service.api.middleware import RequestFrame
 from recon_service.api.problems import add_problem_handlers, documented
+from recon_service.api.reference import page as reference
 from recon_service.api.routers import (
     administration,
     batches,
@@ -43,13 +45,6 @@ from recon_service.api.service import Service
 from recon_service.console import pages as console
 from recon_service.web import pages
 
-DESCRIPTION = """\
-3D face identity: a person is **enrolled** from selfies, and **verified** by a depth capture.
-
-Every error is an `application/problem+json` (RFC 9457) with a `next_step`; its `type` is the address of a
-page that explains it. A non-match and a rejected selfie are results, not errors.
-"""
-
 NOUNS = (
     administration,
     enrollments,
@@ -73,18 +68,6 @@ NOUNS = (
     inspections,
 )
 
-TAGS = [
-    {"name": "enroll", "description": "For the mobile app: selfies to a 3D identity."},
-    {
-        "name": "capture",
-        "description": "For the page on which people take their own pictures: a token of one session.",
-    },
-    {"name": "verify", "description": "For the kiosk: a depth capture against the identity."},
-    {"name": "identify", "description": "A search among all who are enrolled, where it is switched on."},
-    {"name": "ops", "description": "For operations: what is stored, and its deletion."},
-    {"name": "health", "description": "For the platform; no API key."},
-]
-
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]] | Callable[[FastAPI], AsyncIterator[None]]
 
 
@@ -96,13 +79,16 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=lifespan,
+        # The framework's pages run scripts of other servers.
+        docs_url=None,
+        redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     app.state.endpoints = api_routes()
     for noun in NOUNS:
         app.include_router(noun.router)
-    for unlisted in (guidance.router, pages.router, *console.ROUTERS):
+    for unlisted in (reference.router, guidance.router, pages.router, *console.ROUTERS):
         app.include_router(unlisted)
     add_problem_handlers(app)
     limited = [*api_routes(), *console.ROUTES]

@@ -22,7 +22,6 @@ from recon_service.telemetry.traces import Span
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _PROBES: Final = ("/livez", "/readyz")
-_PAGES: Final = ("/docs", "/redoc")
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -60,8 +59,7 @@ class RequestFrame:
                 headers["X-Request-ID"] = request_id
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                if not scope["path"].startswith(_PAGES):
-                    headers.setdefault("Content-Security-Policy", _NOTHING_EMBEDDED)
+                headers.setdefault("Content-Security-Policy", _NOTHING_EMBEDDED)
             await send(message)
 
         structlog.contextvars.clear_contextvars()
