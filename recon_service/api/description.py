@@ -24,7 +24,8 @@ Every call but those of `health` carries `Authorization: Bearer` with an API key
 - A non-match, a rejected selfie and an artefact before the camera are results (2xx), not errors.
 - A score is a natural log-likelihood ratio of one person against two: positive speaks for one, and 2.3 is
   ten to one.
-- Times are ISO 8601 with their zone. Lengths are millimeters; pixels count from the center of the first.
+- Times are ISO 8601 with their zone. Lengths are millimeters, in meshes (glTF) meters; pixels count from the
+  center of the first.
 - Ids are made by the service and mean nothing; `subject_id` and `consent_id` are yours: pseudonyms, never
   names.
 - Lists come in pages: `limit`, and `after` with what the page before said. `null` there: this was the last.

@@ -27,7 +27,7 @@ ProofHeader = Annotated[
     Header(
         alias="Kiosk-Proof",
         description="HMAC-SHA-256 over the parts of this request, keyed with the session's newest nonce; "
-        "64 hexadecimal digits.",
+        "64 hexadecimal digits. docs/api.md has the lines that it is computed over.",
         max_length=64,
         json_schema_extra={"pattern": "^[0-9a-f]{64}$"},
     ),

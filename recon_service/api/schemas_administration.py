@@ -138,7 +138,9 @@ class SubjectBody(Body):
     """Somebody who asked to be enrolled."""
 
     subject_id: SubjectField
-    created_at: datetime = Field(description="When the first enrollment was asked for.")
+    created_at: datetime = Field(
+        description="When the first enrollment was asked for, or a template imported."
+    )
 
 
 class SubjectsBody(Body):

@@ -34,10 +34,12 @@ class KioskRequest(Asked):
 
     recipient: str = Field(
         max_length=100,
+        json_schema_extra={"pattern": "^x25519:[A-Za-z0-9+/]{43}=$"},
         description="The kiosk's public key that bundles are sealed for: `x25519:` and base64 of 32 bytes.",
     )
     signing: str = Field(
         max_length=100,
+        json_schema_extra={"pattern": "^ed25519:[A-Za-z0-9+/]{43}=$"},
         description="The kiosk's public key that its reports are checked by: `ed25519:` and base64 of 32 "
         "bytes.",
     )

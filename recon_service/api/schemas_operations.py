@@ -29,7 +29,8 @@ class OperationBody(Body):
     )
     progress: float = Field(ge=0, le=1, description="Share that is done, 0 to 1.")
     attempts: int = Field(
-        description="How often a worker has begun it; after three it is given up as `failed`."
+        description="How often a worker has begun it; after some (`RECON_JOB_ATTEMPTS`, three) it is given "
+        "up as `failed`."
     )
     version: int = Field(description="Grows with every change; the id of its events in a stream.")
     backend: str = Field(description="The reconstruction backend that was asked for.")

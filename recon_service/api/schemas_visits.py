@@ -42,7 +42,7 @@ class VisitBody(Body):
     captured_at: datetime = Field(description="When the person stood before the kiosk.")
     calibration: CalibrationField
     policy: str = Field(description="Name of the policy that let it in.")
-    score: LlrField
+    score: LlrField = Field(description="Natural log-likelihood ratio of the verification that it came from.")
     confirmed: bool = Field(description="Whether card and PIN vouched for the person, and not the score.")
     gain: float = Field(description="What it added to the depth evidence there was, nats.")
     kiosk: str = Field(description="Keyed digest of the API key's id, hex: equal for visits through one key.")

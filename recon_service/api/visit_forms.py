@@ -10,7 +10,7 @@ from recon_service.api.examples import INTRINSICS
 from recon_service.api.service import Service
 from recon_service.api.uploads import Form, FormLimits
 from recon_service.application.records.visits import KioskVisit
-from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.camera import MAX_FOCAL_PX, PinholeCamera
 from recon_service.domain.errors import InvalidValue
 
 _FILES: Final = {
@@ -28,10 +28,7 @@ _PARTS: Final[dict[str, Any]] = {
     "intrinsics": {
         "type": "string",
         "contentMediaType": "application/json",
-        "description": "Of the depth maps, as JSON, in pixels: width, height, fx, fy, cx, cy (the center of "
-        "the first pixel is 0, 0); optional distortion (k1, k2, p1, p2, k3), millimetres_per_unit (1, or "
-        "1000 "
-        "for meters), camera (the name by which the calibration knows it).",
+        "description": "What the depth camera is like, as JSON.",
         "example": INTRINSICS,
     },
     "image": {
@@ -42,30 +39,45 @@ _PARTS: Final[dict[str, Any]] = {
 }
 
 
+_FOCAL: Final[dict[str, Any]] = {"minimum": 1, "maximum": MAX_FOCAL_PX}
+
+
 class Intrinsics(BaseModel):
     """What the kiosk says about its depth camera."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    width: int = Field(ge=1, le=65535, description="Of the depth map, pixels.")
-    height: int = Field(ge=1, le=65535)
-    fx: float = Field(allow_inf_nan=False, description="Focal length, pixels.")
-    fy: float = Field(allow_inf_nan=False)
-    cx: float = Field(
-        allow_inf_nan=False, description="Principal point; (0, 0) is the center of the first pixel."
+    width: int = Field(ge=1, le=65535, description="Width of the depth map, pixels.")
+    height: int = Field(ge=1, le=65535, description="Height of the depth map, pixels.")
+    fx: float = Field(
+        allow_inf_nan=False, json_schema_extra=_FOCAL, description="Focal length along x, pixels."
     )
-    cy: float = Field(allow_inf_nan=False)
+    fy: float = Field(
+        allow_inf_nan=False, json_schema_extra=_FOCAL, description="Focal length along y, pixels."
+    )
+    cx: float = Field(
+        allow_inf_nan=False,
+        description="Principal point along x, pixels: 0 is the center of the first column.",
+    )
+    cy: float = Field(
+        allow_inf_nan=False, description="Principal point along y, pixels: 0 is the center of the first row."
+    )
     distortion: list[float] = Field(
         default_factory=lambda: [0.0] * 5,
         max_length=5,
-        description="k1, k2, p1, p2, k3 as OpenCV orders them.",
+        description="k1, k2, p1, p2, k3 as OpenCV orders them, each -10 to 10; left out: 0.",
     )
-    millimetres_per_unit: float = Field(1.0, allow_inf_nan=False, description="Depth scale; 1000 for meters.")
+    millimetres_per_unit: float = Field(
+        1.0,
+        allow_inf_nan=False,
+        description="Millimeters that one unit of the depth map stands for; 1000 for meters.",
+    )
     camera: str = Field(
         "generic",
         max_length=64,
         pattern=r"^[A-Za-z0-9._-]+$",
-        description="Name by which the calibration knows the camera.",
+        description="Name by which the calibration knows the camera; `generic`: a camera that nobody "
+        "measured.",
     )
 
     def pinhole(self) -> PinholeCamera:
@@ -82,7 +94,11 @@ def visit_body(**more: dict[str, Any]) -> dict[str, Any]:
     schema = {
         "type": "object",
         "required": ["depth", "intrinsics"],
-        "properties": {**_PARTS, **more},
+        "properties": {
+            **_PARTS,
+            "intrinsics": {**_PARTS["intrinsics"], "contentSchema": Intrinsics.model_json_schema()},
+            **more,
+        },
         "additionalProperties": False,
     }
     return {"required": True, "content": {"multipart/form-data": {"schema": schema}}}

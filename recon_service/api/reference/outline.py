@@ -168,10 +168,12 @@ def _about(schema: dict[str, Any]) -> str:
     return str(schema.get("description", ""))
 
 
-def _fields(schema: Schema) -> Iterator[Field]:
+def _fields(schema: Schema, within: str = "") -> Iterator[Field]:
+    """With those of a text that is JSON itself: ``intrinsics.width``."""
     required = schema.get("required", ())
     for name, one in schema.get("properties", {}).items():
-        yield Field(name, kind_of(one), name in required, _about(one), _shown_default(one))
+        yield Field(within + name, kind_of(one), name in required, _about(one), _shown_default(one))
+        yield from _fields(one.get("contentSchema", {}), f"{within}{name}.")
 
 
 def _shown_default(schema: Schema) -> str:
@@ -241,7 +243,7 @@ def _sent(content: Content, call: dict[str, Any]) -> list[str]:
         return [
             f"-F {shlex.quote(f'{f.name}=@{_FILES[f.name]}' if f.name in _FILES else _given(f, parts))}"
             for f in content.fields
-            if f.required
+            if f.required and f.name in parts
         ]
     if content.media == JSON:
         text = json.dumps(json.loads(content.examples[0].text))
