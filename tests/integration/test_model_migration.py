@@ -1,17 +1,20 @@
 """A service moves from the dense canonical model to the built-in one in real processes: templates are
-derived under the new model while the old one serves, people are verified all the while, and what cannot be
-compared is refused.
+derived under the new model while the old one serves, people are verified, searched and known again at
+another enrollment all the while, and what cannot be compared is refused.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 
 from recon_service.assembly import MODEL_NAMES, ModelChoice
+from recon_service.storage.database import open_engine
 from tests.integration.captures import INTRINSICS, depth_of, png16, verify
 from tests.integration.running import Server, enroll, portrait_jpeg
 from tests.integration.test_batches import wait
@@ -48,7 +51,51 @@ def verified(client: httpx.Client, subject: str, visit: bytes) -> dict[str, Any]
 
 
 def identified(client: httpx.Client, visit: bytes) -> httpx.Response:
-    return client.post("/v1/identifications", files=[("depth", visit)], data={"intrinsics": INTRINSICS})
+    """Before a camera that was measured: elsewhere no score is high enough to be listed."""
+    intrinsics = json.dumps({**json.loads(INTRINSICS), "camera": "simulated-structured-light"})
+    return client.post("/v1/identifications", files=[("depth", visit)], data={"intrinsics": intrinsics})
+
+
+def found_by_searching(client: httpx.Client, visit: bytes) -> tuple[dict[str, str], int, int]:
+    """Template by candidate, how many were searched, and how many could not be compared."""
+    answer = identified(client, visit).raise_for_status().json()
+    found = [(one["subject_id"], one["template_id"]) for one in answer["candidates"]]
+    assert len(dict(found)) == len(found), "nobody twice"
+    return dict(found), answer["searched"], answer["not_comparable"]
+
+
+def duplicates_of(client: httpx.Client, subject: str, picture: bytes) -> set[str]:
+    """Whom an enrollment of this picture under another name looks like. The subject is deleted again."""
+    enrolled = enroll(client, subject, picture)
+    assert (enrolled["state"], enrolled["problem"]["code"]) == ("succeeded", "possible-duplicate")
+    address = f"/v1/operations/{enrolled['operation_id']}/duplicates"
+    found = client.get(address).raise_for_status().json()["duplicates"]
+    client.delete(f"/v1/subjects/{subject}").raise_for_status()
+    return {one["other_subject_id"] for one in found}
+
+
+def active(client: httpx.Client, subject: str) -> str:
+    listed = client.get(f"/v1/subjects/{subject}/templates").raise_for_status().json()["templates"]
+    (one,) = [t["template_id"] for t in listed if t["state"] == "active"]
+    return str(one)
+
+
+def retired_long_ago(state: Path, subject: str) -> None:
+    """As if what is retired of the subject had been so for years: the next sweep destroys it."""
+    engine = open_engine(f"sqlite:///{state / 'recon.sqlite3'}")
+    deadline = time.monotonic() + 60.0
+    with engine.begin() as connection:
+        old = {"subject": subject, "then": "2001-01-01 00:00:00.000000"}
+        changed = "UPDATE templates SET retired_at = :then WHERE subject_id = :subject AND state = 'retired'"
+        assert connection.execute(sa.text(changed), old).rowcount == 1
+    there = sa.text("SELECT count(*) FROM templates WHERE subject_id = :subject AND state = 'retired'")
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if not connection.scalar(there, {"subject": subject}):
+                engine.dispose()
+                return
+        time.sleep(0.1)
+    raise AssertionError("no sweep destroyed it")
 
 
 def refused(answer: httpx.Response) -> str:
@@ -69,6 +116,9 @@ def test_a_service_moves_to_another_model(tmp_path: Path, weights_mirror: Path) 
         "RECON_LOCKOUT_SUBJECT_FAILURES": "0",
         "RECON_KIOSK_SESSIONS": "optional",
         "RECON_IDENTIFICATION": "memory",
+        "RECON_DUPLICATE_CHECK": "report",
+        "RECON_DUPLICATE_LLR": "0",
+        "RECON_SWEEP_SECONDS": "0.5",
     }
     old = Server(tmp_path / "state", settings).start()
     kept = {"ada": {"keep_selfies": "true"}, "bea": {"keep_evidence": "true"}, "cay": {}, "dan": {}}
@@ -96,7 +146,17 @@ def test_a_service_moves_to_another_model(tmp_path: Path, weights_mirror: Path) 
                 assert verified(client, subject, visit)["score"] == before[subject]["score"]
             log = client.get("/v1/audit-entries", params={"action": "verification"}).raise_for_status().text
             assert log.count("former-version") == 3
-            assert identified(client, visit).json()["not_comparable"] == 3
+            everybody = {name: active(client, name) for name in kept}
+            assert found_by_searching(client, visit) == (everybody, 4, 0)
+            log = client.get("/v1/audit-entries", params={"action": "identification"}).raise_for_status().text
+            assert log.count("former-version") == 1
+            assert duplicates_of(client, "eve", picture) == set(kept)
+            # Retention takes what one of them was compared by.
+            retired_long_ago(old.state, "cay")
+            assert "recon batch submit" in refused(verify(client, "cay", visit))
+            left = {name: everybody[name] for name in ("ada", "bea", "dan")}
+            assert found_by_searching(client, visit) == (left, 3, 1)
+            assert duplicates_of(client, "eve", picture) == set(left)
     finally:
         old.stop()
 
@@ -110,13 +170,15 @@ def test_a_service_moves_to_another_model(tmp_path: Path, weights_mirror: Path) 
                 assert again["calibration"].startswith("released-1-builtin@")
                 assert abs(again["score"] - before[subject]["score"]) < 2.0
             assert "recon batch submit" in refused(verify(client, "dan", visit))
-            searched = identified(client, visit).raise_for_status().json()
-            assert (searched["searched"], searched["not_comparable"]) == (3, 1)
+            moved = {name: everybody[name] for name in MOVED}
+            assert found_by_searching(client, visit) == (moved, 3, 1)
+            assert duplicates_of(client, "eve", picture) == set(MOVED)
+            client.delete("/v1/subjects/cay").raise_for_status()
             client.post(f"{address}:rollback").raise_for_status()
             wait(client, address, "rolled-back")
-            for subject in MOVED:
+            for subject in ("ada", "bea"):
                 assert "recon batch submit" in refused(verify(client, subject, visit))
             assert "recon batch submit" in refused(identified(client, visit))
-            assert made(client) == {("facekit-light", "active"): 4, ("facemesh468-builtin", "retired"): 3}
+            assert made(client) == {("facekit-light", "active"): 3, ("facemesh468-builtin", "retired"): 2}
     finally:
         new.stop()

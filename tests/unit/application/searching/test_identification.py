@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from recon_service.application.enrolling.duplicates import DuplicateCheck
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.keeping.audit import verify_audit
-from recon_service.application.ports.stores import Stores
+from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.access import Scope
 from recon_service.application.records.identifications import IdentificationDecision, ObservedVisit
 from recon_service.application.records.operations import Operation, OperationState
@@ -43,12 +44,12 @@ from recon_service.bootstrap import OpenStores, open_duplicate_check, open_ident
 from recon_service.comparison.calibration import Calibration, Measured
 from recon_service.comparison.identification_policy import IdentificationPolicy
 from recon_service.domain.arrays import Array
-from recon_service.domain.errors import InvalidValue, NotFound
+from recon_service.domain.errors import InvalidValue, ModelMismatch, NotFound
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.presentation import PresentationMeasure, PresentationResult
 from recon_service.search.memory_index import MemoryIndex
 from recon_service.settings import Settings, SettingsInvalid
-from tests.references import DEPTH, MODES, SELFIES, SPACE, enroll, outcome, small_calibration
+from tests.references import DEPTH, MODES, SELFIES, SPACE, enroll, move, outcome, small_calibration
 from tests.stacks import Stack, settings_for
 from tests.unit.api.conftest import authorization
 from tests.unit.application.stores import ListQueue, ScriptedCompute, open_in
@@ -224,6 +225,45 @@ def test_a_duplicate_is_found_and_enrolled_all_the_same(stores: Stores, hold: bo
     assert [f.operation_id for f in all_findings(on=stores)] == [twice.operation_id]
     delete_subject("ada", on=stores)
     assert all_findings(on=stores) == [], "a finding goes with either of the two"
+
+
+class MovesAfterwards(MemoryIndex):
+    """Between a search and the end of the enrollment that asked for it, somebody is moved."""
+
+    def __init__(self, stores: Stores, name: str, mean: Array) -> None:
+        super().__init__(stores, CALIBRATION)
+        self.move = lambda: move(name, mean, stores, "other")
+
+    def search(self, probe: SearchProbe, *, count: int, least_llr: float) -> SearchResult:
+        found = super().search(probe, count=count, least_llr=least_llr)
+        self.move()
+        return found
+
+
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_who_was_moved_to_another_model_is_known_again(stores: Stores, moment: str) -> None:
+    """By the version of before, while this process still runs the model of before; once, and under the
+    template in force.
+    """
+    one, other, least = alike_and_not()
+    enroll("ada", one, stores)
+    by = identifier(stores)
+    if moment == "before":
+        move("ada", other, stores, "other")
+        found = searched(seen(one), limit=5, on=stores, by=by)
+        assert [(c.subject_id, c.former) for c in found.candidates] == [("ada", True)]
+        assert (found.searched, found.not_comparable) == (1, 0)
+    else:
+        by = replace(by, index=MovesAfterwards(stores, "ada", other))
+    twice = Enrolling(stores, DuplicateCheck(by, least, hold=True)).enroll("ada-again", one)
+    assert twice.problem is not None
+    (finding,) = findings_of(twice.operation_id, on=stores)
+    assert finding.other_subject_id == "ada"
+    assert finding.template_id == load_template("ada", None, on=stores).template_id
+    with stores.database.transaction() as tx:
+        assert tx.templates.destroy_retired(retired_before=utc_now() + timedelta(days=1), limit=9)
+    with pytest.raises(ModelMismatch, match="none of the 1 references"):
+        searched(seen(one), limit=5, on=stores, by=identifier(stores))
 
 
 class SearchesTogether(MemoryIndex):
