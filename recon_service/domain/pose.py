@@ -81,7 +81,8 @@ class HeadPose:
 
     def moved(self, rotation_vector: Array, translation: Array) -> HeadPose:
         """The pose after a small motion in the camera frame about the head's origin: exp(w) R, t + dt."""
-        return HeadPose(
-            nearest_rotation(rotation_from_vector(rotation_vector) @ self.rotation),
-            self.translation + translation,
-        )
+        turned = rotation_from_vector(rotation_vector) @ self.rotation
+        # A product of rotations is one but for rounding, which a step of Newton's iteration for the polar
+        # decomposition takes out.
+        turned = turned @ (1.5 * np.eye(3) - 0.5 * turned.T @ turned)
+        return HeadPose(turned, self.translation + translation)

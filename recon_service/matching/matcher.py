@@ -38,7 +38,8 @@ class MatchOptions:
     erosion: matches keep this far from the edge of what both pictures show. max_disagreement: between the
     flow forth and back. min_likeness: correlation of the skin around both ends of a match. max_motion:
     longest motion. texture_share: share of the least textured skin that is left out. samples: matches
-    kept per pair. sd: standard deviation of a match. effective_matches: independent matches of a pair.
+    kept per pair, for each round. sd: standard deviation of a match. effective_matches: independent
+    matches of a pair.
     """
 
     texels_mm: tuple[float, ...] = (1.6, 1.0, 0.65)
@@ -53,7 +54,7 @@ class MatchOptions:
     min_likeness: float = 0.6
     max_motion: float = 14.0
     texture_share: float = 0.15
-    samples: int = 400
+    samples: tuple[int, ...] = (200, 200, 400)
     min_matches: int = 50
     sd: float = 0.5
     effective_matches: float = 60.0
@@ -106,21 +107,21 @@ class SurfaceMatcher:
         self, views: Sequence[FaceView], fit: Fit, pairs: Sequence[tuple[int, int]], *, round_: int = -1
     ) -> list[SurfaceMatches]:
         """Matches of the given pairs of views under the current fit; pairs with too few are left out."""
-        size = self._options.texels_mm[round_]
-        textures = self.unrolled(views, fit, size)
-        draw = round_ % self.rounds
-        found = (self._pair(views, textures, size, pair, draw) for pair in pairs)
+        round_ %= self.rounds
+        textures = self.unrolled(views, fit, self._options.texels_mm[round_])
+        found = (self._pair(views, textures, pair, round_) for pair in pairs)
         return [matches for matches in found if matches is not None]
 
     def _pair(
         self,
         views: Sequence[FaceView],
         textures: Sequence[SkinTexture],
-        texel_mm: float,
         pair: tuple[int, int],
-        draw: int,
+        round_: int,
     ) -> SurfaceMatches | None:
-        o, skin = self._options, self._skins[texel_mm]
+        o = self._options
+        texel_mm = o.texels_mm[round_]
+        skin = self._skins[texel_mm]
         (i, j), (first, second) = pair, (textures[pair[0]], textures[pair[1]])
         both = first.mask & second.mask
         box = _box(both)
@@ -159,8 +160,8 @@ class SurfaceMatcher:
             return None
         # Every node has its own lot: a rounding error that lets one more match in changes one of those kept,
         # not all.
-        lots = np.random.default_rng((draw, i, j)).random(len(skin.rows), dtype=np.float32)[nodes[chosen]]
-        chosen = chosen[np.argsort(lots)[: o.samples]]
+        lots = np.random.default_rng((round_, i, j)).random(len(skin.rows), dtype=np.float32)[nodes[chosen]]
+        chosen = chosen[np.argsort(lots)[: o.samples[round_]]]
         end = (texels[chosen] + move[chosen] + top_left).astype(np.float32)
         target = cv2.remap(second.pictured, end[None, :, 0], end[None, :, 1], cv2.INTER_LINEAR)[0]
         kept = nodes[chosen]
