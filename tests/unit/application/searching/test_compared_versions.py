@@ -56,7 +56,7 @@ def something_happens(opened: OpenStores, rng: random.Random) -> None:
     calibration = rng.choice(CALIBRATIONS).name
     version = replace(active, template_id=new_id("tpl"), calibration=calibration, model=f"of {calibration}")
     derived = rng.choice((TemplateOrigin.REENROLLMENT, TemplateOrigin.STRENGTHENING))
-    match rng.choice(("move", "move", "grow", "candidate", "anew", "back", "destroy")):
+    match rng.choice((*["move"] * 5, "grow", "grow", "candidate", "anew", "back", "destroy")):
         case "move":
             put_in_force(version, stores, derived, parent_id=active.template_id)
         case "grow":
