@@ -63,9 +63,12 @@ class FolderObjectStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise NotFound("there is no such object") from None
 
-    def delete(self, key: str) -> None:
-        """Remove the file and the folders that it leaves empty."""
-        path = self._path(key)
+    def delete(self, *keys: str) -> None:
+        """Remove the files and the folders that they leave empty."""
+        for path in [self._path(key) for key in keys]:
+            self._remove(path)
+
+    def _remove(self, path: Path) -> None:
         with _faults():
             try:
                 path.unlink()

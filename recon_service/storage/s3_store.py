@@ -21,6 +21,8 @@ from recon_service.storage.folder_store import check_key
 CONNECT_S: Final = 3.0
 READ_S: Final = 10.0
 ATTEMPTS: Final = 3
+AT_ONCE: Final = 1000
+"""Objects that one request may delete."""
 _MISSING: Final = ("404", "NoSuchKey", "NotFound")
 _DENIED: Final = ("401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "NoSuchBucket")
 
@@ -97,10 +99,20 @@ class S3ObjectStore:
             content: bytes = body.read()
             return content
 
-    def delete(self, key: str) -> None:
-        """One request: S3 says the same where there was nothing."""
+    def delete(self, *keys: str) -> None:
+        """One request for up to a thousand: S3 says the same where there was nothing."""
+        names = [self._name(key) for key in keys]
         with _faults():
-            self._client.delete_object(Bucket=self._bucket, Key=self._name(key))
+            if len(names) == 1:
+                self._client.delete_object(Bucket=self._bucket, Key=names[0])
+                return
+            for start in range(0, len(names), AT_ONCE):
+                some = [{"Key": name} for name in names[start : start + AT_ONCE]]
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Quiet": True, "Objects": some}
+                )
+                if failed := answer.get("Errors"):
+                    raise ClientError({"Error": failed[0]}, "DeleteObjects")
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:
         """Page by page, in lexical order, as the server gives them."""

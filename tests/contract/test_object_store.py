@@ -75,6 +75,15 @@ def test_what_is_deleted_is_gone_and_may_be_deleted_again(store: ObjectStore) ->
     assert list(store.list_keys()) == []
 
 
+def test_many_are_deleted_at_once_whether_they_are_there_or_not(store: ObjectStore) -> None:
+    for key in ("s/1/x", "s/1/y", "s/2/x", "t"):
+        store.put(key, b"x")
+    store.delete("s/1/x", "s/1/nothing", "s/2/x", "never/was")
+    assert list(store.list_keys()) == ["s/1/y", "t"]
+    store.delete()
+    assert list(store.list_keys()) == ["s/1/y", "t"]
+
+
 def test_lists_by_prefix_in_order(store: ObjectStore) -> None:
     for key in ("s/2/x", "s/1/y", "s/1/x", "t/1", "s1"):
         store.put(key, b"")
@@ -152,6 +161,8 @@ def test_lists_more_than_a_page(s3_server: S3) -> None:
         (folder / f"{n}").write_bytes(b"")
     keys = list(store.list_keys("selfies/"))
     assert len(keys) == 1205
+    store.delete(*keys)
+    assert list(store.list_keys()) == []
     assert keys == sorted(keys)
 
 

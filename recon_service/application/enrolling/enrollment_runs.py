@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from recon_service.application.enrolling.keeping_evidence import keep_evidence
-from recon_service.application.enrolling.operations import progress_to_database, signs_of_life
+from recon_service.application.enrolling.operations import signs_of_life
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
 from recon_service.application.keeping.objects import delete_doomed
@@ -91,11 +91,9 @@ def run_enrollment(
     if claim is None:
         return None
     try:
-        with signs_of_life(claim, every=policy.heartbeat, on=on):
+        with signs_of_life(claim, every=policy.heartbeat, on=on) as progress:
             selfies = _load_selfies(claim, on)
-            outcome = compute.reconstruct(
-                selfies, progress_to_database(claim, on=on), backend=claim.operation.backend
-            )
+            outcome = compute.reconstruct(selfies, progress, backend=claim.operation.backend)
             searched = duplicates.search(outcome, on=on) if duplicates else None
             _keep(claim, outcome, on, duplicates, searched)
     except Exception as fault:

@@ -16,9 +16,7 @@ from recon_service.application.ports.stores import Stores
 from recon_service.application.records.operations import Claim, Lane, Operation, QueueState
 from recon_service.domain.errors import Conflict, NotFound, StorageFault
 
-PROGRESS_INTERVAL_S: Final = 0.2
-LONGEST: Final = "fitting"
-"""The stage with no news before its end."""
+PROGRESS_INTERVAL_S: Final = 0.5
 MAX_LISTED: Final = 500
 
 
@@ -34,48 +32,44 @@ def get_operation(operation_id: str, *, on: Stores) -> Operation:
     return operation
 
 
-def progress_to_database(claim: Claim, *, on: Stores) -> Progress:
-    """Writes progress where the last time is long enough ago, or the longest stage begins: each write is a
-    commit, and those of an enrollment that is over in a moment nobody reads.
+@contextmanager
+def signs_of_life(claim: Claim, *, every: timedelta, on: Stores) -> Iterator[Progress]:
+    """While the block runs, a thread tells the database that the worker lives, and how far it is by what was
+    last said to the yielded function. Not at once: each is a commit, and of an enrollment that is over in a
+    moment nobody reads them.
 
     Progress is news, not truth: when the database does not answer, the work goes on.
     """
-    last_stage, last_time = "", time.monotonic()
+    done = threading.Event()
+    latest: tuple[str, float] | None = None
 
     def report(stage: str, share: float) -> None:
-        nonlocal last_stage, last_time
-        now = time.monotonic()
-        begins = stage == LONGEST and stage != last_stage
-        if not begins and now - last_time < PROGRESS_INTERVAL_S:
-            return
-        last_stage, last_time = stage, now
-        try:
-            with on.database.transaction() as tx:
-                tx.operations.report(claim, stage=stage, progress=min(max(share, 0.0), 1.0), now=on.clock())
-        except StorageFault:
-            pass
+        nonlocal latest
+        latest = (stage, min(max(share, 0.0), 1.0))
 
-    return report
-
-
-@contextmanager
-def signs_of_life(claim: Claim, *, every: timedelta, on: Stores) -> Iterator[None]:
-    """While the block runs, a thread tells the database that the worker lives."""
-    done = threading.Event()
-
-    def beat() -> None:
-        while not done.wait(every.total_seconds()):
+    def tell() -> None:
+        told, last = None, time.monotonic()
+        while not done.wait(PROGRESS_INTERVAL_S):
+            news = latest
+            if news == told and time.monotonic() - last < every.total_seconds():
+                continue
             try:
                 with on.database.transaction() as tx:
-                    if not tx.operations.beat(claim, now=on.clock()):
-                        return  # taken over: the last transaction will find out
+                    if news is None or news == told:
+                        holds = tx.operations.beat(claim, now=on.clock())
+                    else:
+                        stage, share = news
+                        holds = tx.operations.report(claim, stage=stage, progress=share, now=on.clock())
             except StorageFault:
                 continue
+            if not holds:
+                return  # taken over: the last transaction will find out
+            told, last = news, time.monotonic()
 
-    thread = threading.Thread(target=beat, name="recon-heartbeat", daemon=True)
+    thread = threading.Thread(target=tell, name="recon-heartbeat", daemon=True)
     thread.start()
     try:
-        yield
+        yield report
     finally:
         done.set()
         thread.join()

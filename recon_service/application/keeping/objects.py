@@ -13,17 +13,12 @@ def delete_doomed(keys: Sequence[str], *, on: Stores) -> int:
 
     Never raises StorageFault: what is still there stays on the list, and the sweeper comes back to it.
     """
-    gone: list[str] = []
+    if not keys:
+        return 0
     try:
-        for key in keys:
-            on.objects.delete(key)
-            gone.append(key)
+        on.objects.delete(*keys)
+        with on.database.transaction() as tx:
+            tx.loose_objects.drop(keys)
     except StorageFault:
-        pass
-    if gone:
-        try:
-            with on.database.transaction() as tx:
-                tx.loose_objects.drop(gone)
-        except StorageFault:
-            return 0
-    return len(gone)
+        return 0
+    return len(keys)

@@ -19,8 +19,8 @@ class ObjectStore(Protocol):
         """Raises NotFound."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Nothing happens where there was nothing."""
+    def delete(self, *keys: str) -> None:
+        """Nothing happens where there was nothing. Where it raises, some may be gone."""
         ...
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:
