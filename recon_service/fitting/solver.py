@@ -38,6 +38,8 @@ MAX_ITERATIONS = 14
 LANDMARK_ITERATIONS = 8
 HELD_ITERATIONS = 3
 """With depth, the identity is held while the pose is still coming in."""
+ROUGH: type[np.floating[Any]] = np.float32
+"""Precision of the steps whose rounding the next one mends."""
 CONVERGED_STEP = 1e-3
 """Largest change of an identity coefficient (standard deviations) at which the fit has arrived."""
 
@@ -173,10 +175,10 @@ Linearization = tuple[NormalEquations, list[TermReport]]
 def _step(
     linearize: Callable[..., Linearization], *, identity_free: bool, rough: bool
 ) -> tuple[Array, list[TermReport]]:
-    """The Gauss-Newton step. rough: in single precision, if that can be solved."""
+    """The Gauss-Newton step. rough: in single precision, if it can be solved there."""
     if rough:
         with contextlib.suppress(FitFailed):
-            equations, reports = linearize(precision=np.float32)
+            equations, reports = linearize(precision=ROUGH)
             return equations.step(identity_free=identity_free), reports
     equations, reports = linearize()
     return equations.step(identity_free=identity_free), reports

@@ -147,7 +147,7 @@ def test_objects_that_cannot_be_deleted_now_are_deleted_later(
     operation_id = ask(stores)
     with monkeypatch.context() as patch:
 
-        def away(_key: str) -> bool:
+        def away(*_keys: str) -> bool:
             raise StorageUnavailable("refused")
 
         patch.setattr(stores.objects, "delete", away)
