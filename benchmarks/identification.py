@@ -200,7 +200,8 @@ def in_postgresql(people: Population, right: list[set[int]], ranks: list[int], t
     """
     import sqlalchemy as sa
 
-    from recon_service.search.pgvector_index import ServerScan, make_table, written
+    from recon_service.search.pgvector.scan import ServerScan, written
+    from recon_service.search.pgvector.tables import make_table
     from tests.servers.postgres import Postgres
 
     server = Postgres()

@@ -258,7 +258,7 @@ def open_identifier(settings: Settings, opened: OpenStores) -> Identifier | None
     model = assembly.load_model(assembly.ModelChoice(settings.model))
     calibration = load_calibration(released_for(model.name))
     if settings.identification == "pgvector":
-        from recon_service.search.pgvector_index import PgvectorIndex
+        from recon_service.search.pgvector.index import PgvectorIndex
 
         return Identifier(PgvectorIndex(opened.stores, opened.database.engine, calibration), calibration)
     from recon_service.search.memory_index import MemoryIndex

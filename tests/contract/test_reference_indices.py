@@ -31,7 +31,9 @@ from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import ModelMismatch
 from recon_service.search.memory_index import MemoryIndex
-from recon_service.search.pgvector_index import PgvectorIndex, PgvectorMissing, secret_turn
+from recon_service.search.pgvector.index import PgvectorIndex
+from recon_service.search.pgvector.tables import PgvectorMissing
+from recon_service.search.pgvector.turned_spaces import secret_turn
 from tests.references import (
     DEPTH,
     LANDMARKS,
