@@ -14,9 +14,9 @@ from recon_service import __version__
 from recon_service.api import guidance
 from recon_service.api.body_limits import BodyLimits
 from recon_service.api.description import DESCRIPTION, TAGS
+from recon_service.api.documentation import page as documentation
 from recon_service.api.middleware import RequestFrame
 from recon_service.api.problems import add_problem_handlers, documented
-from recon_service.api.reference import page as reference
 from recon_service.api.routers import (
     administration,
     batches,
@@ -88,7 +88,7 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
     app.state.endpoints = api_routes()
     for noun in NOUNS:
         app.include_router(noun.router)
-    for unlisted in (reference.router, guidance.router, pages.router, *console.ROUTERS):
+    for unlisted in (documentation.router, guidance.router, pages.router, *console.ROUTERS):
         app.include_router(unlisted)
     add_problem_handlers(app)
     limited = [*api_routes(), *console.ROUTES]

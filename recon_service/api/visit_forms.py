@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,26 +20,16 @@ _FILES: Final = {
     "maxItems": 10,
     "items": {"type": "string", "format": "binary"},
 }
-_PARTS: Final[dict[str, Any]] = {
-    "depth": {
-        **_FILES,
-        "description": "Depth maps of one visit, in the order they were taken: 16-bit gray PNG, or NPY; 0 "
-        "and NaN: nothing was measured.",
-    },
-    "intrinsics": {
-        "type": "string",
-        "contentMediaType": "application/json",
-        "description": "What the depth camera is like, as JSON.",
-        "example": INTRINSICS,
-    },
-    "image": {
-        **_FILES,
-        "description": "One picture per depth map, aligned with it pixel by pixel: color, or gray PNG of 8 "
-        "or 16 bits (infrared). Left out: depth alone.",
-    },
+_DEPTH: Final = {
+    **_FILES,
+    "description": "Depth maps of one visit, in the order they were taken: 16-bit gray PNG, or NPY; 0 and "
+    "NaN: nothing was measured.",
 }
-
-
+_IMAGE: Final = {
+    **_FILES,
+    "description": "One picture per depth map, aligned with it pixel by pixel: color, or gray PNG of 8 or 16 "
+    "bits (infrared). Left out: depth alone.",
+}
 _FOCAL: Final[dict[str, Any]] = {"minimum": 1, "maximum": MAX_FOCAL_PX}
 
 
@@ -95,8 +86,14 @@ def visit_body(**more: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "required": ["depth", "intrinsics"],
         "properties": {
-            **_PARTS,
-            "intrinsics": {**_PARTS["intrinsics"], "contentSchema": Intrinsics.model_json_schema()},
+            "depth": _DEPTH,
+            # A part of a form that is an object goes as JSON (OpenAPI 3.1, multipart content).
+            "intrinsics": {
+                **Intrinsics.model_json_schema(),
+                "description": "What the depth camera is like, as JSON.",
+                "example": json.loads(INTRINSICS),
+            },
+            "image": _IMAGE,
             **more,
         },
         "additionalProperties": False,

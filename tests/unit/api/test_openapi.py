@@ -1,4 +1,4 @@
-"""What the interactive documentation shows: nothing without a word about it, examples for what one types, and
+"""What the documentation shows: nothing without a word about it, examples for what one types, and
 examples that are what they are examples of.
 """
 
@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 from jsonschema_rs import Draft202012Validator
 
-from recon_service.api.problems import explain
+from recon_service.api import problems
+from recon_service.api.description import DESCRIPTION
 
 Document = dict[str, Any]
 
@@ -131,4 +132,15 @@ def test_what_needs_a_key_says_how_it_refuses(document: Document) -> None:
                 assert list(answer["content"]) == ["application/problem+json"], f"{name}: {status}"
                 shown = answer["content"]["application/problem+json"]["example"]
                 assert shown["status"] == int(status), f"{name}: {status}"
-                assert explain(shown["type"].removeprefix("/problems/")).status_code == 200
+                assert problems.explain(shown["type"].removeprefix("/problems/")).status_code == 200
+
+
+def test_every_problem_that_callers_can_meet_is_in_the_description() -> None:
+    elsewhere = {"error", "settings-invalid", "insecure-configuration", "webhook-not-genuine"}
+    for kind in problems._all_errors():
+        _, layer, *inner = kind.__module__.split(".")
+        met = layer in ("domain", "application", "imaging", "depth", "weights") and "computing" not in inner
+        if met and kind.code not in elsewhere:
+            family = f"{kind.code.partition('-')[0]}-…"
+            row = next(r for r in DESCRIPTION.splitlines() if r.startswith(f"| {problems.status_of(kind)} "))
+            assert f"`{kind.code}`" in row or f"`{family}`" in row, kind.code
