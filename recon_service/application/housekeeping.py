@@ -14,9 +14,9 @@ from recon_service.application.enrolling.consents import ConsentPolicy
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.keeping.audit import SERVICE, record
 from recon_service.application.keeping.objects import delete_doomed
+from recon_service.application.keeping.selfies import SELFIE_PLACE
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records.operations import SELFIE_PLACE
 from recon_service.application.reenrolling.batch_retention import BatchRetention, forget_ended_batches
 from recon_service.application.searching.reference_feed import KEPT_CHANGES
 from recon_service.application.templates.tombstones import export_tombstones

@@ -17,6 +17,7 @@ from recon_service.application.enrolling.operations import signs_of_life
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
 from recon_service.application.keeping.objects import delete_doomed
+from recon_service.application.keeping.selfies import open_selfies
 from recon_service.application.notifying.webhooks import emit, operation_ended
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.database import Transaction
@@ -24,7 +25,6 @@ from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.identifiers import new_id
 from recon_service.application.records.operations import (
-    SELFIE_PLACE,
     Claim,
     EnrollmentOutcome,
     Operation,
@@ -133,8 +133,7 @@ def _load_selfies(claim: Claim, on: Stores) -> list[bytes]:
         key = tx.subjects.key(claim.operation.subject_id)
     if key is None or not stored:
         raise NotFound("the subject was deleted")
-    cipher = on.vault.cipher(key)
-    return [cipher.open(on.objects.get(s.object_key), place=SELFIE_PLACE, row=s.object_key) for s in stored]
+    return open_selfies(stored, key, on=on)
 
 
 def _keep(

@@ -8,7 +8,6 @@ no broker is needed to take an enrollment, and none can lose it.
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from recon_service.application.errors import (
 )
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
 from recon_service.application.keeping.objects import delete_doomed
+from recon_service.application.keeping.selfies import selfie_rows, store_selfies
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.requests import IdempotencyState, Reservation
@@ -37,7 +37,6 @@ from recon_service.application.records.operations import (
     BACKENDS,
     LANDMARKS_ALONE,
     MAX_SELFIES,
-    SELFIE_PLACE,
     Lane,
     Operation,
     OperationState,
@@ -134,15 +133,12 @@ def request_enrollment(
     if request.consent_expires_at is not None and request.consent_expires_at <= on.clock():
         raise InvalidValue("the consent has ended already", next_step="Ask the person for a new one.")
     operation_id = new_id("op")
-    stored = [
-        StoredSelfie(operation_id, n, f"{SELFIE_PLACE}/{operation_id}/{n}-{secrets.token_hex(8)}")
-        for n in range(len(request.selfies))
-    ]
+    stored = selfie_rows(operation_id, len(request.selfies))
     earlier, key = _open_request(request, stored, budget, on)
     if earlier is not None and earlier.operation_id is not None:
         return _replayed(earlier, earlier.operation_id, key, on)
     try:
-        _store_selfies(request.selfies, stored, key, on)
+        store_selfies(request.selfies, stored, key, on=on)
         operation = _record(request, operation_id, key, stored, answer, on)
     except BaseException:
         # What cannot be withdrawn now is listed, and the sweeper finds it.
@@ -229,14 +225,6 @@ def _digest(request: EnrollmentRequest, on: Stores) -> str:
     if request.consent_expires_at is not None:
         words.append(f"until {request.consent_expires_at.isoformat()}")
     return on.vault.digest("idempotency", *(w.encode() for w in words), *request.selfies)
-
-
-def _store_selfies(
-    selfies: Sequence[bytes], stored: Sequence[StoredSelfie], key: WrappedKey, on: Stores
-) -> None:
-    cipher = on.vault.cipher(key)
-    for selfie, content in zip(stored, selfies, strict=True):
-        on.objects.put(selfie.object_key, cipher.seal(content, place=SELFIE_PLACE, row=selfie.object_key))
 
 
 def _record(

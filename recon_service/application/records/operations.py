@@ -153,5 +153,3 @@ class EnrollmentOutcome:
 
 
 MAX_SELFIES = 10
-
-SELFIE_PLACE = "selfies"

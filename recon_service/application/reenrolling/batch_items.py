@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.errors import Overloaded, StorageUnavailable
+from recon_service.application.keeping.selfies import open_selfies
 from recon_service.application.ports.batches import Rederiving
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.batches import BatchTarget, Group, ItemEnd, ItemState, Material, Taken
 from recon_service.application.records.evidence import EVIDENCE_PLACE
 from recon_service.application.records.identifiers import new_id
-from recon_service.application.records.operations import SELFIE_PLACE, EnrollmentOutcome
+from recon_service.application.records.operations import EnrollmentOutcome
 from recon_service.application.records.templates import TemplateOrigin
 from recon_service.application.templates.sealing import open_template, seal_template
 from recon_service.domain.errors import (
@@ -132,8 +133,7 @@ def _untold(_stage: str, _share: float) -> None:
 def _selfies(item: Taken, on: Stores) -> list[bytes]:
     with on.database.snapshot() as tx:
         stored = tx.kept_evidence.selfies_of(item.subject_id)
-    cipher = on.vault.cipher(item.key)
-    return [cipher.open(on.objects.get(s.object_key), place=SELFIE_PLACE, row=s.object_key) for s in stored]
+    return open_selfies(stored, item.key, on=on)
 
 
 def _evidence(item: Taken, on: Stores) -> bytes:

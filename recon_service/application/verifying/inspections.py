@@ -5,10 +5,10 @@ capture that somebody brings. Each look goes to the audit log, for it shows a fa
 from __future__ import annotations
 
 from recon_service.application.keeping.audit import SERVICE, record_alone
+from recon_service.application.keeping.selfies import open_selfies
 from recon_service.application.ports.compute import Compute
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.inspections import Inspection
-from recon_service.application.records.operations import SELFIE_PLACE
 from recon_service.application.records.visits import KioskVisit
 from recon_service.application.templates.subjects import load_template
 from recon_service.domain.errors import StorageFault
@@ -49,10 +49,7 @@ def _kept_selfies(subject_id: str, template_id: str, on: Stores) -> tuple[bytes,
         if operation is None or key is None or not operation.keep_selfies:
             return ()
         stored = tx.selfies.of(operation.operation_id)
-    cipher = on.vault.cipher(key)
     try:
-        return tuple(
-            cipher.open(on.objects.get(s.object_key), place=SELFIE_PLACE, row=s.object_key) for s in stored
-        )
+        return tuple(open_selfies(stored, key, on=on))
     except StorageFault:
         return ()  # what consent kept went meanwhile; the rest of the template is there
