@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from pydantic import ConfigDict, Field
 
 from recon_service.api.schemas import Asked, Body
-from recon_service.api.schemas_fields import SubjectField
+from recon_service.api.schemas_fields import Count, SubjectField
 from recon_service.application.keeping.audit import AuditVerdict
 from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.records.audit import AuditEntry
@@ -118,7 +118,7 @@ class AuditCheckRequest(Asked):
 class AuditCheckBody(Body):
     """Whether the log is as it was written."""
 
-    entries: int = Field(description="How many entries are as they were written.")
+    entries: Count = Field(description="How many entries are as they were written.")
     broken: int | None = Field(
         description="Number of the first entry that is altered or missing; null: none is."
     )

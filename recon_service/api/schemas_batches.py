@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field
 
 from recon_service.api.schemas import Body
-from recon_service.api.schemas_fields import BatchField, MadeWithCalibration, ModelField, SubjectField
+from recon_service.api.schemas_fields import BatchField, Count, MadeWithCalibration, ModelField, SubjectField
 from recon_service.application.records.batches import (
     BatchItem,
     BatchState,
@@ -25,19 +25,23 @@ class MadeWithBody(Body):
 
     model: ModelField
     calibration: MadeWithCalibration
-    subjects: int = Field(description="How many of the selected subjects.")
+    subjects: Count = Field(description="How many of the selected subjects.")
 
 
 class PreviewBody(Body):
     """What a batch finds."""
 
-    selected: int = Field(description="Subjects whose template in force meets the conditions.")
-    with_selfies: int = Field(description="Of these, how many have selfies kept by consent.")
-    with_evidence: int = Field(
+    selected: Count = Field(description="Subjects whose template in force meets the conditions.")
+    with_selfies: Count = Field(description="Of these, how many have selfies kept by consent.")
+    with_evidence: Count = Field(
         description="Of these, how many have evidence (what was seen in the selfies) kept by consent."
     )
-    needs_new_selfie: int = Field(description="Of these, how many have nothing kept that the target may use.")
-    unknown: int = Field(description="Subjects that the selection lists and that have no template in force.")
+    needs_new_selfie: Count = Field(
+        description="Of these, how many have nothing kept that the target may use."
+    )
+    unknown: Count = Field(
+        description="Subjects that the selection lists and that have no template in force."
+    )
     made_with: list[MadeWithBody] = Field(
         description="The selected subjects by what made their template in force."
     )
@@ -62,7 +66,7 @@ class ChosenBody(Body):
     """A selection as it was asked for."""
 
     all: bool = Field(description="Whether every subject was asked for.")
-    listed: int = Field(
+    listed: Count = Field(
         description="How many subjects the request listed; 0: it listed none. Who they are is not told."
     )
     model: str | None = Field(
@@ -112,10 +116,10 @@ class BatchBody(Body):
         description="Since when its items are destroyed (`RECON_BATCH_DAYS`), while the counts stay; null: "
         "they are there."
     )
-    expected: int = Field(description="Subjects that were selected when it was submitted.")
-    listed: int = Field(description="Items that were made so far; they are made in pages.")
+    expected: Count = Field(description="Subjects that were selected when it was submitted.")
+    listed: Count = Field(description="Items that were made so far; they are made in pages.")
     all_listed: bool = Field(description="Whether every item was made.")
-    done: int = Field(description="Items that have their end.")
+    done: Count = Field(description="Items that have their end.")
     items: dict[ItemState, int] = Field(description="Items by state.")
     standings: dict[Standing, int] = Field(
         description="Candidates, the templates that items made, by whether they are in force."
@@ -193,7 +197,7 @@ class BatchesBody(Body):
 class RetriedBody(Body):
     """What a retry began."""
 
-    items: int = Field(description="How many items wait again.")
+    items: Count = Field(description="How many items wait again.")
     batch: BatchBody = Field(description="The batch, with these items waiting.")
 
 
@@ -205,7 +209,7 @@ class ItemBody(Body):
         description="Where it stands. `rejected`: what was kept is not good enough. `needs-new-selfie`: "
         "nothing was kept that the target may use."
     )
-    attempts: int = Field(description="How often a worker has begun it.")
+    attempts: Count = Field(description="How often a worker has begun it.")
     reason: str = Field(description="Code of why it did not succeed; empty: no such reason.")
     material: Material | None = Field(description="What its template was derived from; null: there is none.")
     template_id: str | None = Field(

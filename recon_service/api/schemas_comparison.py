@@ -9,7 +9,7 @@ from pydantic import Field
 
 from recon_service.api.schemas import Body
 from recon_service.api.schemas_evaluations import BatchEvaluationBody
-from recon_service.api.schemas_fields import BatchField, SubjectField
+from recon_service.api.schemas_fields import BatchField, Count, SubjectField
 from recon_service.api.schemas_templates import mesh_path
 from recon_service.application.reenrolling.batch_comparison import BatchComparison, ProbesChange, ScoreChange
 from recon_service.domain.template import Decision
@@ -26,7 +26,7 @@ class SpreadBody(Body):
 class ScoreChangeBody(Body):
     """Log-likelihood ratios of kept visits under the former templates and under the candidates."""
 
-    count: int = Field(description="How many comparisons.")
+    count: Count = Field(description="How many comparisons.")
     former: float = Field(description="Mean score with the former templates, natural log-likelihood ratio.")
     candidate: float = Field(description="Mean score with the candidates, natural log-likelihood ratio.")
     largest_fall: float = Field(description="How far the score falls where it falls most; 0: nowhere.")
@@ -39,18 +39,18 @@ class TurnedBody(Body):
 
     former: Decision = Field(description="What the policy in force decides with the former template.")
     candidate: Decision = Field(description="What it decides with the candidate.")
-    count: int = Field(description="How many probes.")
+    count: Count = Field(description="How many probes.")
 
 
 class ProbesBody(Body):
     """Recent verifications, compared again with both templates as a verification would do it."""
 
-    subjects: int = Field(description="Subjects of the sample of whom any probes were kept.")
+    subjects: Count = Field(description="Subjects of the sample of whom any probes were kept.")
     scores: ScoreChangeBody = Field(
         description="The scores of these probes with both templates of their subject."
     )
     policy: str = Field(description="Name of the policy in force, which decides with both templates.")
-    changed: int = Field(description="Probes whose decision would be another.")
+    changed: Count = Field(description="Probes whose decision would be another.")
     turned: list[TurnedBody] = Field(description="Which decisions would become which; empty: none changes.")
     told: dict[Decision, int] = Field(
         description="What was decided when they were seen: how many by decision."
@@ -75,9 +75,9 @@ class EvaluationBody(Body):
     side: str = Field(description="`former` or `candidate`.")
     reference: str = Field(description="What the templates rest on: `METHOD/LIGHT/PICTURES`.")
     probe: str = Field(description="What they were compared with: `depth/CAMERA/FRAMES`.")
-    templates: int = Field(description="How many templates of the sample are of this kind.")
+    templates: Count = Field(description="How many templates of the sample are of this kind.")
     dataset: str = Field(description="Name of the set of people that it was measured on.")
-    people: int = Field(description="How many people that are.")
+    people: Count = Field(description="How many people that are.")
     eer: float = Field(description="Equal error rate, 0 to 1.")
     cllr: float = Field(description="Cost of the log-likelihood ratios, bits; 0 is perfect, 1 says nothing.")
 
@@ -107,8 +107,8 @@ class ComparisonBody(Body):
     """What the activation would change, from a sample."""
 
     batch_id: BatchField
-    candidates: int = Field(description="Templates that the batch made.")
-    sampled: int = Field(description="How many of them were looked at, by chance.")
+    candidates: Count = Field(description="Templates that the batch made.")
+    sampled: Count = Field(description="How many of them were looked at, by chance.")
     shift: SpreadBody = Field(description="How far the mean shapes move, in standard deviations of people.")
     width: SpreadBody = Field(
         description="How wide the posteriors of the candidates are, over the former ones; 1: equally sure."
@@ -123,7 +123,7 @@ class ComparisonBody(Body):
         description="Visits and probes of one subject against templates of another, whose scores should stay "
         "low; null: there are none."
     )
-    incomparable: int = Field(
+    incomparable: Count = Field(
         description="Subjects of the sample whose two templates are of different models."
     )
     evaluation: list[EvaluationBody] = Field(

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from pydantic import Field
 
 from recon_service.api.schemas import Body
-from recon_service.api.schemas_fields import BatchField, MadeWithCalibration, ModelField
+from recon_service.api.schemas_fields import BatchField, Count, MadeWithCalibration, ModelField
 from recon_service.application.records.batches import Material
 from recon_service.application.records.evaluations import (
     BatchEvaluation,
@@ -53,10 +53,10 @@ class SideFiguresBody(Body):
         "force."
     )
     code: str = Field(description="Beginning of the digest of the code that looked at the people.")
-    enrollments: int = Field(description="Enrollments that were tried, with those that gave no template.")
-    failed_enrollments: int = Field(description="Enrollments that gave no template.")
-    visits: int = Field(description="Visits that were tried, with those that gave nothing to compare.")
-    failed_visits: int = Field(description="Visits that gave nothing to compare.")
+    enrollments: Count = Field(description="Enrollments that were tried, with those that gave no template.")
+    failed_enrollments: Count = Field(description="Enrollments that gave no template.")
+    visits: Count = Field(description="Visits that were tried, with those that gave nothing to compare.")
+    failed_visits: Count = Field(description="Visits that gave nothing to compare.")
     eer: FigureBody = Field(description="Equal error rate, 0 to 1.")
     fnmr_at_fmr: FigureBody = Field(
         description="False non-match rate, 0 to 1, at the false match rate that the policy claims."
@@ -92,9 +92,9 @@ class OutcomeBody(Body):
     row: str = Field(
         description="What is compared: `image5-depth3`, five selfies against visits of three depth frames."
     )
-    people: int = Field(description="How many people the set has.")
-    genuine: int = Field(description="Comparisons of a person with themself.")
-    impostor: int = Field(description="Comparisons of two people.")
+    people: Count = Field(description="How many people the set has.")
+    genuine: Count = Field(description="Comparisons of a person with themself.")
+    impostor: Count = Field(description="Comparisons of two people.")
     policy: str = Field(description="Name of the policy in force.")
     claimed_fmr: float | None = Field(
         description="False match rate that the policy claims, 0 to 1; null: it claims none."
@@ -117,8 +117,8 @@ class BatchEvaluationBody(Body):
     state: EvaluationState = Field(
         description="`pending`: it waits for a worker that has nothing more urgent, or is under way."
     )
-    done: int = Field(description="People and ways looked at; what earlier evaluations looked at counts.")
-    total: int = Field(description="People and ways to look at; 0: nobody has begun.")
+    done: Count = Field(description="People and ways looked at; what earlier evaluations looked at counts.")
+    total: Count = Field(description="People and ways to look at; 0: nobody has begun.")
     reason: str = Field(description="Code of why it failed; empty: it did not.")
     next_step: str = Field(description="What can be done about that; may be empty.")
     asked_at: datetime = Field(description="When it was asked for.")

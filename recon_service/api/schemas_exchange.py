@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import ConfigDict, Field
 
 from recon_service.api.schemas import Asked, Body
-from recon_service.api.schemas_fields import ListedSubject
+from recon_service.api.schemas_fields import Count, ListedSubject
 from recon_service.application.records.exchange import ImportReport
 
 MAX_SUBJECTS: Final = 10_000
@@ -82,8 +82,8 @@ class ImportBody(Body):
 
     export_id: str = Field(description="Id of the export that made the file.")
     source: str = Field(description="Public key of the service that signed it.")
-    imported: int = Field(description="Templates that were taken.")
-    already_there: int = Field(description="Templates that were here already, bit for bit.")
+    imported: Count = Field(description="Templates that were taken.")
+    already_there: Count = Field(description="Templates that were here already, bit for bit.")
     refused: list[RefusedBody] = Field(description="Templates that were not taken; empty: none.")
     complete: bool = Field(
         description="Whether the end of the file was reached. False: it broke off; what came before is kept, "

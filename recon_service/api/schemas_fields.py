@@ -10,6 +10,9 @@ SUBJECT_PATTERN: Final = "^[A-Za-z0-9._~-]{1,64}$"
 PRINTABLE_PATTERN: Final = "^[!-~]{1,200}$"
 _SUBJECT: Final[dict[str, Any]] = {"pattern": SUBJECT_PATTERN}
 
+Count = Annotated[int, Field(ge=0)]
+"""How many there are; the field says of what."""
+
 SubjectField = Annotated[str, Field(description="Your pseudonym for the person.")]
 WantedSubject = Annotated[
     str,

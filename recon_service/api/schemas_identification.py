@@ -10,6 +10,7 @@ from pydantic import Field
 from recon_service.api.schemas import Body
 from recon_service.api.schemas_fields import (
     CalibrationField,
+    Count,
     EvidenceField,
     LlrField,
     MillisecondsField,
@@ -48,8 +49,8 @@ class IdentificationBody(Body):
         "living face, nobody was searched."
     )
     candidates: list[CandidateBody] = Field(description="Best first; empty: nobody.")
-    searched: int = Field(description="References that the person was compared with.")
-    not_comparable: int = Field(
+    searched: Count = Field(description="References that the person was compared with.")
+    not_comparable: Count = Field(
         description="References that could not be compared: of another model or of an unknown kind."
     )
     threshold: float = Field(
@@ -60,7 +61,7 @@ class IdentificationBody(Body):
         "many."
     )
     policy: str = Field(description="Name of the policy that decides about searches.")
-    frames_used: int = Field(description="Depth frames that were usable.")
+    frames_used: Count = Field(description="Depth frames that were usable.")
     reasons: list[ReasonBody] = Field(description="Why the search gave nothing, or for care; may be empty.")
     probe_source: str = Field(description="The depth camera, by the name that the request gave.")
     calibration: CalibrationField

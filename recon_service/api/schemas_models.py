@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from pydantic import Field
 
 from recon_service.api.schemas import Body
-from recon_service.api.schemas_fields import MadeWithCalibration, ModelField
+from recon_service.api.schemas_fields import Count, MadeWithCalibration, ModelField
 from recon_service.application.records.models import ModelsInForce
 from recon_service.application.records.templates import TemplateState
 from recon_service.application.reenrolling.models import ModelsOverview
@@ -82,7 +82,7 @@ class MadeByBody(Body):
     calibration: MadeWithCalibration
     source: str = Field(description="What observed the faces, and in which light: `METHOD/LIGHT`.")
     state: TemplateState = Field(description="State that these templates are in.")
-    templates: int = Field(description="How many there are.")
+    templates: Count = Field(description="How many there are.")
 
 
 class ModelsBody(Body):

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from recon_service.api.schemas import Body, ProblemNote, problem_note
-from recon_service.api.schemas_fields import OperationField, SubjectField
+from recon_service.api.schemas_fields import Count, OperationField, SubjectField
 from recon_service.api.schemas_selfies import SelfieBody, selfie_body
 from recon_service.api.schemas_templates import mesh_path
 from recon_service.application.records.operations import Operation, OperationState
@@ -28,7 +28,7 @@ class OperationBody(Body):
         "`done`. News for a person who waits; `state` decides."
     )
     progress: float = Field(ge=0, le=1, description="Share that is done, 0 to 1.")
-    attempts: int = Field(
+    attempts: Count = Field(
         description="How often a worker has begun it; after some (`RECON_JOB_ATTEMPTS`, three) it is given "
         "up as `failed`."
     )

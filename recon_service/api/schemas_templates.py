@@ -7,7 +7,13 @@ from datetime import datetime
 from pydantic import Field
 
 from recon_service.api.schemas import Body
-from recon_service.api.schemas_fields import MadeWithCalibration, ModelField, SubjectField, TemplateField
+from recon_service.api.schemas_fields import (
+    Count,
+    MadeWithCalibration,
+    ModelField,
+    SubjectField,
+    TemplateField,
+)
 from recon_service.application.records.subjects import DeletionReceipt
 from recon_service.application.records.templates import SealedTemplate, TemplateOrigin, TemplateState
 
@@ -56,12 +62,12 @@ class ReceiptBody(Body):
         description="Keyed digest of `subject_id` (HMAC-SHA-256, hex): the stored receipt names nobody."
     )
     deleted_at: datetime = Field(description="When it was deleted.")
-    templates: int = Field(description="How many versions of the template were destroyed.")
-    operations: int = Field(description="How many enrollments were destroyed.")
-    objects: int = Field(
+    templates: Count = Field(description="How many versions of the template were destroyed.")
+    operations: Count = Field(description="How many enrollments were destroyed.")
+    objects: Count = Field(
         description="How many stored files (selfies that were kept or waited) were destroyed."
     )
-    keys: int = Field(
+    keys: Count = Field(
         description="How many data keys were destroyed: without its key nothing that a backup still has "
         "can be read."
     )

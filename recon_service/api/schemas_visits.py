@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from recon_service.api.schemas import Body
-from recon_service.api.schemas_fields import CalibrationField, LlrField, SubjectField
+from recon_service.api.schemas_fields import CalibrationField, Count, LlrField, SubjectField
 from recon_service.domain.template import DepthVisit
 
 _TEMPLATE = "tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e"
@@ -38,7 +38,7 @@ class VisitBody(Body):
 
     visit_id: str = Field(description="Id of the visit, to take it out again.")
     source: str = Field(description="The depth camera: `depth/CAMERA`.")
-    captures: int = Field(description="Depth frames that it rests on.")
+    captures: Count = Field(description="Depth frames that it rests on.")
     captured_at: datetime = Field(description="When the person stood before the kiosk.")
     calibration: CalibrationField
     policy: str = Field(description="Name of the policy that let it in.")

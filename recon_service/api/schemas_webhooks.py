@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import ConfigDict, Field
 
 from recon_service.api.schemas import Asked, Body
+from recon_service.api.schemas_fields import Count
 from recon_service.application.records.webhooks import Delivery, WebhookEndpoint
 
 _URL: Final = "https://shop.example/recon-events"
@@ -62,7 +63,7 @@ class DeliveryBody(Body):
         description="`waiting` for its next attempt, `delivered`, or `dead`: given up after the last one, "
         "until it is sent again by hand."
     )
-    attempts: int = Field(description="How often it was sent, or tried to be.")
+    attempts: Count = Field(description="How often it was sent, or tried to be.")
     status: int = Field(description="HTTP status of the last answer; 0: there was none.")
     fault: str = Field(
         description="Code of why the last attempt failed, such as `timeout`, `tls` or `connection`; empty: "
