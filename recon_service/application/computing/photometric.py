@@ -120,17 +120,24 @@ def with_quiet_landmarks(
     share of the working pixels that the least resolved picture has.
     """
     o = options or PhotometricOptions()
-    # Matches of small faces are few and noisy, while the landmarks' errors in millimetres stay as they are.
-    return with_few_landmarks(
-        captures, landmark_model, information=min(1.0, o.landmark_information / resolved**2)
-    )
+    # Matches of small faces are few and noisy, while the landmarks' errors in millimetres stay as they are:
+    # there the landmarks say something of the shape too, and every one of them counts.
+    information = min(1.0, o.landmark_information / resolved**2)
+    return _with_landmarks(captures, information, _few(landmark_model) if resolved == 1.0 else None)
 
 
-def with_few_landmarks(
-    captures: Sequence[Capture], landmark_model: LandmarkModel, *, information: float = 1.0
-) -> tuple[Capture, ...]:
+def with_few_landmarks(captures: Sequence[Capture], landmark_model: LandmarkModel) -> tuple[Capture, ...]:
     """The captures with a part of their landmarks, for fits in which these hold poses and no more."""
-    rows = tuple(int(row) for row in np.flatnonzero(landmark_model.usable)[::FEW_LANDMARKS])
+    return _with_landmarks(captures, 1.0, _few(landmark_model))
+
+
+def _few(landmark_model: LandmarkModel) -> tuple[int, ...]:
+    return tuple(int(row) for row in np.flatnonzero(landmark_model.usable)[::FEW_LANDMARKS])
+
+
+def _with_landmarks(
+    captures: Sequence[Capture], information: float, rows: tuple[int, ...] | None
+) -> tuple[Capture, ...]:
     return tuple(
         replace(
             capture,
