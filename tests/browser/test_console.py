@@ -18,6 +18,9 @@ from tests.unit.application.batches_support import work
 from tests.unit.cli.serving import Serving
 from tests.unit.console.test_comparison import OUTCOME
 
+pytestmark = pytest.mark.xdist_group("console")
+"""One service: what a test does to its batches, the next ones find."""
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
