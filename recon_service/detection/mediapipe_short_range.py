@@ -1,4 +1,4 @@
-"""MediaPipe's short-range face detector (BlazeFace), run by OpenCV's engine.
+"""MediaPipe's short-range face detector (BlazeFace).
 
 Input: the picture padded to a square, 128 x 128 RGB in [-1, 1]. Output: at each of 896 anchors a score and 16
 numbers (box center and size, six keypoints) in pixels of the 128-pixel input, relative to the anchor's
@@ -12,7 +12,6 @@ face that fills the frame), and in overlapping tiles (a face far away).
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -26,6 +25,7 @@ from recon_service.detection.suppression import overlap_with_each, weighted_supp
 from recon_service.domain.arrays import Array
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
+from recon_service.networks.tflite import TFLiteNetwork
 
 INPUT_SIDE: Final = 128
 GRIDS: Final = ((16, 2), (8, 6))
@@ -45,14 +45,13 @@ CLOSE_UP: Final = 3.0
 
 
 class MediaPipeShortRange(OneByOne):
-    """The detector; one network behind a lock, because OpenCV's networks are not re-entrant."""
+    """The detector. Safe to share by threads."""
 
     name: str = "mediapipe_simple"
     device: Device = Device.CPU
 
     def __init__(self, weights: Path, *, min_score: float = 0.5, min_overlap: float = 0.3) -> None:
-        self._net = cv2.dnn.readNetFromTFLite(str(weights), cv2.dnn.ENGINE_CLASSIC)
-        self._lock = threading.Lock()
+        self._network = TFLiteNetwork(weights, ("classificators", "regressors"))
         self._anchors = _anchors()
         self._min_score = min_score
         self._min_overlap = min_overlap
@@ -113,14 +112,11 @@ class MediaPipeShortRange(OneByOne):
 
         Rows (N, 16) of box corners and keypoints, 0 to 1 over the square; scores (N,).
         """
-        blob = cv2.dnn.blobFromImage(square, scalefactor=1 / 127.5, mean=(127.5, 127.5, 127.5))
-        with self._lock:
-            self._net.setInput(blob)
-            logits, regressed = self._net.forward(("classificators", "regressors"))
-            logits, regressed = (
-                logits.reshape(-1).astype(np.float64),
-                regressed.reshape(-1, 16).astype(np.float64),
-            )
+        logits, regressed = self._network.run(square.astype(np.float32) / np.float32(127.5) - np.float32(1))
+        logits, regressed = (
+            logits.reshape(-1).astype(np.float64),
+            regressed.reshape(-1, 16).astype(np.float64),
+        )
         scores = 1 / (1 + np.exp(-np.clip(logits, -SCORE_LOGIT_LIMIT, SCORE_LOGIT_LIMIT)))
         keep = scores >= self._min_score
         numbers, anchors = regressed[keep] / INPUT_SIDE, self._anchors[keep]

@@ -1,4 +1,4 @@
-"""MediaPipe FaceMesh: 468 landmarks of a detected face, run by OpenCV's engine.
+"""MediaPipe FaceMesh: 468 landmarks of a detected face.
 
 Input: a square around the face, turned so that the eyes are level, 192 x 192 RGB in [0, 1]. Output: x, y, z
 of 468 landmarks in pixels of the input (z grows away from the viewer, zero near the center of the head's
@@ -8,7 +8,6 @@ front), and the logit of a face being there.
 from __future__ import annotations
 
 import math
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from recon_service.domain.arrays import Array
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.images import Image
+from recon_service.networks.tflite import TFLiteNetwork
 
 INPUT_SIDE: Final = 192
 CROP_SCALE: Final = 1.5
@@ -47,7 +47,7 @@ class FaceCrop:
 
 
 class FaceMeshLandmarker:
-    """The landmark detector; one network behind a lock, because OpenCV's networks are not re-entrant."""
+    """The landmark detector. Safe to share by threads."""
 
     name: str = "mediapipe-facemesh"
 
@@ -61,8 +61,7 @@ class FaceMeshLandmarker:
         """
         if passes < 1:
             raise ValueError("passes must be 1 or more")
-        self._net = cv2.dnn.readNetFromTFLite(str(weights), cv2.dnn.ENGINE_CLASSIC)
-        self._lock = threading.Lock()
+        self._network = TFLiteNetwork(weights, ("conv2d_31", "conv2d_21"))
         self._passes = passes
 
     def landmarks(self, image: Image, face: DetectedFace) -> FaceLandmarks:
@@ -75,14 +74,9 @@ class FaceMeshLandmarker:
     def landmarks_in(self, image: Image, crop: FaceCrop) -> FaceLandmarks:
         """Landmarks of the face that fills ``crop``."""
         to_image = crop.to_image()
-        blob = cv2.dnn.blobFromImage(_sample(image.pixels, to_image, crop.side), scalefactor=1 / 255)
-        with self._lock:
-            self._net.setInput(blob)
-            logit, flat = self._net.forward(("conv2d_31", "conv2d_21"))
-            mesh, presence_logit = (
-                flat.reshape(LANDMARK_COUNT, 3).astype(np.float64),
-                float(logit.reshape(-1)[0]),
-            )
+        sampled = _sample(image.pixels, to_image, crop.side)
+        logit, flat = self._network.run(sampled.astype(np.float32) / np.float32(255))
+        mesh, presence_logit = flat.reshape(LANDMARK_COUNT, 3).astype(np.float64), float(logit.reshape(-1)[0])
         return FaceLandmarks(
             scheme="facemesh468",
             points=mesh[:, :2] @ to_image[:, :2].T + to_image[:, 2],
