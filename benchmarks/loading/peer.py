@@ -46,11 +46,7 @@ def peer(rig: Rig, seconds: float) -> dict[str, Any]:
     process = subprocess.Popen([str(python), str(PEER), str(port)], stdout=subprocess.DEVNULL)
     host = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{host}/livez").status_code == 200:
-                    break
-            time.sleep(0.1)
+        _wait_until_live(host, process)
         before = psutil.Process(process.pid).cpu_times()
         lines = run(rig, [Load("PeerApp", 0, 4)], seconds, host=host)
         after = psutil.Process(process.pid).cpu_times()
@@ -61,3 +57,14 @@ def peer(rig: Rig, seconds: float) -> dict[str, Any]:
     spent = after.user + after.system - before.user - before.system
     result["processor_ms"] = {"peer": round(1000 * spent / max(1, result["enrollment"]["answers"]), 1)}
     return result
+
+
+def _wait_until_live(host: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{host}/livez").status_code == 200:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise SystemExit("the peer does not start: another program may have taken its port; run it again")

@@ -123,7 +123,7 @@ def drain(rig: Rig, limit_s: float = 900) -> None:
         lanes = ("interactive", "batch")
         if not any(seen[f"recon_queue_{what}:{lane}"] for what in ("waiting", "running") for lane in lanes):
             return
-        time.sleep(0.5)
+        time.sleep(1.0)
     raise SystemExit("the queue does not drain")
 
 
