@@ -60,12 +60,14 @@ def sign_in(page: Any, service: Serving) -> None:
 
 
 def a_batch(service: Serving, state: str) -> str:
-    """The newest in that state; one that runs is made where there is none."""
+    """The newest in that state, running or ready; made where there is none."""
     found = [p.batch for p in list_batches(on=service.stores) if p.batch.state.value == state]
-    if not found and state == "running":
+    if not found:
         everybody = Selection(everybody=True)
         made, _ = submit_batch(everybody, CARRIED, priority=5, actor="ops", on=service.stores)
         found = [made]
+        if state == "ready":
+            work(service.stores)
     return found[0].batch_id
 
 

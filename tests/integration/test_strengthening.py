@@ -36,7 +36,7 @@ from recon_service.telemetry import configure_logging
 from tests.unit.application.stores import ListQueue
 
 ENROLLED = (0, 6, 12, 18, 24)
-STRONG, LATER, ANOTHER = (30, 36, 42), (1, 7, 13), (33, 39, 45)
+STRONG, LATER, ANOTHER = (34, 40, 46), (1, 7, 13), (33, 39, 45)
 SIDE = 160
 Answer = dict[str, Any]
 

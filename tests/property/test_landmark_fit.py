@@ -68,7 +68,7 @@ def test_moving_head_and_camera_together_changes_nothing(seed: int) -> None:
     same(
         fitted([seen_by(person, pose(10.0), noise_mm=noise)]),
         fitted([seen_by(person, pose(10.0), noise_mm=noise, camera=small)]),
-        3e-5,  # steps on the way are in single precision
+        1e-3,  # of a standard deviation: steps on the way are in single precision
     )
 
 
