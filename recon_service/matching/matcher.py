@@ -42,7 +42,7 @@ class MatchOptions:
     matches of a pair.
     """
 
-    texels_mm: tuple[float, ...] = (1.6, 1.0, 0.65)
+    texels_mm: tuple[float, ...] = (1.2, 0.8, 0.65)
     compared_mm: float = 1.2
     stride: int = 6
     face_px: float = 300.0
@@ -54,7 +54,7 @@ class MatchOptions:
     min_likeness: float = 0.6
     max_motion: float = 14.0
     texture_share: float = 0.15
-    samples: tuple[int, ...] = (200, 200, 400)
+    samples: tuple[int, ...] = (400, 400, 400)
     min_matches: int = 50
     sd: float = 0.5
     effective_matches: float = 60.0

@@ -16,12 +16,7 @@ from recon_service.application.computing.appearances import appearance_of, joine
 from recon_service.application.computing.consistency import Grouping, StrangerInSet, by_appearance, by_skin
 from recon_service.application.computing.evidence_refits import RememberingMatcher
 from recon_service.application.computing.kept_evidence import KeptCaptures
-from recon_service.application.computing.photometric import (
-    PHOTOMETRIC,
-    LandmarkFit,
-    refined,
-    with_few_landmarks,
-)
+from recon_service.application.computing.photometric import PHOTOMETRIC, LandmarkFit, refined
 from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.application.computing.reconstructions import backend_of, surfaces_of
 from recon_service.application.ports.compute import FaceReconstructor
@@ -173,8 +168,7 @@ def _fitted_once(
             fit_identity, pipeline.model, landmark_model=pipeline.landmark_model, surfaces=surfaces
         )
         if matcher is not None and len(accepted) > 1:
-            few = with_few_landmarks(captures, pipeline.landmark_model)
-            fit = fit_them(few, iterations=START_STEPS, provisional=True)
+            fit = fit_them(captures, iterations=START_STEPS, provisional=True)
             sharpened = _sharpened(fit, captures, accepted, replace(pipeline, matcher=matcher), surfaces)
             best = sharpened or fit_them(captures)
         else:

@@ -76,7 +76,7 @@ def refitted(content: bytes, pipeline: FacePipeline, *, backend: str = LANDMARKS
     matches = _on_model(kept, pipeline.model)
     captures = kept.captures
     if matches:
-        captures = with_quiet_landmarks(captures, pipeline.landmark_model, resolved=kept.resolved)
+        captures = with_quiet_landmarks(captures, resolved=kept.resolved)
     source = kept.source
     if kept.matches and not matches:
         source = f"{kept.captures[0].source}/{kept.source.partition('/')[2]}"

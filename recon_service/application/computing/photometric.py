@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfaceMatches, SurfacePoints
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
@@ -22,8 +20,6 @@ from recon_service.matching import PictureSet, SkinMatching, pairs_to_match
 
 PHOTOMETRIC = "selfies-photometric"
 """Key of such a fit in the noise table."""
-FEW_LANDMARKS = 4
-"""Every so many usable landmarks are enough where they only have to hold a pose (docs/adr/0172)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,7 @@ def refinement(
     fit = start.fit
     views = matcher.views(start.images, fit)
     resolved = min(view.resolved for view in views)
-    quiet = with_quiet_landmarks(start.captures, landmark_model, resolved=resolved, options=o)
+    quiet = with_quiet_landmarks(start.captures, resolved=resolved, options=o)
     turns = [capture.pose.angles()[:2] for capture in fit.captures]
     for round_ in range(matcher.rounds):
         last = round_ == matcher.rounds - 1
@@ -110,39 +106,19 @@ def refinement(
 
 
 def with_quiet_landmarks(
-    captures: Sequence[Capture],
-    landmark_model: LandmarkModel,
-    *,
-    resolved: float,
-    options: PhotometricOptions | None = None,
+    captures: Sequence[Capture], *, resolved: float, options: PhotometricOptions | None = None
 ) -> tuple[Capture, ...]:
     """The captures as they stand beside matches: landmarks only hold the pose and the expression. resolved:
     share of the working pixels that the least resolved picture has.
     """
     o = options or PhotometricOptions()
-    # Matches of small faces are few and noisy, while the landmarks' errors in millimetres stay as they are:
-    # there the landmarks say something of the shape too, and every one of them counts.
+    # Matches of small faces are few and noisy, while the landmarks' errors in millimetres stay as they are.
     information = min(1.0, o.landmark_information / resolved**2)
-    return _with_landmarks(captures, information, _few(landmark_model) if resolved == 1.0 else None)
-
-
-def with_few_landmarks(captures: Sequence[Capture], landmark_model: LandmarkModel) -> tuple[Capture, ...]:
-    """The captures with a part of their landmarks, for fits in which these hold poses and no more."""
-    return _with_landmarks(captures, 1.0, _few(landmark_model))
-
-
-def _few(landmark_model: LandmarkModel) -> tuple[int, ...]:
-    return tuple(int(row) for row in np.flatnonzero(landmark_model.usable)[::FEW_LANDMARKS])
-
-
-def _with_landmarks(
-    captures: Sequence[Capture], information: float, rows: tuple[int, ...] | None
-) -> tuple[Capture, ...]:
     return tuple(
         replace(
             capture,
             evidence=tuple(
-                replace(e, information=information, rows=rows) if isinstance(e, LandmarkEvidence) else e
+                replace(e, information=information) if isinstance(e, LandmarkEvidence) else e
                 for e in capture.evidence
             ),
         )
