@@ -38,8 +38,7 @@ class MatchOptions:
     erosion: matches keep this far from the edge of what both pictures show. max_disagreement: between the
     flow forth and back. min_likeness: correlation of the skin around both ends of a match. max_motion:
     longest motion. texture_share: share of the least textured skin that is left out. samples: matches
-    kept per pair, for each round. sd: standard deviation of a match. effective_matches: independent
-    matches of a pair.
+    kept per pair. sd: standard deviation of a match. effective_matches: independent matches of a pair.
     """
 
     texels_mm: tuple[float, ...] = (1.2, 0.8, 0.65)
@@ -54,7 +53,7 @@ class MatchOptions:
     min_likeness: float = 0.6
     max_motion: float = 14.0
     texture_share: float = 0.15
-    samples: tuple[int, ...] = (400, 400, 400)
+    samples: int = 400
     min_matches: int = 50
     sd: float = 0.5
     effective_matches: float = 60.0
@@ -161,7 +160,7 @@ class SurfaceMatcher:
         # Every node has its own lot: a rounding error that lets one more match in changes one of those kept,
         # not all.
         lots = np.random.default_rng((round_, i, j)).random(len(skin.rows), dtype=np.float32)[nodes[chosen]]
-        chosen = chosen[np.argsort(lots)[: o.samples[round_]]]
+        chosen = chosen[np.argsort(lots)[: o.samples]]
         end = (texels[chosen] + move[chosen] + top_left).astype(np.float32)
         target = cv2.remap(second.pictured, end[None, :, 0], end[None, :, 1], cv2.INTER_LINEAR)[0]
         kept = nodes[chosen]

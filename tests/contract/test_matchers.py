@@ -108,9 +108,9 @@ def test_the_same_pictures_give_the_same_matches(subject: SkinMatching) -> None:
 
 
 def test_a_match_is_kept_once_and_no_more_than_asked_for(subject: SkinMatching) -> None:
-    truth = true_fit()
+    truth, most = true_fit(), MatchOptions().samples
     views = subject.views(speckled_pictures(), truth)
-    for round_, most in enumerate(MatchOptions().samples):
+    for round_ in range(subject.rounds):
         (matches,) = subject.matches(views, truth, [(0, 1)], round_=round_)
         assert len(matches.triangles) <= most
         assert len(np.unique(matches.first_pixels, axis=0)) == len(matches.first_pixels)

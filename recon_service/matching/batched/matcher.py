@@ -98,10 +98,9 @@ class BatchedSurfaceMatcher:
         begins = list(accumulate((len(one.views) for one in sets), initial=0))
         ends = np.array([(begins[owner] + i, begins[owner] + j) for owner, (i, j) in wanted])
         orders = np.concatenate([np.arange(len(one.pairs)) for one in sets])
-        most = self._options.samples[round_]
         lots = _lots(round_ % self.rounds, int(orders.max()) + 1, len(skin.texels))
         for part in np.array_split(np.arange(len(wanted)), -(-len(wanted) // self._sizes.pairs)):
-            chosen = self._matched(textures, skin, ends[part], lots[orders[part]], most)
+            chosen = self._matched(textures, skin, ends[part], lots[orders[part]])
             for k, selection in zip(part, chosen, strict=True):
                 if selection is not None:
                     owner, pair = wanted[k]
@@ -127,9 +126,9 @@ class BatchedSurfaceMatcher:
         )
 
     def _matched(
-        self, textures: SkinTextures, skin: DeviceSkin, ends: Integers, lots: NDArray[np.float32], most: int
+        self, textures: SkinTextures, skin: DeviceSkin, ends: Integers, lots: NDArray[np.float32]
     ) -> list[_Selection | None]:
-        """What is kept of each pair of textures (P, 2), by lots (P, N): so many matches at most."""
+        """What is kept of each pair of textures (P, 2), by lots (P, N)."""
         o = self._options
         first, second = torch.from_numpy(ends).to(self._device).unbind(1)
         both = textures.mask[first] & textures.mask[second]
@@ -140,7 +139,7 @@ class BatchedSurfaceMatcher:
         moved = motions_of(one, other, skin.texels, patches_at_once=self._sizes.patches)
         good = usable & self._good(moved, usable, textured(one)[:, rows, columns], inner, skin.texels)
         chance = torch.where(good, torch.from_numpy(lots).to(self._device), -1.0)
-        drawn, nodes = chance.topk(min(most, chance.shape[1]), dim=1)
+        drawn, nodes = chance.topk(min(o.samples, chance.shape[1]), dim=1)
         landed = skin.texels + moved.motion
         landed = landed.gather(1, nodes[..., None].expand(-1, -1, 2))
         target = sampled(textures.pictured[second], landed).transpose(1, 2)
