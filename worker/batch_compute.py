@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
 import threading
 from collections.abc import Sequence
@@ -22,7 +20,7 @@ from recon_service.application.records.operations import LANDMARKS_ALONE, Enroll
 from recon_service.domain.errors import ModelMismatch
 from recon_service.domain.template import Template
 from recon_service.settings import Settings
-from worker.children import Child, ChildCompute
+from worker.children import ChildCompute
 
 EVALUATION_S: Final = 300.0
 """Of one call: nobody waits for it, and the machine may be full of more urgent work."""
@@ -118,9 +116,3 @@ class BatchChildCompute(ChildCompute):
             if child is not None:
                 self._discard(child)
             self._idle.put(None)
-
-    def _new_child(self) -> Child:
-        child = super()._new_child()
-        with contextlib.suppress(OSError):  # it died already, or the system knows no such thing
-            os.setpriority(os.PRIO_PROCESS, child.pid, self._settings.batch_niceness)
-        return child

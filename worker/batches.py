@@ -191,6 +191,7 @@ def main() -> None:
         settings,
         processes=count,
         limit_s=settings.enrollment_seconds,
+        nice=settings.batch_niceness,
         happened=lambda event: metrics.child(BATCH, event),
         versions=lambda versions: metrics.versions(BATCH, versions),
     )

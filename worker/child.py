@@ -1,9 +1,9 @@
 """What a child process runs: build the pipeline once, then serve one call after the other until the parent
 goes.
 
-Started as ``python -m worker.child FD``; FD is a socket to the parent. Messages are tuples (see
-``children.py``). The child keeps nothing between calls and writes nothing anywhere; ``child_limits`` sees to
-that, and to what a call may use.
+Started as ``python -m worker.child FD NICENESS``; FD is a socket to the parent. Messages are tuples (see
+``children.py``); those of the child are written by ``answers.py``. The child keeps nothing between calls and
+writes nothing anywhere; ``child_limits`` sees to that, and to what a call may use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import structlog
 from recon_service.application import errors as application_errors
 from recon_service.domain import errors as domain_errors
 from recon_service.domain.errors import ReconError
+from worker.answers import send
 from worker.child_limits import limit_at_start, limit_call, limit_when_loaded, out_of_memory
+from worker.standing_back import stand_back
 
 
 def main() -> None:
@@ -31,6 +33,7 @@ def main() -> None:
     # One small fit per process: threads of the math library would only get in each other's way.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    stand_back(int(sys.argv[2]))
     limit_at_start()
     connection = Connection(int(sys.argv[1]))
     try:
@@ -51,11 +54,11 @@ def _serve(connection: Connection, settings: Any) -> None:
         cv2.setNumThreads(1)
         compute = build_compute(settings)
     except ReconError as fault:
-        connection.send(described(fault))
+        send(connection, described(fault))
         return
     # What a graphics processor's driver maps is not to be told from what a decoder takes.
     limit_when_loaded(settings.child_memory_mb if settings.matching_device == "cpu" else 0)
-    connection.send(("ready", compute.versions))
+    send(connection, ("ready", compute.versions))
     while True:
         method, arguments, wants_progress, log_fields, limit_s = connection.recv()
         limit_call(limit_s)
@@ -63,7 +66,7 @@ def _serve(connection: Connection, settings: Any) -> None:
         structlog.contextvars.bind_contextvars(**log_fields)
         begun = time.perf_counter()
         if wants_progress:
-            arguments = (*arguments, lambda stage, share: connection.send(("progress", (stage, share))))
+            arguments = (*arguments, lambda stage, share: send(connection, ("progress", (stage, share))))
         try:
             answer = ("value", getattr(compute, method)(*arguments))
         except ReconError as fault:
@@ -76,12 +79,12 @@ def _serve(connection: Connection, settings: Any) -> None:
                 structlog.get_logger().error("compute failed", method=method, exc_info=fault)
         ms = round(1000 * (time.perf_counter() - begun), 1)
         structlog.get_logger().debug("computed", method=method, answer=answer[0], ms=ms)
-        connection.send(answer)
+        send(connection, answer)
 
 
 def described(fault: ReconError) -> tuple[str, object]:
     """An error as the parent can rebuild it without importing the module that it comes from."""
-    return "error", (_base(type(fault)), fault.code, fault.title, fault.detail, fault.next_step)
+    return "error", (_base(type(fault)).__name__, fault.code, fault.title, fault.detail, fault.next_step)
 
 
 def _base(kind: type[ReconError]) -> type[ReconError]:

@@ -8,7 +8,8 @@ whose child died is repeated once on another.
 Parent to child: settings, then ``(method, arguments, wants_progress, log_fields, limit_s)``. Child to parent:
 ``("ready", versions)``, then per call any number of ``("progress", (stage, share))`` and one of ``("value",
 …)``, ``("error", …)``, ``("crash", …)``, ``("memory", None)``. Both ends are the same installation on the
-same machine and share a socket that no one else has.
+same machine and share a socket that no one else has. The child trusts its parent; the parent takes nothing
+from the child but values (``answers.py``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import os
 import queue
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -28,6 +30,7 @@ from typing import Any
 
 import structlog
 
+from recon_service.application import errors as application_errors
 from recon_service.application.errors import ComputeFault, MemoryLimitReached, Overloaded, TimeLimitReached
 from recon_service.application.ports.compute import Progress
 from recon_service.application.records.identifications import ObservedVisit
@@ -36,16 +39,20 @@ from recon_service.application.records.operations import LANDMARKS_ALONE, Enroll
 from recon_service.application.records.probes import RecentProbe
 from recon_service.application.records.versions import VersionsCompared
 from recon_service.application.records.visits import KioskVisit, VerificationOutcome
+from recon_service.domain import errors as domain_errors
 from recon_service.domain.errors import ReconError
 from recon_service.domain.template import Template
 from recon_service.settings import Settings
 from recon_service.telemetry.context import carried
+from worker.answers import BadAnswer, receive
 from worker.child_environment import hide_from_children, without_secrets
 from worker.child_memory import MemoryWatch, too_much_memory
 from worker.child_output import ChildOutput
 
 START_LIMIT_S = 120.0
 FAULT_MEMORY_S = 10.0
+STALL_S = 10
+"""A child that stops in the middle of an answer is taken for dead."""
 
 
 class ChildDied(Exception):
@@ -55,20 +62,22 @@ class ChildDied(Exception):
 class Child:
     """One child process. Not for several threads at once."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Returns at once; the pipeline loads while nobody waits."""
+    def __init__(self, settings: Settings, *, nice: int = 0) -> None:
+        """Returns at once; the pipeline loads while nobody waits. nice: see ``stand_back``."""
         ours, theirs = socket.socketpair()
         # Whatever default timeout a library has set for sockets: it would make both ends non-blocking.
         ours.setblocking(True)
         theirs.setblocking(True)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", STALL_S, 0))
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.child", str(theirs.fileno())],
+                [sys.executable, "-m", "worker.child", str(theirs.fileno()), str(nice)],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env=without_secrets(os.environ),
+                start_new_session=nice > 0,
             )
         assert self._process.stderr is not None
         self._output = ChildOutput(self._process.stderr)
@@ -133,9 +142,12 @@ class Child:
                         "the work was stopped at its time limit",
                         next_step="Send smaller pictures or fewer frames, or try again later.",
                     )
-                kind, content = self._connection.recv()
+                kind, content = receive(self._connection)
             except (EOFError, OSError):
                 raise self._death() from None
+            except (BadAnswer, TypeError, ValueError) as nonsense:
+                structlog.get_logger().error("a compute process answers nonsense", why=str(nonsense)[:40])
+                raise ChildDied from None
             if kind == "progress":
                 if progress is not None:
                     progress(*content)
@@ -343,14 +355,11 @@ class ChildCompute:
         return slot or self._new_child()
 
     def _new_child(self) -> Child:
-        child = Child(self._settings)
+        child = Child(self._settings, nice=self._nice)
         with self._lock:
             if not self._closed:
                 self._living.add(child)
                 self._happened("started")
-                if self._nice:
-                    with contextlib.suppress(OSError):  # it ended already, or may not: it works all the same
-                        os.setpriority(os.PRIO_PROCESS, child.pid, self._nice)
                 return child
         child.stop()
         raise Overloaded("the service is shutting down", next_step="Try again in a few seconds.")
@@ -361,8 +370,18 @@ class ChildCompute:
         child.stop()
 
 
-def _rebuilt(base: type[ReconError], code: str, title: str, detail: str, next_step: str) -> ReconError:
-    if base.code == code:
-        return base(detail, next_step=next_step)
-    kind = type(base.__name__, (base,), {"code": code, "title": title, "__doc__": title})
-    return kind(detail, next_step=next_step)
+def _rebuilt(base: str, code: str, title: str, detail: str, next_step: str) -> ReconError:
+    kind = _ERRORS[base]
+    if kind.code == code:
+        return kind(detail, next_step=next_step)
+    made = type(kind.__name__, (kind,), {"code": code, "title": title, "__doc__": title})
+    return made(detail, next_step=next_step)
+
+
+_ERRORS: Mapping[str, type[ReconError]] = {
+    name: kind
+    for module in (domain_errors, application_errors)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, ReconError)
+}
+"""Those that a child may name."""

@@ -158,6 +158,7 @@ class _Parts:
                 settings,
                 processes=settings.batch_processes,
                 limit_s=settings.enrollment_seconds,
+                nice=settings.batch_niceness,
                 happened=lambda event: telemetry.metrics.child(BATCH, event),
                 versions=lambda versions: telemetry.metrics.versions(BATCH, versions),
             )

@@ -183,8 +183,12 @@ def test_the_service_itself_loads_no_vision_library() -> None:
 def test_children_of_enrollments_stand_back_for_others() -> None:
     compute = ChildCompute(SETTINGS, processes=1, limit_s=20.0, nice=7)
     try:
-        compute.start()
+        compute.check_quality([b"no picture"])
         (pid,) = compute.pids
         assert os.getpriority(os.PRIO_PROCESS, pid) == 7
+        assert os.getsid(pid) == pid
+        session = Path(f"/proc/{pid}/autogroup")
+        if session.exists():
+            assert session.read_text().split()[1:] == ["nice", "7"]
     finally:
         compute.close()
