@@ -133,7 +133,7 @@ def request_enrollment(
     if request.consent_expires_at is not None and request.consent_expires_at <= on.clock():
         raise InvalidValue("the consent has ended already", next_step="Ask the person for a new one.")
     operation_id = new_id("op")
-    stored = selfie_rows(operation_id, len(request.selfies))
+    stored = selfie_rows(operation_id)
     earlier, key = _open_request(request, stored, budget, on)
     if earlier is not None and earlier.operation_id is not None:
         return _replayed(earlier, earlier.operation_id, key, on)

@@ -123,7 +123,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class StoredSelfie:
-    """Where an encrypted selfie lies. ordinal: its place in the request, from 0."""
+    """An encrypted object with selfies of an operation. ordinal: its place among them, from 0."""
 
     operation_id: str
     ordinal: int

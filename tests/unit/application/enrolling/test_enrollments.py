@@ -40,7 +40,7 @@ def test_from_request_to_template(stores: Stores) -> None:
     assert relay_outbox(queue, on=stores) == 1
     assert relay_outbox(queue, on=stores) == 0
     assert queue.published == [operation.operation_id]
-    assert object_count(stores) == 2
+    assert object_count(stores) == 1
     ended = run(stores, operation.operation_id, compute)
     assert ended == get_operation(operation.operation_id, on=stores)
     assert ended.state is OperationState.SUCCEEDED
@@ -56,7 +56,7 @@ def test_selfies_lie_encrypted(stores: Stores) -> None:
     ask(stores, selfies=(b"a very recognizable face" * 10,))
     (key,) = stores.objects.list_keys()
     assert b"recognizable" not in stores.objects.get(key)
-    assert re.fullmatch(r"selfies/op_[0-9a-f]{32}/0-[0-9a-f]{16}", key), "it names nobody"
+    assert re.fullmatch(r"selfies/op_[0-9a-f]{32}/all-[0-9a-f]{16}", key), "it names nobody"
 
 
 def test_running_an_ended_operation_again_does_nothing(stores: Stores) -> None:
