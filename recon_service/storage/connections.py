@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 import sqlalchemy as sa
@@ -12,6 +15,7 @@ from recon_service.domain.errors import InsecureConfiguration
 
 OVERRIDE = "or, if the network between is yours alone, set RECON_ALLOW_INSECURE_CONNECTIONS=true"
 _TLS_MODES = ("require", "verify-ca", "verify-full")
+_S3_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
 def is_local(host: str) -> bool:
@@ -24,13 +28,15 @@ def is_local(host: str) -> bool:
         return False
 
 
-def check_database_url(url: str) -> None:
-    """Raises InsecureConfiguration for a PostgreSQL on another machine without TLS or without a secret."""
+def check_database_url(url: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Raises InsecureConfiguration for a PostgreSQL on another machine without TLS or without a secret.
+    environment: where its client looks for what the address does not say.
+    """
     try:
         parsed = sa.make_url(url)
     except exc.ArgumentError:
         return  # is refused where it is opened
-    if parsed.get_backend_name() == "sqlite" or is_local(parsed.host or ""):
+    if parsed.get_backend_name() == "sqlite" or all(map(is_local, _hosts(parsed, environment))):
         return
     if parsed.query.get("sslmode") not in _TLS_MODES:
         raise InsecureConfiguration(
@@ -44,8 +50,37 @@ def check_database_url(url: str) -> None:
         )
 
 
+def _hosts(url: sa.URL, environment: Mapping[str, str]) -> list[str]:
+    """Every machine that the client may connect to: the place in the address is one of several."""
+
+    def named(key: str, variable: str) -> list[str]:
+        found = url.query.get(key) or environment.get(variable, "")
+        words = found if isinstance(found, tuple) else (found,)
+        return [host for word in words for host in word.split(",") if host]
+
+    # With an address of its own, the name is only what the certificate is compared with.
+    hosts = named("host", "" if url.host else "PGHOST") or [url.host or ""]
+    # What a named service stands for is in a file: it may be anywhere.
+    return [_without_port(host) for host in (*hosts, *named("hostaddr", "PGHOSTADDR"))] + [
+        f"service {name}" for name in named("service", "PGSERVICE")
+    ]
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    bracketed = name.startswith("[") and name.endswith("]")
+    return name if port.isdigit() and (bracketed or ":" not in name) else host
+
+
 def check_broker_url(url: str) -> None:
-    """Raises InsecureConfiguration for a Redis on another machine without TLS or without a password."""
+    """Raises InsecureConfiguration for a Redis on another machine without TLS or without a password; of
+    several addresses, for any.
+    """
+    for address in url.split(";"):
+        _check_broker(address)
+
+
+def _check_broker(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "memory" or is_local(parts.hostname or ""):
         return
@@ -62,11 +97,14 @@ def check_broker_url(url: str) -> None:
         )
 
 
-def check_s3_endpoint(endpoint: str) -> None:
-    """Raises InsecureConfiguration for an S3 server on another machine without TLS. Empty: Amazon's, with."""
+def check_s3_endpoint(endpoint: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Raises InsecureConfiguration for an S3 server on another machine without TLS. Empty: the one that the
+    environment names for every client, else Amazon's, with TLS.
+    """
+    endpoint = endpoint or next((environment[n] for n in _S3_ENDPOINTS if environment.get(n)), "")
     parts = urlsplit(endpoint)
     if endpoint and parts.scheme != "https" and not is_local(parts.hostname or ""):
         raise InsecureConfiguration(
             "the object store is on another machine and its address is not https",
-            next_step=f"Use https://… in RECON_S3_ENDPOINT, {OVERRIDE}.",
+            next_step=f"Use https://… in RECON_S3_ENDPOINT (or AWS_ENDPOINT_URL), {OVERRIDE}.",
         )
