@@ -11,10 +11,14 @@ from typing import Any
 import uvicorn
 
 from recon_service.api.embedded import prepare
+from recon_service.api.http_protocol import ImpatientProtocol
 from recon_service.domain.errors import Conflict
-from recon_service.settings import Settings, SettingsInvalid
+from recon_service.setting_names import SettingsInvalid
+from recon_service.settings import Settings
 
 GRACE_S = 20
+MAX_MESSAGE_BYTES = 128 * 1024
+"""Of a WebSocket, from strangers too: larger than any that ``guidance`` takes."""
 
 
 def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
@@ -34,6 +38,8 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=ImpatientProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=32_768,
         **_tls(settings),
