@@ -26,6 +26,7 @@ from recon_service.application.records.operations import EnrollmentOutcome, Prob
 from recon_service.application.records.visits import VerificationOutcome
 from recon_service.domain.template import ComparisonScore, Decision, VerificationResult
 from recon_service.settings import Settings
+from recon_service.storage.template_format import BinaryTemplateFormat
 from tests.unit.application.stores import GOOD, OUTCOME
 from tests.unit.storage.test_template_format import make_template
 from worker import answers, children
@@ -50,7 +51,9 @@ def through(ends: tuple[Connection, Connection], value: object) -> Any:
         sender.join()
 
 
-SCORE = ComparisonScore(-0.0, "selfies", "depth/kinect", "table", parts=(("shape", 0.1), ("size", float("inf"))))
+SCORE = ComparisonScore(
+    -0.0, "selfies", "depth/kinect", "table", parts=(("shape", 0.1), ("size", float("inf")))
+)
 VALUES: dict[str, object] = {
     "verification": VerificationOutcome(
         VerificationResult(Decision.NO_MATCH, SCORE, (("code", "Hinweis äöü"),), "pilot-1", None, 3),
@@ -76,24 +79,45 @@ def test_values_arrive_as_they_were(ends: tuple[Connection, Connection], name: s
 def test_arrays_and_templates_arrive_bit_equal(ends: tuple[Connection, Connection]) -> None:
     rng = np.random.default_rng(7)
     wide = np.asfortranarray(rng.normal(size=(300, 500)))
-    for array in (wide, wide.T, rng.normal(size=3).astype(np.float32), np.zeros((0, 3)), np.array(2, np.int64)):
+    for array in (
+        wide,
+        wide.T,
+        rng.normal(size=3).astype(np.float32),
+        np.zeros((0, 3)),
+        np.array(2, np.int64),
+    ):
         arrived = through(ends, Inspection(width=array, regions=())).width
         assert arrived.dtype == array.dtype and arrived.shape == array.shape
-        assert arrived.tobytes("A") == array.tobytes("A") and arrived.flags.f_contiguous == array.flags.f_contiguous
+        assert (
+            arrived.tobytes("A") == array.tobytes("A")
+            and arrived.flags.f_contiguous == array.flags.f_contiguous
+        )
     template = make_template()
     (person,) = through(ends, (PersonObserved((template, None), ()),))
-    assert pickle.dumps(person.references[0]) == pickle.dumps(template)
+    assert BinaryTemplateFormat().write(person.references[0]) == BinaryTemplateFormat().write(template)
     assert through(ends, OUTCOME).posterior.covariance.tolist() == OUTCOME.posterior.covariance.tolist()  # type: ignore[union-attr]
 
 
-def test_numbers_of_numpy_and_views_of_mappings_arrive_as_plain_ones(ends: tuple[Connection, Connection]) -> None:
-    arrived = through(ends, (np.int64(3), np.float64(0.1), np.bool_(True), MappingProxyType({"a": np.float32(0.5)})))
+def test_numbers_of_numpy_and_views_of_mappings_arrive_as_plain_ones(
+    ends: tuple[Connection, Connection],
+) -> None:
+    arrived = through(
+        ends, (np.int64(3), np.float64(0.1), np.bool_(True), MappingProxyType({"a": np.float32(0.5)}))
+    )
     assert arrived == (3, 0.1, True, {"a": 0.5})
     assert [type(part) for part in arrived] == [int, float, bool, dict]
 
 
 def test_nothing_else_is_sent(ends: tuple[Connection, Connection]) -> None:
-    for value in (object(), Path("/"), np.array([object()]), SimpleNamespace(), ChildCompute, {1, 2}, Settings()):
+    for value in (
+        object(),
+        Path("/"),
+        np.array([object()]),
+        SimpleNamespace(),
+        ChildCompute,
+        {1, 2},
+        Settings(),
+    ):
         with pytest.raises(TypeError):
             answers.send(ends[1], value)
 
@@ -107,7 +131,10 @@ FORGED: dict[str, object] = {
     "a place above": {"record": ["recon_service.domain.../os:system", ["true"]]},
     "a record without its parts": {"record": [RECORD, ["only one"]]},
     "a record that is none": {
-        "record": ["recon_service.domain.posterior:IdentityPosterior", ["s", {"array": [0, "<f8", [1], "C"]}, 3]]
+        "record": [
+            "recon_service.domain.posterior:IdentityPosterior",
+            ["s", {"array": [0, "<f8", [1], "C"]}, 3],
+        ]
     },
     "a decision that there is not": {"enum": ["recon_service.domain.template:Decision", "PERHAPS"]},
     "an array of objects": {"array": [0, "|O", [1], "C"]},
@@ -131,7 +158,9 @@ def test_forged_answers_are_none(ends: tuple[Connection, Connection], name: str)
         answers.receive(parent)
 
 
-@pytest.mark.parametrize("sizes", [b"[-1]", b"[1e99]", b"[true]", b"[9999999999]", b"{}x", b"[[", b"7", b"\x80\x04."])
+@pytest.mark.parametrize(
+    "sizes", [b"[-1]", b"[1e99]", b"[true]", b"[9999999999]", b"{}x", b"[[", b"7", b"\x80\x04."]
+)
 def test_a_frame_that_cannot_be_is_not_waited_for(ends: tuple[Connection, Connection], sizes: bytes) -> None:
     parent, child = ends
     child.send_bytes(sizes)
@@ -168,7 +197,7 @@ while True:
     {answer}
     connection.recv_bytes()
 """
-READY = "connection.send_bytes(b'[]'); connection.send_bytes(b'{\"tuple\": [\"ready\", {\"map\": []}]}')"
+READY = 'connection.send_bytes(b\'[]\'); connection.send_bytes(b\'{"tuple": ["ready", {"map": []}]}\')'
 
 
 @pytest.mark.parametrize("when", ["at once", "as an answer"])
