@@ -43,7 +43,7 @@ from benchmarks.loading.peer import peer
 from benchmarks.loading.people import make_people
 from benchmarks.loading.people_at_work import Load, run, told
 from benchmarks.loading.report import show
-from benchmarks.loading.rig import Rig, drain, processor_of, service
+from benchmarks.loading.rig import Rig, drain, processor_of, service, settle
 from tests.integration.running import wait_for_end
 
 PEOPLE = 4
@@ -67,6 +67,7 @@ def prime(rig: Rig) -> None:
             if ended["state"] != "succeeded":
                 raise SystemExit(f"a simulated person was not enrolled: {ended}")
     run(rig, [KIOSKS], 5)
+    settle(rig)
 
 
 def idle(rig: Rig, seconds: float) -> dict[str, Any]:

@@ -127,6 +127,19 @@ def drain(rig: Rig, limit_s: float = 900) -> None:
     raise SystemExit("the queue does not drain")
 
 
+def settle(rig: Rig, limit_s: float = 120) -> None:
+    """Until every process has loaded what it computes with: those for batches begin last, and stand back."""
+    deadline = time.monotonic() + limit_s
+    before = sum(processor_seconds(rig).values())
+    while time.monotonic() < deadline:
+        time.sleep(2.0)
+        now = sum(processor_seconds(rig).values())
+        if now - before < 0.2:
+            return
+        before = now
+    raise SystemExit("the service does not come to rest")
+
+
 def processor_seconds(rig: Rig) -> dict[str, float]:
     """What each part has used so far; of the servers: database, broker and objects."""
 
