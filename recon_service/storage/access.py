@@ -15,7 +15,9 @@ from recon_service.storage import tables as t
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
 IN_FLIGHT_FOR: Final = timedelta(minutes=2)
-"""A reservation older than that was left behind by a process that died: no request is served for so long."""
+"""A reservation older than that was left behind by a process that died, or its request is so slow that
+another may take its place: of the two, only the newer can complete it.
+"""
 
 
 class SqlIdempotency:
@@ -51,17 +53,24 @@ class SqlIdempotency:
                 created_at=now,
             )
         )
-        return Reservation(IdempotencyState.NEW)
+        return Reservation(IdempotencyState.NEW, since=now)
 
-    def complete(self, *, api_key_id: str, key: str, operation_id: str, answer: bytes | None = None) -> None:
+    def complete(
+        self,
+        *,
+        api_key_id: str,
+        key: str,
+        since: datetime | None,
+        operation_id: str,
+        answer: bytes | None = None,
+    ) -> bool:
         """From now on the key stands for this operation, and this answer to it."""
-        ours = sa.update(t.idempotency_records).where(_ours(api_key_id, key))
-        self._connection.execute(ours.values(operation_id=operation_id, answer=answer))
+        change = sa.update(t.idempotency_records).where(_held(api_key_id, key, since))
+        return self._connection.execute(change.values(operation_id=operation_id, answer=answer)).rowcount == 1
 
-    def release(self, *, api_key_id: str, key: str) -> None:
-        """The request failed: the key may be used again."""
-        unfinished = _ours(api_key_id, key) & t.idempotency_records.c.operation_id.is_(None)
-        self._connection.execute(sa.delete(t.idempotency_records).where(unfinished))
+    def release(self, *, api_key_id: str, key: str, since: datetime | None) -> None:
+        """Only what this request holds."""
+        self._connection.execute(sa.delete(t.idempotency_records).where(_held(api_key_id, key, since)))
 
     def expire(self, *, now: datetime) -> int:
         """Left to the sweeper: requests that drop each other's rows could wait for each other forever."""
@@ -146,6 +155,12 @@ class SqlReceipts:
 def _ours(api_key_id: str, key: str) -> sa.ColumnElement[bool]:
     c = t.idempotency_records.c
     return (c.api_key_id == api_key_id) & (c.idempotency_key == key)
+
+
+def _held(api_key_id: str, key: str, since: datetime | None) -> sa.ColumnElement[bool]:
+    """The reservation of that moment, if it is still being served."""
+    c = t.idempotency_records.c
+    return _ours(api_key_id, key) & c.operation_id.is_(None) & (c.created_at == since)
 
 
 def _receipt(row: Any) -> DeletionReceipt:

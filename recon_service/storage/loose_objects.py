@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
 from recon_service.storage import tables as t
+
+AT_ONCE: Final = 500
+"""Keys in one statement."""
 
 
 class SqlLooseObjects:
@@ -48,5 +52,7 @@ class SqlLooseObjects:
         return list(self._connection.scalars(query))
 
     def drop(self, keys: Sequence[str]) -> None:
-        """Delete the rows."""
-        self._connection.execute(sa.delete(t.loose_objects).where(t.loose_objects.c.object_key.in_(keys)))
+        """Delete the rows, in statements that no database finds too long."""
+        for start in range(0, len(keys), AT_ONCE):
+            ours = t.loose_objects.c.object_key.in_(keys[start : start + AT_ONCE])
+            self._connection.execute(sa.delete(t.loose_objects).where(ours))

@@ -103,11 +103,18 @@ def test_the_life_of_an_idempotency_key(database: Database) -> None:
     assert reserve("other") == (IdempotencyState.OTHER_CONTENT, None)
     assert reserve(now=NOW + timedelta(minutes=3)) == (IdempotencyState.NEW, None), "its process died"
     with database.transaction() as tx:
-        tx.idempotency.release(api_key_id="a", key="k")
+        assert not tx.idempotency.complete(api_key_id="a", key="k", since=NOW, operation_id="op_9"), (
+            "another request has its place"
+        )
+        tx.idempotency.release(api_key_id="a", key="k", since=NOW)
+    assert reserve(now=NOW + timedelta(minutes=4)) == (IdempotencyState.IN_FLIGHT, None)
+    with database.transaction() as tx:
+        tx.idempotency.release(api_key_id="a", key="k", since=NOW + timedelta(minutes=3))
     assert reserve() == (IdempotencyState.NEW, None)
     with database.transaction() as tx:
-        tx.idempotency.complete(api_key_id="a", key="k", operation_id="op_1")
-        tx.idempotency.release(api_key_id="a", key="k")
+        assert tx.idempotency.complete(api_key_id="a", key="k", since=NOW, operation_id="op_1")
+        assert not tx.idempotency.complete(api_key_id="a", key="k", since=NOW, operation_id="op_9")
+        tx.idempotency.release(api_key_id="a", key="k", since=NOW)
         assert tx.idempotency.release_in_flight() == 0
     assert reserve() == (IdempotencyState.REPLAY, "op_1")
     assert reserve("other") == (IdempotencyState.OTHER_CONTENT, None)
@@ -152,6 +159,15 @@ def test_objects_without_an_owner_are_on_a_list(database: Database) -> None:
         assert tx.loose_objects.doom_stale(begun_before=NOW + timedelta(hours=1), now=NOW) == 1
         tx.loose_objects.drop(["b", "c"])
         assert tx.loose_objects.doomed(limit=9) == ["x"]
+
+
+def test_the_list_of_objects_may_be_long(database: Database) -> None:
+    """A database that was set back knows none of the objects that came since."""
+    many = [f"selfies/op_{n}/0" for n in range(70_000)]
+    with database.transaction() as tx:
+        tx.loose_objects.doom(many[:2], now=NOW)
+        tx.loose_objects.drop(many[1:])
+        assert tx.loose_objects.doomed(limit=9) == many[:1]
 
 
 def test_old_idempotency_keys_expire(database: Database) -> None:

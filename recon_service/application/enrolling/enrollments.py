@@ -134,16 +134,16 @@ def request_enrollment(
         raise InvalidValue("the consent has ended already", next_step="Ask the person for a new one.")
     operation_id = new_id("op")
     stored = selfie_rows(operation_id)
-    earlier, key = _open_request(request, stored, budget, on)
-    if earlier is not None and earlier.operation_id is not None:
-        return _replayed(earlier, earlier.operation_id, key, on)
+    reservation, key = _open_request(request, stored, budget, on)
+    if reservation is not None and reservation.operation_id is not None:
+        return _replayed(reservation, reservation.operation_id, key, on)
     try:
         store_selfies(request.selfies, stored, key, on=on)
-        operation = _record(request, operation_id, key, stored, answer, on)
+        operation = _record(request, operation_id, key, stored, reservation, answer, on)
     except BaseException:
         # What cannot be withdrawn now is listed, and the sweeper finds it.
         with contextlib.suppress(StorageFault):
-            _withdraw(request, operation_id, stored, on)
+            _withdraw(request, operation_id, stored, reservation, on)
         raise
     queue.ring()
     return Acknowledged(operation)
@@ -160,20 +160,20 @@ def _open_request(
     request: EnrollmentRequest, stored: Sequence[StoredSelfie], budget: timedelta | None, on: Stores
 ) -> tuple[Reservation | None, WrappedKey]:
     """Reserve the Idempotency-Key, see to the subject's data key, and list the objects that are about to be
-    written. The first value: the operation of an earlier request.
+    written. The first value is None without an Idempotency-Key.
     """
     for race in range(RACES):
         try:
             with on.database.transaction() as tx:
-                earlier = _reserve(request, tx, on)
-                if earlier is None:
+                reservation = _reserve(request, tx, on)
+                if reservation is None or reservation.state is IdempotencyState.NEW:
                     _check_budget(request.lane, budget, tx, on)
                     tx.loose_objects.begin([s.object_key for s in stored], now=on.clock())
                 key = tx.subjects.key(request.subject_id)
                 if key is None:
                     key = on.vault.new_key(request.subject_id)
                     tx.subjects.add(key, now=on.clock())
-                return earlier, key
+                return reservation, key
         except RequestInFlight:
             raise
         except Conflict:
@@ -199,8 +199,12 @@ def _reserve(request: EnrollmentRequest, tx: Transaction, on: Stores) -> Reserva
             next_step="Make a new key for every new enrollment; repeat a request unchanged.",
         )
     if reservation.state is IdempotencyState.IN_FLIGHT:
-        raise RequestInFlight("the same request is still being served", next_step="Repeat it in a second.")
-    return reservation if reservation.state is IdempotencyState.REPLAY else None
+        raise _in_flight()
+    return reservation
+
+
+def _in_flight() -> RequestInFlight:
+    return RequestInFlight("the same request is still being served", next_step="Repeat it in a second.")
 
 
 def _check_budget(lane: Lane, budget: timedelta | None, tx: Transaction, on: Stores) -> None:
@@ -232,6 +236,7 @@ def _record(
     operation_id: str,
     key: WrappedKey,
     stored: Sequence[StoredSelfie],
+    reservation: Reservation | None,
     answer: Callable[[Operation], bytes] | None,
     on: Stores,
 ) -> Operation:
@@ -269,14 +274,18 @@ def _record(
                 keep_probes=request.keep_probes,
             )
         )
-        if request.idempotency_key is not None:
+        if request.idempotency_key is not None and reservation is not None:
             said = answer(operation) if answer is not None else None
-            tx.idempotency.complete(
+            if not tx.idempotency.complete(
                 api_key_id=request.api_key_id,
                 key=request.idempotency_key,
+                since=reservation.since,
                 operation_id=operation_id,
                 answer=said and on.vault.cipher(key).seal(said, place=ANSWER_PLACE, row=operation_id),
-            )
+            ):
+                # Storing took so long, or the clock jumped, that a repetition of the request was let in: one
+                # of the two may enroll, and that one has the key now.
+                raise _in_flight()
         record(
             tx,
             on=on,
@@ -294,12 +303,22 @@ def _record(
 
 
 def _withdraw(
-    request: EnrollmentRequest, operation_id: str, stored: Sequence[StoredSelfie], on: Stores
+    request: EnrollmentRequest,
+    operation_id: str,
+    stored: Sequence[StoredSelfie],
+    reservation: Reservation | None,
+    on: Stores,
 ) -> None:
+    keys = [s.object_key for s in stored]
     with on.database.transaction() as tx:
+        # Before the look: where the server still works on a commit whose confirmation was lost, its locks on
+        # these rows are waited for, and the look finds what it put on record.
+        tx.loose_objects.drop(keys)
         if tx.operations.get(operation_id) is not None:
-            return  # on record after all: the fault came between the commit and its confirmation
-        tx.loose_objects.doom([s.object_key for s in stored], now=on.clock())
-        if request.idempotency_key is not None:
-            tx.idempotency.release(api_key_id=request.api_key_id, key=request.idempotency_key)
-    delete_doomed([s.object_key for s in stored], on=on)
+            return
+        tx.loose_objects.doom(keys, now=on.clock())
+        if request.idempotency_key is not None and reservation is not None:
+            tx.idempotency.release(
+                api_key_id=request.api_key_id, key=request.idempotency_key, since=reservation.since
+            )
+    delete_doomed(keys, on=on)

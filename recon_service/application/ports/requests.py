@@ -22,12 +22,14 @@ class IdempotencyState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """state NEW: go on, and complete or release it. REPLAY: the operation that the first request made, and
-    what was answered (encrypted for the subject); None: kept by a version that did not keep answers.
+    what was answered (encrypted for the subject); None: kept by a version that did not keep answers. since:
+    the moment of a NEW one, by which its holder is known: another can only have taken it minutes later.
     """
 
     state: IdempotencyState
     operation_id: str | None = None
     answer: bytes | None = None
+    since: datetime | None = None
 
 
 class Idempotency(Protocol):
@@ -38,10 +40,20 @@ class Idempotency(Protocol):
     ) -> Reservation: ...
 
     def complete(
-        self, *, api_key_id: str, key: str, operation_id: str, answer: bytes | None = None
-    ) -> None: ...
+        self,
+        *,
+        api_key_id: str,
+        key: str,
+        since: datetime | None,
+        operation_id: str,
+        answer: bytes | None = None,
+    ) -> bool:
+        """False: the reservation of that moment is not there any more, another request may have its place."""
+        ...
 
-    def release(self, *, api_key_id: str, key: str) -> None: ...
+    def release(self, *, api_key_id: str, key: str, since: datetime | None) -> None:
+        """The request failed: the key may be used again, unless another request has it already."""
+        ...
 
     def expire(self, *, now: datetime) -> int:
         """Drop what is older than a day; how many."""

@@ -1,0 +1,90 @@
+"""A request and its repetition under way at the same time: one of them enrolls."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from recon_service.application.errors import RequestInFlight, StorageUnavailable
+from recon_service.application.ports.stores import Stores, utc_now
+from recon_service.application.records.operations import OperationState
+from recon_service.storage.database import SqlDatabase, SqlTransaction
+from tests.unit.application.enrollments_support import ask, run
+from tests.unit.application.stores import object_count
+
+COMMIT_S = 0.3
+
+
+def test_a_request_that_is_slower_than_its_repetition_enrolls_nobody(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object store stalls for minutes, the client repeats the request, and that one is through first."""
+    later = replace(stores, clock=lambda: utc_now() + timedelta(minutes=3))
+    put, repeated = stores.objects.put, list[str]()
+
+    def stalls(key: str, content: bytes) -> None:
+        if not repeated:
+            repeated.append("")
+            repeated[0] = ask(later, idempotency_key="k")
+        put(key, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.objects, "put", stalls)
+        with pytest.raises(RequestInFlight):
+            ask(stores, idempotency_key="k")
+    with stores.database.snapshot() as tx:
+        assert tx.operations.queued() == repeated
+    assert ask(later, idempotency_key="k") == repeated[0], "the key stands for what was acknowledged"
+    assert object_count(stores) == 1
+
+
+@dataclass
+class LosesTheAnswer:
+    """The database goes on with the commit of one transaction, but nobody hears of it any more."""
+
+    database: SqlDatabase
+    at: int
+    begun: int = 0
+    committing: list[threading.Thread] = field(default_factory=list)
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlTransaction]:
+        self.begun += 1
+        if self.begun != self.at:
+            with self.database.transaction() as tx:
+                yield tx
+            return
+        connection = self.database.engine.connect()
+        connection.begin()
+        yield SqlTransaction(connection)
+
+        def commit() -> None:
+            connection.commit()
+            connection.close()
+
+        self.committing.append(threading.Timer(COMMIT_S, commit))
+        self.committing[0].start()
+        raise StorageUnavailable("connection lost")
+
+    def snapshot(self) -> object:
+        return self.database.snapshot()
+
+
+def test_a_commit_that_the_server_still_works_on_is_not_withdrawn(stores: Stores) -> None:
+    """Else its selfies would be deleted, and a repeated request would be told that it is enrolled."""
+    assert isinstance(stores.database, SqlDatabase)
+    database = LosesTheAnswer(stores.database, at=2)
+    with pytest.raises(StorageUnavailable):
+        ask(replace(stores, database=database), idempotency_key="k")
+    for thread in database.committing:
+        thread.join()
+    operation_id = ask(stores, idempotency_key="k")
+    with stores.database.snapshot() as tx:
+        assert tx.operations.queued() == [operation_id]
+    assert object_count(stores) == 1
+    assert run(stores, operation_id).state is OperationState.SUCCEEDED
