@@ -24,12 +24,12 @@ from recon_service.application.records.batches import (
     Tally,
 )
 from recon_service.application.records.subjects import WrappedKey
-from recon_service.application.records.templates import SealedTemplate, TemplateState
+from recon_service.application.records.templates import TemplateState
 from recon_service.storage import batch_retention, batch_switches
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import batch_of, is_held, item_of, keeps_evidence, keeps_selfies
 from recon_service.storage.batch_tables import batch_items, batches
-from recon_service.storage.templates import template_of
+from recon_service.storage.templates import insert_templates, template_of
 
 _b, _i = batches.c, batch_items.c
 
@@ -129,10 +129,7 @@ class SqlBatchItems:
         ]
         candidates = [end.candidate for end in kept if end.candidate is not None]
         if candidates:
-            names = SealedTemplate.__slots__  # not asdict: it would copy every template
-            rows = [{name: getattr(one, name) for name in names} for one in candidates]
-            self._connection.execute(sa.insert(t.templates), rows)
-            self._count_changes([one.subject_id for one in candidates])
+            insert_templates(self._connection, candidates)
         alike: dict[tuple[Any, ...], list[ItemEnd]] = {}
         for end in kept:
             kind = (end.state, end.reason, end.material, end.due, end.refund, end.candidate is None)
@@ -163,19 +160,18 @@ class SqlBatchItems:
 
     def give_back(self, group: Group, subjects: Sequence[str], *, now: datetime) -> None:
         """As if they had not been taken."""
-        cancelled = BatchState.CANCELLED.value == self._connection.scalar(
-            sa.select(_b.state).where(_b.batch_id == group.batch.batch_id)
-        )
-        state = ItemState.CANCELLED if cancelled else ItemState.WAITING
+        state = self._connection.scalar(sa.select(_b.state).where(_b.batch_id == group.batch.batch_id))
+        # A cancelled batch may be activated before its runners have noticed either.
+        over = state not in (BatchState.RUNNING.value, BatchState.PAUSED.value)
         self._connection.execute(
             sa.update(batch_items)
             .where(is_held(group.batch.batch_id, group.token), _i.subject_id.in_(subjects))
             .values(
-                state=state.value,
+                state=(ItemState.CANCELLED if over else ItemState.WAITING).value,
                 claim_token=None,
                 attempts=_i.attempts - 1,
                 at=now,
-                ended_at=now if cancelled else None,
+                ended_at=now if over else None,
             )
         )
 
@@ -202,9 +198,11 @@ class SqlBatchItems:
             "reason": "",
             "material": None,
             "template_id": None,
+            "former_id": None,
             "standing": None,
             "ended_at": None,
         }
+        batch_switches.destroy_superseded(self._connection, batch_id)
         return self._connection.execute(
             sa.update(batch_items).where(_i.batch_id == batch_id, again).values(**fresh)
         ).rowcount
@@ -279,9 +277,3 @@ class SqlBatchItems:
     def destroy_closed(self, *, closed_before: datetime, limit: int) -> list[str]:
         """See ``batch_retention``."""
         return batch_retention.destroy_closed(self._connection, closed_before, limit)
-
-    def _count_changes(self, subjects: Sequence[str]) -> None:
-        c = t.subjects.c
-        self._connection.execute(
-            sa.update(t.subjects).where(c.subject_id.in_(subjects)).values(version=c.version + 1)
-        )

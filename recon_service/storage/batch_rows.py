@@ -18,12 +18,12 @@ from recon_service.application.records.batches import (
     Selection,
     Standing,
 )
-from recon_service.application.records.operations import OperationState
 from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_tables import batch_items, kept_evidence
 
 _i = batch_items.c
+IN_FORCE = t.templates.alias("in_force")
 
 
 class Selected:
@@ -55,19 +55,25 @@ def selected_by(batch: Batch) -> sa.Select[str]:
     return sa.select(t.subjects.c.subject_id).select_from(of.source).where(*of.conditions)
 
 
+def in_force(subject: sa.ColumnElement[str] | str) -> tuple[sa.ColumnElement[bool], ...]:
+    """The template in force of a subject, whose ``enrolled_by`` is the operation of whose pictures it was
+    made, directly or by derivation. What was kept of another one, replaced or held back, must not come into
+    force by a batch.
+    """
+    return IN_FORCE.c.subject_id == subject, IN_FORCE.c.state == TemplateState.ACTIVE.value
+
+
 def keeps_selfies(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """Whether selfies of a subject were kept."""
-    o = t.operations.c
-    return (
-        sa.exists()
-        .where(t.selfies.c.operation_id == o.operation_id, o.subject_id == subject)
-        .where(o.state == OperationState.SUCCEEDED.value)
-    )
+    """Whether selfies of the enrollment in force were kept."""
+    return sa.exists().where(*in_force(subject), IN_FORCE.c.enrolled_by == t.selfies.c.operation_id)
 
 
 def keeps_evidence(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    """Whether evidence of a subject was kept."""
-    return sa.exists().where(kept_evidence.c.subject_id == subject)
+    """Whether evidence of the enrollment in force was kept."""
+    e = kept_evidence.c
+    return sa.exists().where(
+        *in_force(subject), e.subject_id == subject, IN_FORCE.c.enrolled_by == e.enrolled_by
+    )
 
 
 def is_open() -> sa.ColumnElement[bool]:

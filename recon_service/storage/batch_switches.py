@@ -17,6 +17,7 @@ from recon_service.application.records.batches import BatchState, ItemState, Sta
 from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_tables import batch_items, batches
+from recon_service.storage.templates import count_changes
 
 _b, _i, _t = batches.c, batch_items.c, t.templates.c
 NOTHING = Switched((), 0)
@@ -82,7 +83,7 @@ def roll_back(connection: sa.Connection, batch_id: str, limit: int, now: datetim
 def destroy_candidates(
     connection: sa.Connection, ended_before: datetime, limit: int
 ) -> list[tuple[str, str]]:
-    """Of batches that were cancelled, or activated without them."""
+    """Of batches that were cancelled, or activated without them; subject and template of each."""
     over = (BatchState.CANCELLED.value, BatchState.ACTIVE.value, BatchState.ROLLED_BACK.value)
     query = (
         sa.select(_i.batch_id, _i.subject_id, _i.template_id)
@@ -95,16 +96,38 @@ def destroy_candidates(
         .where(_t.state == TemplateState.CANDIDATE.value)
         .limit(limit)
     )
-    found = connection.execute(query).all()
-    gone = [row.template_id for row in found]
+    gone = _destroy(connection, [row.template_id for row in connection.execute(query)])
     connection.execute(
-        # The state once more: somebody may have activated one of them since.
-        sa.delete(t.templates).where(_t.template_id.in_(gone), _t.state == TemplateState.CANDIDATE.value)
+        sa.update(batch_items)
+        .where(_i.template_id.in_([template_id for _, template_id in gone]))
+        .values(template_id=None, standing=None)
     )
-    connection.execute(
-        sa.update(batch_items).where(_i.template_id.in_(gone)).values(template_id=None, standing=None)
+    return gone
+
+
+def destroy_superseded(connection: sa.Connection, batch_id: str) -> None:
+    """Candidates that nothing speaks of any more once their items are derived anew."""
+    superseded = sa.select(_i.template_id).where(
+        _i.batch_id == batch_id,
+        _i.state == ItemState.SUCCEEDED.value,
+        _i.standing == Standing.SUPERSEDED.value,
+        _i.template_id.is_not(None),
     )
-    return [(row.subject_id, row.template_id) for row in found]
+    _destroy(connection, superseded)
+
+
+def _destroy(
+    connection: sa.Connection, candidates: Sequence[str] | sa.Select[tuple[str | None]]
+) -> list[tuple[str, str]]:
+    """Those that are candidates to this moment: somebody may have activated one of them, and its item still
+    speaks of it then.
+    """
+    still = (_t.state == TemplateState.CANDIDATE.value) & _t.template_id.in_(candidates)
+    gone = connection.execute(
+        sa.delete(t.templates).where(still).returning(_t.subject_id, _t.template_id)
+    ).all()
+    count_changes(connection, [row.subject_id for row in gone])
+    return [(row.subject_id, row.template_id) for row in gone]
 
 
 def _page(
@@ -198,12 +221,7 @@ def _exchange(connection: sa.Connection, exchanged: Sequence[tuple[str, str, str
         .where(_t.template_id.in_([after for _, _, after in exchanged]))
         .values(state=TemplateState.ACTIVE.value, activated_at=now, retired_at=None)
     )
-    s = t.subjects.c
-    connection.execute(
-        sa.update(t.subjects)
-        .where(s.subject_id.in_([subject for subject, _, _ in exchanged]))
-        .values(version=s.version + 1)
-    )
+    count_changes(connection, [subject for subject, _, _ in exchanged])
 
 
 def _mark(

@@ -65,6 +65,8 @@ kept_evidence = sa.Table(
     sa.Column("template_id", ID, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
+    # The operation that saw it.
+    sa.Column("enrolled_by", ID, nullable=True),
 )
 
 workers = sa.Table(

@@ -64,9 +64,10 @@ class SqlBatches:
         return [batch_of(row) for row in rows]
 
     def unended(self) -> list[Batch]:
-        """Cancelled ones with open items."""
+        """Cancelled ones, and those that were switched after it, with open items."""
         open_ = sa.exists().where(_i.batch_id == _b.batch_id, is_open())
-        query = sa.select(batches).where(_b.state == BatchState.CANCELLED.value, open_)
+        in_work = (BatchState.RUNNING.value, BatchState.PAUSED.value)
+        query = sa.select(batches).where(_b.state.not_in(in_work), open_)
         return [batch_of(row) for row in self._connection.execute(query)]
 
     def change(self, batch_id: str, *, into: BatchState, out_of: Sequence[BatchState], now: datetime) -> bool:

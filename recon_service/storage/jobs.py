@@ -21,6 +21,7 @@ from recon_service.application.records.operations import (
     SelfieReport,
     StoredSelfie,
 )
+from recon_service.application.records.templates import TemplateState
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.storage import tables as t
 
@@ -33,6 +34,9 @@ class SqlOperations:
 
     def add(self, operation: Operation, selfies: Sequence[StoredSelfie]) -> None:
         """Insert a queued operation and where its selfies lie."""
+        earlier = sa.select(sa.func.max(t.operations.c.number)).where(
+            t.operations.c.subject_id == operation.subject_id
+        )
         self._connection.execute(
             sa.insert(t.operations).values(
                 operation_id=operation.operation_id,
@@ -52,6 +56,7 @@ class SqlOperations:
                 queued_at=operation.created_at,
                 backend=operation.backend,
                 traceparent=operation.traceparent,
+                number=sa.func.coalesce(earlier.scalar_subquery(), 0) + 1,
             )
         )
         if selfies:
@@ -93,6 +98,21 @@ class SqlOperations:
         """Whether the claim is still the newest; locks the row."""
         query = sa.select(t.operations.c.operation_id).where(_held(claim)).with_for_update()
         return self._connection.execute(query).one_or_none() is not None
+
+    def overtaken(self, operation_id: str) -> bool:
+        """By the numbers of a subject's operations, which no clock has a say in."""
+        ours, later = t.operations.alias("ours"), t.operations.alias("later")
+        query = (
+            sa.select(sa.literal(1))
+            .select_from(
+                ours.join(later, later.c.subject_id == ours.c.subject_id).join(
+                    t.templates, t.templates.c.operation_id == later.c.operation_id
+                )
+            )
+            .where(ours.c.operation_id == operation_id, later.c.number > ours.c.number)
+            .where(t.templates.c.state != TemplateState.CANDIDATE.value)
+        )
+        return self._connection.scalar(query.limit(1)) is not None
 
     def finish(
         self,
@@ -279,7 +299,7 @@ def _held(claim: Claim) -> sa.ColumnElement[bool]:
 
 
 def _operation(row: Mapping[str, Any]) -> Operation:
-    inner = ("claim_token", "queued_at", "published_at")
+    inner = ("claim_token", "queued_at", "published_at", "number")
     fields = {name: value for name, value in row.items() if name not in inner}
     fields["state"] = OperationState(fields["state"])
     fields["lane"] = Lane(fields["lane"])

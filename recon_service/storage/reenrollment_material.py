@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,9 +15,10 @@ from recon_service.application.records.models import (
     TemplateCount,
     WorkerReport,
 )
-from recon_service.application.records.operations import OperationState, StoredSelfie
+from recon_service.application.records.operations import StoredSelfie
 from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
+from recon_service.storage.batch_rows import IN_FORCE, in_force
 from recon_service.storage.batch_tables import kept_evidence, workers
 
 _e, _w = kept_evidence.c, workers.c
@@ -32,31 +33,28 @@ class SqlKeptEvidence:
     def put(self, evidence: SealedEvidence) -> None:
         """The subject's key is locked by whoever calls: nobody puts another one at the same time."""
         self.forget(evidence.subject_id)
-        self._connection.execute(sa.insert(kept_evidence).values(**asdict(evidence)))
+        made = t.templates.c.template_id == evidence.template_id
+        enrolled_by = sa.select(t.templates.c.enrolled_by).where(made).scalar_subquery()
+        row = {**asdict(evidence), "enrolled_by": enrolled_by}
+        self._connection.execute(sa.insert(kept_evidence).values(**row))
 
     def forget(self, subject_id: str) -> None:
         """Remove what is kept of the subject."""
         self._connection.execute(sa.delete(kept_evidence).where(_e.subject_id == subject_id))
 
     def of(self, subject_id: str) -> SealedEvidence | None:
-        """The one that is kept."""
-        row = self._connection.execute(
-            sa.select(kept_evidence).where(_e.subject_id == subject_id)
-        ).one_or_none()
+        """The one that is kept, if it is of the enrollment in force."""
+        columns = [_e[one.name] for one in fields(SealedEvidence)]
+        ours = (_e.subject_id == subject_id) & (_e.enrolled_by == IN_FORCE.c.enrolled_by)
+        query = sa.select(*columns).where(ours, *in_force(subject_id))
+        row = self._connection.execute(query).one_or_none()
         return SealedEvidence(**row._mapping) if row else None
 
     def selfies_of(self, subject_id: str) -> list[StoredSelfie]:
         """In the order of the request."""
-        o, s = t.operations.c, t.selfies.c
-        kept = sa.exists().where(s.operation_id == o.operation_id)
-        newest = (
-            sa.select(o.operation_id)
-            .where(o.subject_id == subject_id, o.state == OperationState.SUCCEEDED.value, kept)
-            .order_by(o.ended_at.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        query = sa.select(t.selfies).where(s.operation_id == newest).order_by(s.ordinal)
+        s = t.selfies.c
+        ours = s.operation_id == IN_FORCE.c.enrolled_by
+        query = sa.select(t.selfies).where(ours, *in_force(subject_id)).order_by(s.ordinal)
         return [StoredSelfie(**row._mapping) for row in self._connection.execute(query)]
 
 

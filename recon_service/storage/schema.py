@@ -14,7 +14,7 @@ from recon_service.domain.errors import InvalidValue, StorageFault
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0020"
+HEAD = "0022"
 """The newest migration. Known here so that a start with a current database need not load Alembic; a test
 holds it true.
 """

@@ -101,6 +101,8 @@ operations = sa.Table(
     sa.Column("backend", sa.String(32), nullable=False, server_default="facemesh"),
     # The W3C trace context of the request: worker and child go on with it.
     sa.Column("traceparent", sa.String(64), nullable=False, server_default=""),
+    # Among the operations of its subject, in the order in which they were put on record.
+    sa.Column("number", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_operations_state_queued_at", "state", "queued_at"),
     sa.Index("ix_operations_dead_at", "dead_at"),
     sa.Index("ix_operations_ended_at", "ended_at"),
@@ -155,6 +157,8 @@ templates = sa.Table(
     sa.Column("state", sa.String(16), nullable=False, server_default="candidate"),
     sa.Column("origin", sa.String(16), nullable=False, server_default="enrollment"),
     sa.Column("parent_id", ID, nullable=True),
+    # The operation whose pictures it was made of, directly or by derivation; null: it came by an import.
+    sa.Column("enrolled_by", ID, nullable=True),
     sa.Column("activated_at", UtcDateTime, nullable=True),
     sa.Column("retired_at", UtcDateTime, nullable=True),
     # At most one of a subject is in force.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from recon_service.application.records.templates import SealedTemplate, Template
 from recon_service.storage import tables as t
 
 _c = t.templates.c
+_FIELDS: Final = tuple(one.name for one in fields(SealedTemplate))
 
 
 class SqlTemplates:
@@ -23,8 +24,7 @@ class SqlTemplates:
 
     def add(self, template: SealedTemplate) -> None:
         """Insert; the unique indices raise Conflict through the transaction."""
-        self._connection.execute(sa.insert(t.templates).values(**asdict(template)))
-        self._count_change(template.subject_id)
+        insert_templates(self._connection, [template])
 
     def activate(self, subject_id: str, template_id: str, *, now: datetime) -> bool:
         """Retire first, for at no moment may there be two."""
@@ -42,7 +42,7 @@ class SqlTemplates:
             .where(ours, _c.template_id == template_id)
             .values(state=TemplateState.ACTIVE, activated_at=now, retired_at=None)
         )
-        self._count_change(subject_id)
+        count_changes(self._connection, [subject_id])
         return True
 
     def active(self, subject_id: str) -> SealedTemplate | None:
@@ -67,25 +67,57 @@ class SqlTemplates:
         return template_of(row._asdict()) if row else None
 
     def destroy_retired(self, *, retired_before: datetime, limit: int) -> list[tuple[str, str]]:
-        """Remove what retired before that moment."""
+        """Remove what retired before that moment, but nothing of subjects that somebody has locked: who
+        exchanges two versions must find both.
+        """
         old = sa.and_(_c.state == TemplateState.RETIRED, _c.retired_at < retired_before)
-        few = sa.select(_c.template_id).where(old).order_by(_c.retired_at).limit(limit)
-        # The condition once more: somebody may activate one of them in between.
-        gone = sa.delete(t.templates).where(_c.template_id.in_(few), old)
+        few = sa.select(_c.template_id, _c.subject_id).where(old).order_by(_c.retired_at).limit(limit)
+        chosen = self._connection.execute(few).all()
+        if not chosen:
+            return []
+        k = t.subject_keys.c
+        ours = k.subject_id.in_({row.subject_id for row in chosen})
+        keys = sa.select(k.subject_id).where(ours).order_by(k.subject_id)
+        locked = list(self._connection.scalars(keys.with_for_update(skip_locked=True)))
+        # The condition once more: somebody may have activated one of them in between.
+        gone = sa.delete(t.templates).where(
+            _c.template_id.in_([row.template_id for row in chosen]), _c.subject_id.in_(locked), old
+        )
         rows = self._connection.execute(gone.returning(_c.subject_id, _c.template_id)).all()
-        found = sorted((row.subject_id, row.template_id) for row in rows)
-        for subject_id in sorted({subject_id for subject_id, _ in found}):
-            self._count_change(subject_id)
-        return found
+        count_changes(self._connection, [row.subject_id for row in rows])
+        return sorted((row.subject_id, row.template_id) for row in rows)
 
-    def _count_change(self, subject_id: str) -> None:
-        ours = t.subjects.c.subject_id == subject_id
-        self._connection.execute(sa.update(t.subjects).where(ours).values(version=t.subjects.c.version + 1))
+
+def count_changes(connection: sa.Connection, subject_ids: Sequence[str]) -> None:
+    """What a caller has seen of these subjects' templates is not what is there any more (If-Match)."""
+    if subject_ids:
+        s = t.subjects.c
+        change = sa.update(t.subjects).where(s.subject_id.in_(set(subject_ids)))
+        connection.execute(change.values(version=s.version + 1))
+
+
+def insert_templates(connection: sa.Connection, templates: Sequence[SealedTemplate]) -> None:
+    """Each stands on the enrollment that made it, or on that of the version that it was derived from."""
+    parents = {one.parent_id for one in templates if one.parent_id is not None}
+    query = sa.select(_c.template_id, _c.enrolled_by).where(_c.template_id.in_(parents))
+    of_parent = {row.template_id: row.enrolled_by for row in connection.execute(query)} if parents else {}
+    connection.execute(
+        sa.insert(t.templates),
+        [
+            {
+                **{name: getattr(one, name) for name in _FIELDS},  # not asdict: it would copy every template
+                "enrolled_by": one.operation_id or of_parent.get(one.parent_id or ""),
+            }
+            for one in templates
+        ],
+    )
+    count_changes(connection, [one.subject_id for one in templates])
 
 
 def template_of(row: Mapping[str, Any]) -> SealedTemplate:
-    """The columns are the fields."""
+    """The columns are the fields, but for the enrollment that it stands on, which SQL alone asks for."""
     values = dict(row)
+    del values["enrolled_by"]
     values["state"] = TemplateState(values["state"])
     values["origin"] = TemplateOrigin(values["origin"])
     return SealedTemplate(**values)

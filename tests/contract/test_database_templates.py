@@ -10,6 +10,7 @@ import pytest
 from recon_service.application.ports.database import Database
 from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.domain.errors import Conflict
+from recon_service.storage.database import SqlDatabase
 from tests.contract.databases import NOW, database, template, with_subject
 
 __all__ = ["database"]
@@ -86,6 +87,41 @@ def test_retired_versions_are_destroyed_by_age_and_nothing_else_is(database: Dat
         far = NOW + timedelta(days=9)
         assert tx.templates.destroy_retired(retired_before=far, limit=9) == [("ada", "tpl_2")]
         assert [t.template_id for t in tx.templates.of_subject("ada")] == ["tpl_4", "tpl_3"]
+
+
+def test_nothing_is_destroyed_while_somebody_exchanges_versions(database: SqlDatabase) -> None:
+    """Else the one in force retires, and the former one, which is to take its place, is gone."""
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    with_subject(database, operations=2)
+    with database.transaction() as tx:
+        for n in (1, 2):
+            tx.templates.add(template(n, made_by=n))
+            tx.templates.activate("ada", f"tpl_{n}", now=NOW + timedelta(days=n))
+    far = NOW + timedelta(days=99)
+    with database.transaction() as exchanging:
+        assert exchanging.subjects.key("ada", lock=True) is not None
+        assert exchanging.templates.get("ada", "tpl_1") is not None
+        with database.transaction() as sweeping:
+            assert sweeping.templates.destroy_retired(retired_before=far, limit=9) == []
+        assert exchanging.templates.activate("ada", "tpl_1", now=NOW)
+    with database.transaction() as tx:
+        active = tx.templates.active("ada")
+        assert active is not None
+        assert active.template_id == "tpl_1"
+
+
+def test_an_enrollment_is_overtaken_by_a_later_one_that_was_in_force(database: Database) -> None:
+    with_subject(database, operations=3)
+    with database.transaction() as tx:
+        assert not tx.operations.overtaken("op_1")
+        tx.templates.add(template(2, made_by=2))
+        assert not tx.operations.overtaken("op_1"), "it is held back"
+        tx.templates.activate("ada", "tpl_2", now=NOW)
+        assert [tx.operations.overtaken(f"op_{n}") for n in (1, 2, 3)] == [True, False, False]
+        tx.templates.add(template(3, made_by=3))
+        tx.templates.activate("ada", "tpl_3", now=NOW)
+        assert [tx.operations.overtaken(f"op_{n}") for n in (1, 2, 3)] == [True, True, False]
 
 
 def test_the_version_of_a_subject_grows_with_its_templates(database: Database) -> None:

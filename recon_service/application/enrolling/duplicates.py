@@ -45,6 +45,10 @@ class DuplicateCheck:
     least_llr: float
     hold: bool = False
 
+    def check(self) -> None:
+        """Raises ReferencesNotReady while the references are being loaded."""
+        self.by.index.check()
+
     def search(self, outcome: EnrollmentOutcome, *, on: Stores) -> Searched | None:
         """Whom the enrolled person looks like among all who are enrolled at this moment; None where there is
         no posterior. Raises ReferencesNotReady, ModelMismatch, StorageFault.

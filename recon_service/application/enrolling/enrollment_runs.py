@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from recon_service.application.enrolling.keeping_evidence import keep_evidence
 from recon_service.application.enrolling.operations import signs_of_life
-from recon_service.application.errors import StorageUnavailable
+from recon_service.application.errors import Overloaded, StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
 from recon_service.application.keeping.objects import delete_doomed
 from recon_service.application.keeping.selfies import open_selfies
@@ -32,10 +32,10 @@ from recon_service.application.records.operations import (
     Problem,
 )
 from recon_service.application.records.references import DuplicateFinding
-from recon_service.application.records.templates import TemplateOrigin
+from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.application.templates.sealing import seal_template
 from recon_service.application.verifying.recent_probes import forget_unless_allowed
-from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault
+from recon_service.domain.errors import CallerError, NotFound, ReconError, StorageFault, WeightsUnavailable
 from recon_service.domain.template import Provenance, Template
 
 if TYPE_CHECKING:  # loaded only where somebody asks for it
@@ -43,27 +43,38 @@ if TYPE_CHECKING:  # loaded only where somebody asks for it
 
 
 WORKER_LOST: Final = "worker-lost"
+NOT_ITS_OWN: Final = (StorageUnavailable, Overloaded, WeightsUnavailable)
+"""Faults that another attempt, later or on another worker, may well not have: a worker that stops, that loads
+the references or lacks a model file must not use up the attempts of whatever comes by.
+"""
+OVERTAKEN: Final = Problem(
+    "overtaken",
+    "A later enrollment of the subject was put in force while this one was still under way.",
+    "Nothing: the later one stays in force. This one is kept for a while among the former versions.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class JobPolicy:
     """attempts: claims until an operation is given up. silence: a worker that gives no sign of life for so
     long is taken for dead. backoff: wait after the first failed attempt, four times as long after each
-    further one. storage_backoff: wait after an attempt that failed because the storage did not answer, which
-    does not count. upload: a request that has been storing selfies for so long is dead.
+    further one. excused_backoff: wait after an attempt that failed for a fault that is not the enrollment's
+    own, which does not count. patience: after so long it counts all the same, for nothing may wait for ever.
+    upload: a request that has been storing selfies for so long is dead.
     """
 
     attempts: int = 3
     silence: timedelta = timedelta(seconds=60)
     backoff: timedelta = timedelta(seconds=1)
-    storage_backoff: timedelta = timedelta(seconds=5)
+    excused_backoff: timedelta = timedelta(seconds=5)
+    patience: timedelta = timedelta(hours=24)
     upload: timedelta = timedelta(minutes=10)
 
     @property
     def longest_wait(self) -> timedelta:
         """Between two attempts."""
         growth: int = 4 ** (self.attempts - 1)
-        return max(self.storage_backoff, self.backoff * growth)
+        return max(self.excused_backoff, self.backoff * growth)
 
     @property
     def heartbeat(self) -> timedelta:
@@ -84,16 +95,21 @@ def run_enrollment(
     it). duplicates: looks whether the person is enrolled as somebody else; None: nobody asks.
 
     A fault gives the operation back for another attempt after a while, or ends it as failed after the last,
-    with its selfies kept for a while so that it can be revived; a mistake of the caller ends it at once. The
-    fault itself is raised for the log of the worker.
+    with its selfies kept for a while so that it can be revived; what the computation says of the caller's
+    pictures and wishes ends it at once. The fault itself is raised for the log of the worker.
     """
     claim = _claim(operation_id, on, policy)
     if claim is None:
         return None
+    computing = False
     try:
         with signs_of_life(claim, every=policy.heartbeat, on=on) as progress:
+            if duplicates is not None:
+                duplicates.check()  # before anything is computed, which would have to be computed again
             selfies = _load_selfies(claim, on)
+            computing = True
             outcome = compute.reconstruct(selfies, progress, backend=claim.operation.backend)
+            computing = False
             searched = duplicates.search(outcome, on=on) if duplicates else None
             _keep(claim, outcome, on, duplicates, searched)
     except Exception as fault:
@@ -101,7 +117,9 @@ def run_enrollment(
         with contextlib.suppress(StorageFault):
             if get_operation_or_none(operation_id, on) is None:
                 return None
-            _give_back(claim, fault, on, queue, policy)
+            # A Conflict of two transactions or an object that is not there yet is nobody's mistake.
+            refused = computing and isinstance(fault, CallerError)
+            _give_back(claim, fault, on, queue, policy, refused=refused)
         raise
     return get_operation_or_none(operation_id, on)
 
@@ -145,6 +163,8 @@ def _keep(
 ) -> None:
     """The template and the end of the operation, in one transaction; then the selfies go, unless consent
     keeps them. searched: whom ``duplicates`` has found the person to look like.
+
+    Of a subject's enrollments the one that was asked for last stays in force, whichever ends last.
     """
     operation = claim.operation
     template = _template(operation, outcome, on)
@@ -161,8 +181,14 @@ def _keep(
                 outcome = replace(outcome, problem=duplicates.problem)
         if template is not None:
             origin, name = TemplateOrigin.ENROLLMENT, operation.operation_id
-            tx.templates.add(seal_template(template, key, on=on, origin=origin, operation_id=name))
-            if not (findings and duplicates is not None and duplicates.hold):
+            sealed = seal_template(template, key, on=on, origin=origin, operation_id=name)
+            if findings and duplicates is not None and duplicates.hold:
+                tx.templates.add(sealed)
+            elif tx.operations.overtaken(operation.operation_id):
+                outcome = replace(outcome, problem=outcome.problem or OVERTAKEN)
+                tx.templates.add(replace(sealed, state=TemplateState.RETIRED, retired_at=on.clock()))
+            else:
+                tx.templates.add(sealed)
                 tx.templates.activate(operation.subject_id, template.template_id, now=on.clock())
                 keep_evidence(template, operation, outcome.evidence, tx=tx, key=key, on=on)
             for finding in findings:
@@ -214,21 +240,25 @@ def _template(operation: Operation, outcome: EnrollmentOutcome, on: Stores) -> T
     )
 
 
-def _give_back(claim: Claim, fault: Exception, on: Stores, queue: JobQueue, policy: JobPolicy) -> None:
-    """Another attempt, unless the fault will not go away or the attempts are used up."""
+def _give_back(
+    claim: Claim, fault: Exception, on: Stores, queue: JobQueue, policy: JobPolicy, *, refused: bool
+) -> None:
+    """Another attempt, unless the attempts are used up. refused: the fault will not go away."""
     attempts, now = claim.operation.attempts, on.clock()
+    excused = isinstance(fault, NOT_ITS_OWN) and now - claim.operation.created_at < policy.patience
     objects: list[str] = []
     with on.database.transaction() as tx:
         tx.subjects.key(claim.operation.subject_id, lock=True)
         if not tx.operations.holds(claim):
             return
-        if isinstance(fault, StorageUnavailable):
+        if excused:
             # An hour without the store must not use up anybody's attempts.
-            tx.operations.requeue(claim, now=now, due=now + policy.storage_backoff, refund=True)
-        elif isinstance(fault, CallerError):
+            tx.operations.requeue(claim, now=now, due=now + policy.excused_backoff, refund=True)
+        elif refused:
             tx.operations.finish(claim, state=OperationState.FAILED, now=now, problem=_problem(fault))
             objects = forget_selfies(claim.operation, tx, on)
-            emit(tx, operation_ended(claim.operation, OperationState.FAILED, problem=fault.code), now=now)
+            code = _problem(fault).code
+            emit(tx, operation_ended(claim.operation, OperationState.FAILED, problem=code), now=now)
         elif attempts < policy.attempts:
             tx.operations.requeue(claim, now=now, due=now + policy.backoff * 4 ** (attempts - 1))
         else:

@@ -70,7 +70,7 @@ class Batches(Protocol):
         ...
 
     def unended(self) -> list[Batch]:
-        """Cancelled batches that still have open items."""
+        """Batches that nobody works on any more and that still have open items."""
         ...
 
 
@@ -147,7 +147,10 @@ class BatchItems(Protocol):
 
 
 class KeptEvidence(Protocol):
-    """What was kept of a subject's enrollment for other models, by consent; one of each subject."""
+    """What was kept of a subject's enrollment for other models, by consent; one of each subject. Only what is
+    of the enrollment in force is given: the one that the active template was made of, directly or by
+    derivation.
+    """
 
     def put(self, evidence: SealedEvidence) -> None:
         """Takes the place of an earlier one."""
@@ -158,7 +161,7 @@ class KeptEvidence(Protocol):
     def of(self, subject_id: str) -> SealedEvidence | None: ...
 
     def selfies_of(self, subject_id: str) -> list[StoredSelfie]:
-        """Those that were kept of the newest enrollment that has any."""
+        """Those that were kept of the enrollment in force."""
         ...
 
 

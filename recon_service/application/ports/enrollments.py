@@ -51,7 +51,9 @@ class Subjects(Protocol):
 class Operations(Protocol):
     """The state of every job: the database is the truth, messages only carry ids."""
 
-    def add(self, operation: Operation, selfies: Sequence[StoredSelfie]) -> None: ...
+    def add(self, operation: Operation, selfies: Sequence[StoredSelfie]) -> None:
+        """The last of its subject's, who is locked by the caller (``Subjects.key``)."""
+        ...
 
     def get(self, operation_id: str) -> Operation | None: ...
 
@@ -71,6 +73,12 @@ class Operations(Protocol):
 
     def holds(self, claim: Claim) -> bool:
         """Whether the claim is still ours; locks the row until the transaction ends."""
+        ...
+
+    def overtaken(self, operation_id: str) -> bool:
+        """Whether an enrollment that was asked for later has a template that is or was in force. The subject
+        is locked by the caller (``Subjects.key``).
+        """
         ...
 
     def finish(

@@ -113,6 +113,48 @@ def test_the_newest_template_of_before_is_the_active_one(engine: sa.Engine) -> N
         assert list(connection.scalars(sa.text(order))) == ["tpl_1", "tpl_2"], "the one in use stays in use"
 
 
+def test_templates_of_before_name_the_enrollment_that_they_stand_on(engine: sa.Engine) -> None:
+    command.upgrade(alembic_config(engine), "0020")
+    operation, made = OLD_ROWS[2], OLD_ROWS[4].replace("sealed)", "sealed, state, parent_id, origin)")
+    operation = operation.replace("updated_at)", "updated_at, ended_at)").replace(
+        "'2026-01-02 00:00:00')", "'2026-01-02 00:00:00', '2026-01-02 00:00:00')"
+    )
+
+    def version(number: int, by: str, state: str, parent: str, origin: str) -> str:
+        values = made.replace("'tpl_1'", f"'tpl_{number}'").replace("'op_1'", by)
+        return values[:-1] + f", '{state}', {parent}, '{origin}')"
+
+    second = operation.replace("op_1", "op_2").replace("'queued', 'queued'", "'succeeded', 'done'")
+    second = second.replace("2026-01-02", "2026-01-01")
+    statements = (
+        *OLD_ROWS[:2],
+        operation,
+        second,
+        version(1, "'op_1'", "retired", "NULL", "enrollment"),
+        version(2, "NULL", "retired", "'tpl_1'", "strengthening"),
+        version(3, "NULL", "active", "'tpl_2'", "re-enrollment"),
+        version(4, "NULL", "retired", "'tpl_gone'", "re-enrollment"),
+        version(5, "NULL", "retired", "NULL", "import"),
+        version(6, "NULL", "candidate", "'tpl_5'", "re-enrollment"),
+        "INSERT INTO kept_evidence (subject_id, template_id, created_at, sealed) "
+        "VALUES ('ada', 'tpl_1', '2026-01-03 00:00:00', '')",
+    )
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    migrate(engine)
+    by = "SELECT enrolled_by FROM templates ORDER BY template_id"
+    numbers = "SELECT number FROM operations ORDER BY operation_id"
+    with engine.connect() as connection:
+        assert list(connection.scalars(sa.text(by))) == ["op_1", "op_1", "op_1", "op_2", None, None]
+        assert connection.scalar(sa.text("SELECT enrolled_by FROM kept_evidence")) == "op_1"
+        assert list(connection.scalars(sa.text(numbers))) == [2, 1]
+    command.downgrade(alembic_config(engine), "0020")
+    migrate(engine)
+    with engine.connect() as connection:
+        assert list(connection.scalars(sa.text(by)))[:3] == ["op_1"] * 3
+
+
 def test_a_log_and_receipts_survive_or_go_with_their_tables(engine: sa.Engine) -> None:
     migrate(engine)
     entry = (

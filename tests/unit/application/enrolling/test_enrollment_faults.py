@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
-from recon_service.application.enrolling.operations import get_operation
-from recon_service.application.errors import RequestInFlight
+from recon_service.application.enrolling.enrollment_runs import run_enrollment
+from recon_service.application.enrolling.operations import get_operation, list_dead
+from recon_service.application.errors import Overloaded, RequestInFlight, StorageUnavailable
 from recon_service.application.housekeeping import Retention, recover_alone, relay_outbox, sweep
-from recon_service.application.ports.stores import Stores
+from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import EnrollmentOutcome, OperationState
+from recon_service.application.records.webhooks import EventKind, WebhookEndpoint
+from recon_service.application.searching.reference_feed import ReferencesNotReady
 from recon_service.application.templates.subjects import delete_subject, list_templates
-from recon_service.domain.errors import Conflict, FitFailed, InvalidValue, NotFound, StorageFault
-from recon_service.storage.database import SqlTransaction
+from recon_service.domain.errors import (
+    Conflict,
+    FitFailed,
+    InvalidValue,
+    NotFound,
+    ReconError,
+    StorageFault,
+    WeightsUnavailable,
+)
+from recon_service.storage.database import SqlDatabase, SqlTransaction
 from tests.unit.application.enrollments_support import KEEP_DEAD, POLICY, Killed, ask, bury, run
 from tests.unit.application.stores import (
     OUTCOME,
@@ -53,6 +67,81 @@ def test_the_callers_mistake_is_not_tried_again(stores: Stores) -> None:
     with pytest.raises(InvalidValue):
         run(stores, operation_id, ScriptedCompute(refuse))
     assert get_operation(operation_id, on=stores).state is OperationState.FAILED
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Overloaded("the service is shutting down"),
+        ReferencesNotReady("the references are being loaded"),
+        WeightsUnavailable("a file is missing"),
+        StorageUnavailable("refused"),
+    ],
+)
+def test_what_is_wrong_with_a_worker_costs_no_attempt_for_a_day(stores: Stores, fault: ReconError) -> None:
+    """Whoever is quickest to fail takes the most; it must not end everybody's enrollment."""
+    operation_id = ask(stores)
+
+    def fail(_selfies: Sequence[bytes]) -> EnrollmentOutcome:
+        raise fault
+
+    for _ in range(5):
+        with pytest.raises(type(fault)):
+            run(stores, operation_id, ScriptedCompute(fail))
+    waiting = get_operation(operation_id, on=stores)
+    assert (waiting.state, waiting.attempts) == (OperationState.QUEUED, 0)
+    tomorrow = replace(stores, clock=lambda: utc_now() + timedelta(days=1))
+    for _ in range(3):
+        with pytest.raises(type(fault)):
+            run(tomorrow, operation_id, ScriptedCompute(fail))
+    (dead,) = list_dead(on=stores)
+    assert (dead.operation_id, dead.attempts) == (operation_id, 3), "but nothing waits for ever"
+
+
+def test_an_object_that_is_not_there_yet_is_looked_for_again(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that was switched over to a copy may lag behind."""
+    operation_id = ask(stores)
+
+    def lags(_key: str) -> bytes:
+        raise NotFound("there is no such object")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.objects, "get", lags)
+        with pytest.raises(NotFound):
+            run(stores, operation_id)
+    assert get_operation(operation_id, on=stores).state is OperationState.QUEUED
+    assert object_count(stores) == 1
+    assert run(stores, operation_id).state is OperationState.SUCCEEDED
+
+
+def test_a_webhook_that_is_removed_at_the_same_moment_costs_nobody_the_enrollment(stores: Stores) -> None:
+    """Its row goes between the look at who wants the event and the insertion of the delivery."""
+    assert isinstance(stores.database, SqlDatabase)
+    engine = stores.database.engine
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    operation_id = ask(stores)
+    endpoint = WebhookEndpoint(
+        "wh_1", "https://example.org", frozenset({EventKind.OPERATION_ENDED}), b"", utc_now(), "ops"
+    )
+    with stores.database.transaction() as tx:
+        tx.webhooks.add(endpoint)
+
+    removed: list[str] = []
+
+    def remove_first(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO webhook_deliveries") and not removed:
+            removed.append("wh_1")
+            with stores.database.transaction() as other:
+                assert other.webhooks.remove("wh_1")
+
+    event.listen(engine, "before_cursor_execute", remove_first)
+    with pytest.raises(Conflict):
+        run(stores, operation_id)
+    assert get_operation(operation_id, on=stores).state is OperationState.QUEUED
+    assert run(stores, operation_id).state is OperationState.SUCCEEDED
 
 
 def test_the_text_of_an_unforeseen_fault_is_not_shown(stores: Stores) -> None:
@@ -210,3 +299,31 @@ def test_killed_in_the_middle_of_a_request(stores: Stores, monkeypatch: pytest.M
     assert recover_alone(ListQueue(), on=stores) == (0, 1)
     assert object_count(stores) == 0
     ask(stores, idempotency_key="k")
+
+
+@dataclass
+class StillLoading:
+    """The references that everybody is searched among are not there yet."""
+
+    hold: bool = False
+    checked: int = 0
+
+    def check(self) -> None:
+        self.checked += 1
+        raise ReferencesNotReady("the references are being loaded")
+
+
+def test_nothing_is_computed_before_the_references_are_loaded(stores: Stores) -> None:
+    operation_id, compute, loading = ask(stores), ScriptedCompute(), StillLoading()
+    for _ in range(5):
+        with pytest.raises(ReferencesNotReady):
+            run_enrollment(
+                operation_id,
+                on=stores,
+                compute=compute,
+                queue=ListQueue(),
+                policy=POLICY,
+                duplicates=loading,  # type: ignore[arg-type]
+            )
+    assert (compute.seen, loading.checked) == ([], 5)
+    assert run(stores, operation_id, compute).attempts == 1

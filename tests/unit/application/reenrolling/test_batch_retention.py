@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from recon_service.application.keeping.audit import verify_audit
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.batches import BatchState, Selection
+from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.application.reenrolling.batch_retention import (
     BatchRetention,
     ForgottenOfBatches,
@@ -27,15 +29,22 @@ from recon_service.application.reenrolling.batches import (
 )
 from recon_service.application.templates.subjects import list_templates
 from recon_service.domain.errors import Conflict
+from recon_service.storage.database import SqlDatabase
 from tests.unit.application.batches_asked import (
+    add_version,
+    in_force,
+    standings,
     states,
     submit,
 )
 from tests.unit.application.batches_support import (
     POLICY,
+    add_subject,
     add_subjects,
     work,
 )
+
+DAY = timedelta(days=1)
 
 
 def test_items_come_in_pages(stores: Stores) -> None:
@@ -122,3 +131,83 @@ def test_items_go_in_pages(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> N
     assert gone == [5, 5, 2]
     work(stores)
     assert states(stores, other) == {"succeeded": 12}
+
+
+def test_what_a_cancelled_batch_had_in_work_ends_although_it_is_activated_at_once(stores: Stores) -> None:
+    """Open items of a batch that nobody works on would wait for ever, and never be destroyed."""
+    add_subjects(stores, [f"s{n}" for n in range(10)])
+    batch_id = submit(stores)
+    work(stores, turns=1)
+    with stores.database.transaction() as tx:
+        now = utc_now()
+        groups = [
+            tx.batch_items.take(batch_id, token=token, limit=4, now=now, stale_before=now - DAY)
+            for token in ("one", "two")
+        ]
+    cancel_batch(batch_id, actor="ops", on=stores)
+    activate_batch(batch_id, actor="ops", on=stores)
+    given_back, put_off = groups
+    assert given_back is not None
+    assert put_off is not None
+    with stores.database.transaction() as tx:
+        names = [item.subject_id for item in given_back.items]
+        tx.batch_items.give_back(given_back, names, now=now)
+    assert states(stores, batch_id) == {"cancelled": 6, "running": 4}
+    later = replace(stores, clock=lambda: utc_now() + timedelta(minutes=5))
+    assert close_cancelled(on=later, policy=POLICY) == 4
+    assert states(stores, batch_id) == {"cancelled": 10}
+
+
+def test_candidates_that_are_derived_anew_leave_none_behind(stores: Stores) -> None:
+    add_subject(stores, "ada")
+    batch_id = submit(stores)
+    work(stores)
+    add_version(stores, "ada", TemplateOrigin.STRENGTHENING)
+    activate_batch(batch_id, actor="ops", on=stores)
+    work(stores)
+    assert standings(stores, batch_id) == {"superseded": 1}
+    (left,) = (t for t in list_templates("ada", on=stores) if t.state is TemplateState.CANDIDATE)
+    retry_failed_items(batch_id, actor="ops", on=stores)
+    assert left.template_id not in {t.template_id for t in list_templates("ada", on=stores)}
+    work(stores)
+    activate_batch(batch_id, actor="ops", on=stores)
+    work(stores)
+    assert standings(stores, batch_id) == {"activated": 1}
+    assert {t.state for t in list_templates("ada", on=stores)} == {
+        TemplateState.ACTIVE,
+        TemplateState.RETIRED,
+    }
+
+
+def test_a_candidate_that_is_activated_while_it_was_to_be_destroyed_stays_its_items(stores: Stores) -> None:
+    """Else the activation could not be rolled back."""
+    assert isinstance(stores.database, SqlDatabase)
+    engine = stores.database.engine
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    (former,) = add_subjects(stores, ["ada"])
+    batch_id = submit(stores)
+    work(stores)
+    cancelled_after_all(stores, batch_id)
+
+    activated: list[str] = []
+
+    def activate_first(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("DELETE FROM templates") and not activated:
+            activated.append(batch_id)
+            activate_batch(batch_id, actor="ops", on=stores)
+            work(stores)
+
+    event.listen(engine, "before_cursor_execute", activate_first)
+    assert destroy_old_candidates(on=stores, older_than=-DAY) == 0
+    assert standings(stores, batch_id) == {"activated": 1}
+    roll_back_batch(batch_id, actor="ops", on=stores)
+    work(stores)
+    assert in_force(stores, "ada")[0] == former
+
+
+def cancelled_after_all(stores: Stores, batch_id: str) -> None:
+    """A batch whose candidates nobody wants, for the moment."""
+    with stores.database.transaction() as tx:
+        states_before = (BatchState.READY,)
+        assert tx.batches.change(batch_id, into=BatchState.CANCELLED, out_of=states_before, now=utc_now())
