@@ -103,21 +103,52 @@ def outbox_waits(*, on: Stores) -> bool:
         return bool(tx.operations.unpublished(now=on.clock(), limit=1, lock=False))
 
 
-def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retention) -> Swept:
-    """Take up what was dropped. Raises StorageFault; the next sweep does the rest."""
+def sweep(
+    queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retention, clock_believed: bool = True
+) -> Swept:
+    """Take up what was dropped, then forget what nobody needs any more: whatever keeps the second from
+    happening must not keep jobs from going on. Raises StorageFault; the next sweep does the rest.
+
+    clock_believed: False: nothing is destroyed that nobody could bring back (``steady_clock``).
+    """
     now = on.clock()
     with on.database.transaction() as tx:
         requeued = tx.operations.requeue_running(now=now, stale_before=now - policy.silence)
         requeued += tx.operations.bring_forward(now=now, latest=now + policy.longest_wait + CLOCKS_DIFFER)
+        stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
+    lost = _republish_lost(queue, now, on=on)
+    if requeued or lost:
+        queue.ring()
+    _forget_requests(now, on=on, retention=retention)
+    buried = retired = 0
+    if clock_believed:
+        buried, retired = _forget_people(now, on=on, retention=retention)
+    with on.database.snapshot() as tx:
+        doomed = tx.loose_objects.doomed(limit=SWEPT_AT_ONCE)
+    objects = delete_doomed(doomed, on=on)
+    with suppress(StorageFault):  # the next sweep does it
+        export_tombstones(on=on)
+    if clock_believed:
+        forget_ended_batches(on=on, retention=retention.batches)
+    return Swept(requeued, lost, buried, objects, stale, retired)
+
+
+def _forget_requests(now: datetime, *, on: Stores, retention: Retention) -> None:
+    """What requests have left behind, and means nothing any more."""
+    with on.database.transaction() as tx:
         tx.idempotency.expire(now=now)
         tx.limits.forget(before=now - REMEMBERED)
         tx.kiosk_sessions.expire(
             sessions_before=now - SESSION_REMEMBERED, captures_before=now - retention.replay
         )
         tx.captures.expire(now=now, limit=SWEPT_AT_ONCE)
-        tx.recent_probes.expire(before=now - retention.probes)
         tx.references.forget_changes(before=tx.references.head() - KEPT_CHANGES)
-        stale = tx.loose_objects.doom_stale(begun_before=now - policy.upload, now=now)
+
+
+def _forget_people(now: datetime, *, on: Stores, retention: Retention) -> tuple[int, int]:
+    """What was kept of people for a while; how many dead operations and former templates went."""
+    with on.database.transaction() as tx:
+        tx.recent_probes.expire(before=now - retention.probes)
         buried = tx.operations.bury(dead_before=now - retention.dead, limit=SWEPT_AT_ONCE)
         for operation_id in buried:
             operation = tx.operations.get(operation_id)
@@ -133,15 +164,7 @@ def sweep(queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retentio
                 subject_id=subject_id,
                 object_id=template_id,
             )
-        doomed = tx.loose_objects.doomed(limit=SWEPT_AT_ONCE)
-    objects = delete_doomed(doomed, on=on)
-    with suppress(StorageFault):  # the next sweep does it
-        export_tombstones(on=on)
-    forget_ended_batches(on=on, retention=retention.batches)
-    lost = _republish_lost(queue, now, on=on)
-    if requeued or lost:
-        queue.ring()
-    return Swept(requeued, lost, len(buried), objects, stale, len(retired))
+    return len(buried), len(retired)
 
 
 def _republish_lost(queue: JobQueue, now: datetime, *, on: Stores) -> int:
@@ -173,8 +196,9 @@ def recover_alone(queue: JobQueue, *, on: Stores) -> tuple[int, int]:
     except StorageFault:
         orphans = []  # a start must not fail for that; the next one looks again
     with on.database.transaction() as tx:
-        tx.loose_objects.drop(tx.loose_objects.doomed(limit=SWEPT_AT_ONCE))
         tx.loose_objects.doom(orphans, now=now)
-    delete_doomed(orphans, on=on)
+        # What stands there already may be no orphan of this listing, which may have failed.
+        doomed = tx.loose_objects.doomed(limit=SWEPT_AT_ONCE)
+    delete_doomed(sorted({*orphans, *doomed}), on=on)
     queue.ring()
     return waiting, len(orphans)

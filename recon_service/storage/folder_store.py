@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from recon_service.application.errors import StorageUnavailable
 from recon_service.domain.errors import InvalidValue, NotFound
@@ -24,25 +26,37 @@ class FolderObjectStore:
         self._folder = folder
         with _faults():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for leftover in folder.glob(f"{_UNFINISHED}*"):
-                leftover.unlink(missing_ok=True)
+            for path in folder.glob(f"{_UNFINISHED}*"):
+                _remove_if_left_behind(path)
 
     def put(self, key: str, content: bytes) -> None:
         """Write to a temporary name, fsync, rename, fsync the folder."""
         path = self._path(key)
-        temporary = self._folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
-        with _faults():
-            try:
-                descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(descriptor)
-                self._rename(temporary, path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        with _faults(), self._unfinished() as (file, temporary):
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            self._rename(temporary, path)
             _sync_folder(path.parent)
+
+    @contextlib.contextmanager
+    def _unfinished(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """A file under a temporary name, gone at the end unless it got another. While it is locked, no other
+        process that opens the store takes it for left behind.
+        """
+        while True:
+            path = self._folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                with contextlib.suppress(OSError):  # where there are no locks, nobody removes anything
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if not path.exists():  # somebody was faster than the lock
+                    continue
+                try:
+                    yield file, path
+                finally:
+                    path.unlink(missing_ok=True)
+                return
 
     def _rename(self, temporary: Path, path: Path) -> None:
         # A delete may remove the empty folder at any point of this.
@@ -63,24 +77,32 @@ class FolderObjectStore:
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise NotFound("there is no such object") from None
 
-    def delete(self, *keys: str) -> None:
+    def delete(self, *keys: str) -> list[str]:
         """Remove the files and the folders that they leave empty."""
-        for path in [self._path(key) for key in keys]:
-            self._remove(path)
+        stuck = []
+        for key, path in [(key, self._path(key)) for key in keys]:
+            try:
+                self._remove(path)
+            except OSError:
+                stuck.append(key)
+        return stuck
 
     def _remove(self, path: Path) -> None:
-        with _faults():
-            try:
-                path.unlink()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
+        try:
+            path.unlink()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return
+        except PermissionError:
+            if path.is_dir():  # as some systems say it
                 return
-            for parent in path.parents:
-                if parent == self._folder:
-                    break
-                try:
-                    parent.rmdir()
-                except OSError:
-                    break
+            raise
+        for parent in path.parents:
+            if parent == self._folder:
+                break
+            try:
+                parent.rmdir()
+            except OSError:
+                break
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:
         """All keys that start with ``prefix``, in lexical order."""
@@ -90,10 +112,9 @@ class FolderObjectStore:
 
     def check(self) -> None:
         """Raises StorageFault unless a write succeeds."""
-        with _faults():
-            probe = self._folder / f"{_UNFINISHED}{secrets.token_hex(8)}"
-            probe.write_bytes(b"ok")
-            probe.unlink()
+        with _faults(), self._unfinished() as (file, _path):
+            file.write(b"ok")
+            file.flush()
 
     def _path(self, key: str) -> Path:
         check_key(key)
@@ -104,6 +125,16 @@ def check_key(key: str) -> None:
     """Raises InvalidValue unless the key could be a relative path without surprises."""
     if not _KEY.fullmatch(key) or len(key) > 200:
         raise InvalidValue("an object key is made of a-z, 0-9, '_', '-', '.' and '/'")
+
+
+def _remove_if_left_behind(path: Path) -> None:
+    """Unless a process that lives holds it, or the file system knows no locks."""
+    with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

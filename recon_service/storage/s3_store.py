@@ -99,20 +99,24 @@ class S3ObjectStore:
             content: bytes = body.read()
             return content
 
-    def delete(self, *keys: str) -> None:
+    def delete(self, *keys: str) -> list[str]:
         """One request for up to a thousand: S3 says the same where there was nothing."""
         names = [self._name(key) for key in keys]
+        stuck: list[str] = []
         with _faults():
             if len(names) == 1:
                 self._client.delete_object(Bucket=self._bucket, Key=names[0])
-                return
+                return []
             for start in range(0, len(names), AT_ONCE):
                 some = [{"Key": name} for name in names[start : start + AT_ONCE]]
                 answer = self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Quiet": True, "Objects": some}
                 )
-                if failed := answer.get("Errors"):
+                failed = answer.get("Errors", ())
+                if len(failed) == len(some):  # it is not about one of them: a key, a policy, the server
                     raise ClientError({"Error": failed[0]}, "DeleteObjects")
+                stuck += [str(entry["Key"]).removeprefix(self._prefix) for entry in failed]
+        return stuck
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:
         """Page by page, in lexical order, as the server gives them."""

@@ -19,8 +19,10 @@ class ObjectStore(Protocol):
         """Raises NotFound."""
         ...
 
-    def delete(self, *keys: str) -> None:
-        """Nothing happens where there was nothing. Where it raises, some may be gone."""
+    def delete(self, *keys: str) -> list[str]:
+        """Nothing happens where there was nothing. Returns those that could not be deleted; raises
+        StorageUnavailable where the store does not answer, and some may be gone.
+        """
         ...
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:

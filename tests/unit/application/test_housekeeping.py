@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from recon_service.application import housekeeping
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.enrolling.operations import get_operation, list_dead, queue_states, retry_dead
 from recon_service.application.errors import PreconditionFailed, QueueFull, StorageUnavailable
-from recon_service.application.housekeeping import Retention, relay_outbox, sweep
+from recon_service.application.housekeeping import Retention, recover_alone, relay_outbox, sweep
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import EnrollmentOutcome, Lane, OperationState
 from recon_service.application.templates.subjects import delete_subject, list_templates, subject_version
@@ -113,6 +114,26 @@ def test_messages_that_an_empty_broker_lost_are_published_again(stores: Stores) 
     assert run(stores, operation_id) is None, "the second message finds nothing to do"
 
 
+def test_jobs_go_on_while_something_keeps_the_sweep_from_forgetting(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that runs into its time limit at every sweep, for example."""
+    silent, unheard, queue = ask(stores), ask(stores, subject="bob"), ListQueue(depth=0)
+    with stores.database.transaction() as tx:
+        tx.operations.claim(silent, token="t", now=utc_now(), stale_before=utc_now() - HOUR)
+    relay_outbox(queue, on=stores)
+    assert queue.published == [unheard]
+
+    def too_slow(*_args: object, **_options: object) -> None:
+        raise StorageUnavailable("canceling statement due to statement timeout")
+
+    monkeypatch.setattr("recon_service.storage.templates.SqlTemplates.destroy_retired", too_slow)
+    with pytest.raises(StorageUnavailable):
+        swept(stores, queue, timedelta(minutes=2))
+    relay_outbox(queue, on=at(stores, timedelta(minutes=2)))
+    assert sorted(queue.published) == sorted([unheard, unheard, silent])
+
+
 def test_the_job_of_a_silent_worker_is_taken_up(stores: Stores) -> None:
     operation_id, queue = ask(stores), ListQueue()
     with stores.database.transaction() as tx:
@@ -157,6 +178,47 @@ def test_objects_that_cannot_be_deleted_now_are_deleted_later(
     assert swept(stores, ListQueue()) == {"objects": 1}
     assert object_count(stores) == 0
     assert swept(stores, ListQueue()) == {}
+
+
+def test_an_object_that_cannot_be_deleted_holds_up_no_other(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a legal hold, for example: the list is worked on from its oldest end, a few at a time."""
+    monkeypatch.setattr(housekeeping, "SWEPT_AT_ONCE", 2)
+    held, delete = "selfies/held", stores.objects.delete
+
+    def refuses_one(*keys: str) -> list[str]:
+        delete(*(key for key in keys if key != held))
+        return [key for key in keys if key == held]
+
+    monkeypatch.setattr(stores.objects, "delete", refuses_one)
+    names = [held, *(f"selfies/{n}" for n in range(5))]
+    for n, name in enumerate(names):
+        stores.objects.put(name, b"x")
+        with stores.database.transaction() as tx:
+            tx.loose_objects.doom([name], now=utc_now() + timedelta(seconds=n) - HOUR)
+    assert [swept(stores, ListQueue()).get("objects", 0) for _ in range(5)] == [1, 2, 2, 0, 0]
+    assert list(stores.objects.list_keys("selfies/")) == [held]
+    with stores.database.snapshot() as tx:
+        assert tx.loose_objects.doomed(limit=9) == [held], "nobody forgets it"
+
+
+def test_a_start_without_the_object_store_forgets_no_object(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores.objects.put("selfies/op_1/0", b"x")
+    with stores.database.transaction() as tx:
+        tx.loose_objects.doom(["selfies/op_1/0"], now=utc_now())
+
+    def away(*_: str) -> list[str]:
+        raise StorageUnavailable("refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.objects, "list_keys", away)
+        patch.setattr(stores.objects, "delete", away)
+        assert recover_alone(ListQueue(), on=stores) == (0, 0)
+    assert swept(stores, ListQueue()) == {"objects": 1}
+    assert object_count(stores) == 0
 
 
 def test_uploads_of_a_request_that_died_are_removed(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +299,20 @@ def test_what_was_put_back_while_a_clock_was_ahead_does_not_wait_for_it(stores: 
     assert relay_outbox(queue, on=stores) == 1
     run(stores, operation_id)
     assert get_operation(operation_id, on=stores).state is OperationState.SUCCEEDED
+
+
+def test_by_a_clock_that_is_not_believed_nothing_is_destroyed(stores: Stores) -> None:
+    """A machine that starts in the year 2030 must not end what operations could still try again."""
+    run(stores, ask(stores, subject="bob"))
+    run(stores, ask(stores, subject="bob"))
+    operation_id = ask(stores)
+    give_up(stores, operation_id)
+    years = at(stores, timedelta(days=2000))
+    for believed in (False, True):
+        sweep(ListQueue(), on=years, policy=POLICY, retention=Retention(dead=HOUR), clock_believed=believed)
+        assert len(list_dead(on=stores)) == (0 if believed else 1)
+        assert object_count(stores) == (0 if believed else 1)
+        assert len(list_templates("bob", on=stores)) == (1 if believed else 2)
 
 
 # ---- backpressure, dead letters, versions -------------------------------------------------------

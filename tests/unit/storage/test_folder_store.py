@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from recon_service.domain.errors import StorageFault
 from recon_service.storage.folder_store import FolderObjectStore
+
+OPEN = (
+    "import sys, pathlib; from recon_service.storage.folder_store import FolderObjectStore; "
+    "FolderObjectStore(pathlib.Path(sys.argv[1])).check()"
+)
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
@@ -38,6 +45,43 @@ def test_the_next_start_removes_interrupted_writes(tmp_path: Path) -> None:
     (tmp_path / ".tmp-0123").write_bytes(b"half")
     assert list(FolderObjectStore(tmp_path).list_keys()) == []
     assert not (tmp_path / ".tmp-0123").exists()
+
+
+def test_another_process_that_opens_the_store_leaves_unfinished_writes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command of the command line and every worker that starts opens the store of a running service."""
+    store, sync = FolderObjectStore(tmp_path), os.fsync
+
+    def others_start(descriptor: int) -> None:
+        subprocess.run([sys.executable, "-c", OPEN, str(tmp_path)], check=True)
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", others_start)
+        store.put("a/b", b"content")
+    assert store.get("a/b") == b"content"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_that_may_not_be_deleted_is_said_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another owner after a restore, for example. What is said to be gone nobody deletes again."""
+    store, unlink = FolderObjectStore(tmp_path), Path.unlink
+    for key in ("s/1", "s/2", "s/3"):
+        store.put(key, b"x")
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "2":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        assert store.delete("s/1", "s/2", "s/3") == ["s/2"]
+    assert list(store.list_keys()) == ["s/2"]
+    assert store.delete("s/2", "s") == []
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_fault(tmp_path: Path) -> None:
