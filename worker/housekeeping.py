@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from worker.beside_parent import RESTART_S, begin_beside_parent, stores_beside_parent
 
 SHUTDOWN_S: Final = 15.0
@@ -26,7 +28,12 @@ class Beside:
         self._module = module
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, name="recon-housekeeping", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=f"recon-beside-{module}", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process is not None else None
 
     def start(self) -> None:
         """Begin."""
@@ -42,9 +49,19 @@ class Beside:
                 process.wait(SHUTDOWN_S)
 
     def _keep(self) -> None:
+        log = structlog.get_logger()
         while not self._stopping.is_set():
-            self._process = subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE)
-            self._process.wait()
+            try:
+                self._process = subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE)
+            except OSError as fault:  # no memory or no process to be had: there will be
+                log.warning("a process beside the worker does not start", module=self._module, exc_info=fault)
+            else:
+                code = self._process.wait()
+                if self._process.stdin is not None:
+                    with contextlib.suppress(OSError):
+                        self._process.stdin.close()
+                if not self._stopping.is_set():
+                    log.warning("a process beside the worker ended", module=self._module, code=code)
             self._stopping.wait(RESTART_S)
 
 
@@ -79,21 +96,25 @@ def main() -> None:
         retention=retention(settings),
         swept=telemetry.metrics.swept,
     )
-    webhooks = WebhookRelay(
-        opened.stores,
-        webhook_sender(settings),
-        webhook_policy(settings),
-        sent=telemetry.metrics.delivered,
-    )
+    webhooks: WebhookRelay | None = None
+    if settings.webhook_sending:
+        webhooks = WebhookRelay(
+            opened.stores,
+            webhook_sender(settings),
+            webhook_policy(settings),
+            sent=telemetry.metrics.delivered,
+        )
     # This process answers for the whole worker: its pool forks, and must have no threads of that kind.
     standing = Standing(opened.stores, head=os.getppid())
     metrics = open_metrics(settings, lambda: telemetry.metrics.text([standing]))
     housekeeper.start()
-    webhooks.start()
+    if webhooks is not None:
+        webhooks.start()
     if metrics is not None:
         metrics.start()
     parent.join()
-    webhooks.stop()
+    if webhooks is not None:
+        webhooks.stop()
     housekeeper.stop()
     if metrics is not None:
         metrics.stop()

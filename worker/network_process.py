@@ -69,12 +69,17 @@ class NetworkProcess:
     def _keep(self) -> None:
         while not self._stopping.is_set():
             command = [sys.executable, "-m", "worker.networks", self._argument]
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                env=without_secrets(os.environ),
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    env=without_secrets(os.environ),
+                )
+            except OSError as fault:  # no memory or no process to be had: there will be
+                structlog.get_logger().warning("the process of the networks does not start", exc_info=fault)
+                self._stopping.wait(RESTART_S)
+                continue
             code = self._process.wait()
             if self._process.stdin is not None:
                 with contextlib.suppress(OSError):
