@@ -152,9 +152,12 @@ def open_capture(token: str, *, on: Stores) -> OpenCapture:
     with on.database.snapshot() as tx:
         session = tx.captures.get(session_id)
         frames = tuple(tx.captures.frame_numbers(session_id)) if session else ()
+        maker = tx.api_keys.get(session.api_key_id) if session else None
     matches = hmac.compare_digest(_sha256(secret), session.secret_sha256 if session else bytes(32))
     if session is None or not matches or on.clock() >= session.expires_at:
         raise _refused()
+    if maker is not None and maker.revoked_at is not None:
+        raise _refused()  # what a stolen key has made ends with it
     operation = get_operation_or_none(session.operation_id, on) if session.operation_id else None
     return OpenCapture(session, secret, operation, frames)
 
@@ -204,7 +207,9 @@ def start_enrollment(
         )
     cipher = _cipher(capture, on)
     selfies = tuple(cipher.open(f.sealed, place=FRAME_PLACE, row=_row(session_id, f.number)) for f in frames)
-    # The attempt's number in the key: a request that is repeated after a crash finds what the first one made.
+    # A request that is repeated after a crash finds what the first one made, by the number of the attempt;
+    # but not where the person has taken another picture meanwhile, which is meant to count.
+    taken = hashlib.sha256(b"".join(frame.sealed for frame in frames)).hexdigest()[:32]
     acknowledged = request_enrollment(
         EnrollmentRequest(
             subject_id=session.subject_id,
@@ -214,7 +219,7 @@ def start_enrollment(
             keep_evidence=session.keep_evidence,
             keep_probes=session.keep_probes,
             consent_expires_at=session.consent_expires_at,
-            idempotency_key=f"attempt-{session.attempts}",
+            idempotency_key=f"attempt-{session.attempts}-{taken}",
             api_key_id=session_id,
         ),
         on=on,

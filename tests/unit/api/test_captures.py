@@ -12,10 +12,12 @@ from recon_service.api.app import api_routes, create_app, needs_capture
 from recon_service.api.service import Service
 from recon_service.application.enrolling.capture_tokens import expire_captures
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
+from recon_service.application.errors import StorageUnavailable
+from recon_service.application.keeping.keys import revoke_api_key
 from recon_service.application.ports.stores import utc_now
 from recon_service.application.records.access import Scope
 from recon_service.application.records.operations import EnrollmentOutcome, Problem, SelfieReport
-from recon_service.application.templates.subjects import delete_subject
+from recon_service.application.templates.subjects import delete_subject, list_subjects
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from tests.unit.api.conftest import authorization
 from tests.unit.application.stores import GOOD, ScriptedCompute
@@ -90,6 +92,34 @@ def newest(service: Service, token: dict[str, str]) -> str:
     return session.operation_id
 
 
+def test_another_picture_after_a_start_that_broke_off_counts(
+    page: TestClient, judged: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database went away after the enrollment was on record and before the session knew of it."""
+    token = made(page, judged)
+    send(page, token, b"one", b"two", b"three")
+
+    def away(*_: object) -> None:
+        raise StorageUnavailable("the database does not answer")
+
+    for _ in range(2):  # repeated as it was, it finds the same enrollment
+        with monkeypatch.context() as patch:
+            patch.setattr("recon_service.storage.captures.SqlCaptureSessions.update", away)
+            assert page.post("/v1/capture/enrollment", headers=token).status_code == 503
+    with judged.stores.database.snapshot() as tx:
+        (first,) = tx.operations.queued()
+    page.put("/v1/capture/frames/2", content=b"a better one", headers={**token, **JPEG})
+    assert page.post("/v1/capture/enrollment", headers=token).status_code == 202
+    second = newest(judged, token)
+    assert second != first
+    for operation_id in (second, first):
+        run(judged, operation_id)
+    with judged.stores.database.snapshot() as tx:
+        active = tx.templates.active(WISH["subject_id"])
+    assert active is not None
+    assert active.operation_id == second
+
+
 def test_a_link_enrolls_its_subject_once_and_shows_nothing_but_its_own_result(
     page: TestClient, judged: Service
 ) -> None:
@@ -130,6 +160,18 @@ def test_a_consent_that_ends_before_the_link_makes_none(page: TestClient, judged
     for ends, status in (("2020-01-01T00:00:00Z", 422), ("2020-01-01T00:00:00", 422)):
         wish = {**WISH, "consent_expires_at": ends}
         assert page.post("/v1/capture-sessions", json=wish, headers=headers).status_code == status
+
+
+def test_a_link_ends_with_the_key_that_made_it(page: TestClient, judged: Service) -> None:
+    """Who has stolen a key is out when it is revoked, and not a day later."""
+    headers = authorization(judged.stores, Scope.ENROLL)
+    answer = page.post("/v1/capture-sessions", json={**WISH, "minutes": 1440}, headers=headers).json()
+    token = {"Authorization": f"Bearer {answer['session_id']}.{answer['url'].partition('#')[2]}"}
+    send(page, token, b"one", b"two", b"three")
+    revoke_api_key(headers["Authorization"].split("_")[1], on=judged.stores)
+    assert page.post("/v1/capture/enrollment", headers=token).status_code == 401
+    assert page.get("/v1/capture", headers=token).status_code == 401
+    assert list_subjects(on=judged.stores) == []
 
 
 def test_after_a_rejection_the_person_may_try_again_but_not_for_ever(
