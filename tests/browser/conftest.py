@@ -106,8 +106,15 @@ def opened(server: Server) -> Iterator[Callable[..., Any]]:
     complaints: list[str] = []
 
     def open_page(
-        browser: Any, subject: str, *, query: str = "", wish: dict[str, Any] | None = None, **context: Any
+        browser: Any,
+        subject: str,
+        *,
+        query: str = "",
+        wish: dict[str, Any] | None = None,
+        before: str = "",
+        **context: Any,
     ) -> Any:
+        """before: a script that runs before those of the page."""
         with server.client() as client:
             answer = client.post(
                 "/v1/capture-sessions",
@@ -118,6 +125,8 @@ def opened(server: Server) -> Iterator[Callable[..., Any]]:
         options = {"viewport": {"width": 390, "height": 844}, "locale": "en-US", **context}
         made = browser.new_context(**options)
         contexts.append(made)
+        if before:
+            made.add_init_script(before)
         page = made.new_page()
         page.set_default_timeout(40_000)
         page.on("pageerror", lambda fault: complaints.append(str(fault)))

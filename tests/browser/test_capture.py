@@ -173,3 +173,105 @@ def test_the_sessions_language_wins_and_a_wrong_link_says_so(
     page.goto(f"{server.url}/enroll/cap_{'0' * 32}?lang=en#{'A' * 43}")
     page.wait_for_selector("#message[data-kind=expired]:not([hidden])")
     assert "has ended" in page.inner_text("#message")
+
+
+KEEP_THE_WORKER = """{
+    const Made = window.Worker;
+    window.Worker = class extends Made { constructor(...all) { super(...all); window.worker = this; } };
+}"""
+NO_STORAGE = """Object.defineProperty(window, "sessionStorage", {
+    get() { throw new DOMException("not here", "SecurityError"); },
+});"""
+
+
+def test_impatience_and_the_ways_back(obedient: Any, opened: OpenPage) -> None:
+    page = opened(obedient, "page-impatient")
+    page.context.set_offline(True)
+    page.click("#start")
+    page.wait_for_selector("#message[data-kind=unseen]:not([hidden])")
+    assert page.evaluate("() => document.getElementById('video').srcObject.active") is False, "camera is off"
+    page.context.set_offline(False)
+    page.route("**/web/models/*", lambda route: (page.wait_for_timeout(700), route.continue_()))
+    page.click("#message-actions button:first-child")
+    page.click("#stop")
+    page.click("#start")  # while the first start still waits for the models
+    with page.expect_response(re.compile("/v1/capture/frames/0$")):
+        pass
+    page.go_back()  # of the phone: to the first step, not out of the page
+    page.wait_for_selector("#intro:not([hidden])")
+    assert re.search("[1-5] of 5", page.inner_text("#start"))
+    page.click("#start")
+    page.wait_for_selector("#stage[data-hint=turnLeft]")
+
+
+def test_a_device_that_gives_up_and_a_camera_that_is_taken_away(obedient: Any, opened: OpenPage) -> None:
+    page = opened(obedient, "page-lost", before=KEEP_THE_WORKER)
+    page.click("#start")
+    page.wait_for_selector("#stage[data-device=true]")
+    page.evaluate("() => window.worker.terminate()")
+    page.wait_for_selector("#stage[data-device=false]")  # the service looks instead, and the page says so
+    assert "sent for guidance" in page.inner_text("#banner")
+    page.wait_for_selector("#stage[data-hint=holdStill]")
+    page.evaluate(
+        "() => document.getElementById('video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+    )
+    page.wait_for_selector("#message[data-kind=busy]:not([hidden])")
+    assert "has stopped" in page.inner_text("#message-title")
+
+
+def test_the_link_ends_while_the_pictures_are_worked_on_in_a_web_view(
+    obedient: Any, opened: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    """It keeps nothing, and the gallery of its phone has a file that no browser can show."""
+    wish = {"return_url": "https://app.example/done"}
+    page = opened(obedient, "page-web-view", before=NO_STORAGE, wish=wish)
+    unknown = tmp_path / "gallery.heic"
+    unknown.write_bytes(b"no picture")
+    page.click("#upload")
+    page.set_input_files("#file", [str(unknown), str(camera.file_of(1, "front"))])
+    page.set_input_files("#file", [str(camera.file_of(1, pose)) for pose in ("left", "right")])
+    page.wait_for_selector("#files-enroll:not([disabled])")
+    assert page.locator("[data-verdict=good]").count() == 3
+    assert "cannot be read" in page.inner_text("[data-verdict=rejected]")
+    page.click(".switch")  # loaded again in the other language: the session is still open
+    page.wait_for_selector("html[lang=ko] body[data-ready]")
+    page.click("#upload")
+    page.route(
+        "**/v1/capture", lambda route: route.fulfill(status=401, json={"type": "/problems/unauthenticated"})
+    )
+    page.click("#files-enroll")
+    page.wait_for_selector("#message[data-kind=sent]:not([hidden])")
+    assert page.get_attribute("#message-actions a", "href") == "https://app.example/done"
+    for _ in range(100):
+        if templates(server, "page-web-view") == 0:
+            page.wait_for_timeout(100)
+    assert templates(server, "page-web-view") == 1
+
+
+def test_a_page_that_is_loaded_again_says_what_became_of_the_attempt(obedient: Any, opened: OpenPage) -> None:
+    page = opened(obedient, "page-again")
+    operation = {"state": "rejected", "stage": "done", "progress": 1, "problem": {"code": "stranger-in-set"}}
+    state = {
+        "state": "open",
+        "language": None,
+        "return_url": "https://app.example/done",
+        "frames": [],
+        "attempts_left": 3,
+        "operation": operation,
+    }
+    answers = iter(
+        [{"json": state}, {"json": {**state, "state": "spent"}}] + 4 * [{"status": 500, "json": {}}]
+    )
+    page.route("**/v1/capture", lambda route: route.fulfill(**next(answers)))
+    page.reload()
+    page.wait_for_selector("#message[data-kind=rejected]:not([hidden])")
+    assert "same person" in page.inner_text("#message-text")
+    assert "3 more times" in page.inner_text("#message-text")
+    page.reload()
+    page.wait_for_selector("#message[data-kind=spent]:not([hidden])")
+    assert page.inner_text("#message-actions a") == "Back to the app"
+    page.reload()  # a fault of the service that stays is told, and not only waited for
+    page.wait_for_selector("#message[data-kind=failed]:not([hidden])")
+    page.unroute("**/v1/capture")
+    page.click("#message-actions button")
+    page.wait_for_selector("#intro:not([hidden])")

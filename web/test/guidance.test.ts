@@ -16,6 +16,7 @@ function looks(guide: Guide, seen: Observation, open: readonly Target[], times: 
 
 const wrong: [Partial<Observation>, Hint][] = [
   [NOBODY, "noFace"],
+  [{ ...NOBODY, light: 12 }, "moreLight"],
   [{ faces: 2 }, "twoFaces"],
   [{ light: 20 }, "moreLight"],
   [{ light: 240 }, "lessLight"],
@@ -66,6 +67,16 @@ test("chin up and down count from how the head was held in front", () => {
   looks(guide, { ...GOOD, pitch: -12 }, TARGETS, LIMITS.steadyLooks + 1);
   const open = [named("up")];
   assert.equal(looks(guide, { ...GOOD, pitch: -2 }, open, LIMITS.steadyLooks + 1).at(-1)!.take?.name, "up");
+});
+
+test("somebody who goes on after a pause is asked for chin up and down as before", () => {
+  const guide = new Guide();
+  looks(guide, { ...GOOD, pitch: 12 }, TARGETS, LIMITS.steadyLooks + 1);
+  guide.again();
+  const open = [named("up")];
+  assert.equal(looks(guide, { ...GOOD, pitch: 12 }, open, 10).at(-1)!.hint, "chinUp");
+  assert.equal(guide.advise({ ...GOOD, pitch: 12 }, open, 0).take, null, "straight ahead is not up");
+  assert.equal(new Guide(guide.pitch).advise({ ...GOOD, pitch: 12 }, open, 0).hint, "chinUp", "nor for a page loaded again");
 });
 
 test("half-turned pictures are taken in passing, while the way goes on", () => {

@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
+from recon_service.api.compute_turns import computed
 from recon_service.api.examples import SELFIE
 from recon_service.api.problems import documented
 from recon_service.api.routers.subjects import GLB
@@ -46,7 +46,8 @@ from recon_service.domain.errors import Unauthenticated
 
 router = APIRouter(tags=["capture"])
 MAX_FRAME_BYTES = 3_000_000
-PICTURES = ("image/jpeg", "image/png", "image/webp")
+PICTURES = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif")
+"""What phones keep; a browser that cannot read a chosen file sends it as it is."""
 
 _FRAME: dict[str, Any] = {
     "required": True,
@@ -63,7 +64,9 @@ class NeedsCapture:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
             raise Unauthenticated("the request has no capture token", next_step="Open the link again.")
-        return opened(token.strip(), service_of(request))
+        capture = opened(token.strip(), service_of(request))
+        request.state.capture = capture.session.session_id  # who sends what comes now
+        return capture
 
 
 def opened(token: str, service: Service) -> OpenCapture:
@@ -151,10 +154,12 @@ async def capture_frame(
     """
     service = service_of(request)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in PICTURES:
-        raise UnsupportedMedia("a frame is a JPEG, PNG or WebP file", next_step="Send its Content-Type.")
+        raise UnsupportedMedia(
+            "a frame is a JPEG, PNG, WebP or HEIC file", next_step="Send its Content-Type."
+        )
     content = await read_body(request, limit=MAX_FRAME_BYTES, seconds=service.settings.upload_seconds)
-    report = await run_in_threadpool(
-        keep_frame, capture, number, content, on=service.stores, compute=service.compute
+    report = await computed(
+        request, keep_frame, capture, number, content, on=service.stores, compute=service.compute
     )
     return selfie_body(report)
 
@@ -188,7 +193,8 @@ def capture_enrollment(request: Request, capture: Capture) -> CaptureBody:
         **documented(401, 404, 429, 500, 503),
     },
 )
-def capture_mesh_file(request: Request, capture: Capture) -> Response:
+async def capture_mesh_file(request: Request, capture: Capture) -> Response:
     """Binary glTF in meters. Until the session's time is over; in the audit log each time."""
     service = service_of(request)
-    return Response(capture_mesh(capture, on=service.stores, compute=service.compute), media_type=GLB)
+    content = await computed(request, capture_mesh, capture, on=service.stores, compute=service.compute)
+    return Response(content, media_type=GLB)

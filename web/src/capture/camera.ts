@@ -6,13 +6,19 @@ export const LOOK_HEIGHT = 480;
 const LARGEST_HEIGHT = 1280;
 const QUALITY = 0.9;
 
+/** denied: it may not be used. missing: there is none. busy: somebody else uses it, or took it away. */
 export class CameraRefused extends Error {
-  constructor(readonly reason: "denied" | "missing") {
+  constructor(readonly reason: "denied" | "missing" | "busy") {
     super(reason);
   }
 }
 
-export async function openCamera(video: HTMLVideoElement): Promise<MediaStream> {
+const REASONS: Readonly<Record<string, CameraRefused["reason"]>> = {
+  NotAllowedError: "denied", SecurityError: "denied", NotReadableError: "busy", AbortError: "busy",
+};
+
+/** wanted: whether it is still to be shown when it is open. */
+export async function openCamera(video: HTMLVideoElement, wanted: () => boolean): Promise<MediaStream> {
   if (!navigator.mediaDevices?.getUserMedia) throw new CameraRefused("missing");
   let stream: MediaStream;
   try {
@@ -21,11 +27,16 @@ export async function openCamera(video: HTMLVideoElement): Promise<MediaStream> 
       video: { facingMode: "user", width: { ideal: 1280 }, height: { ideal: 960 }, frameRate: { ideal: 30 } },
     });
   } catch (fault) {
-    const denied = fault instanceof DOMException && ["NotAllowedError", "SecurityError"].includes(fault.name);
-    throw new CameraRefused(denied ? "denied" : "missing");
+    throw new CameraRefused((fault instanceof DOMException && REASONS[fault.name]) || "missing");
   }
+  if (!wanted()) return stream;
   video.srcObject = stream;
-  await video.play();
+  try {
+    await video.play();
+  } catch {
+    closeCamera(stream);
+    throw new CameraRefused("busy");
+  }
   return stream;
 }
 

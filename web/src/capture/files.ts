@@ -1,23 +1,19 @@
 // Without a camera: pictures that the person chooses, each judged as soon as it is there.
 
 import { shrunken } from "./camera";
+import type { Frames } from "./frames";
 import { element } from "./screen";
-import type { Session, Verdict } from "./session";
+import type { Verdict } from "./session";
 import type { Strings } from "./strings";
 
-const MOST = 10;
-const LEAST = 3;
-
 export class FilePictures {
-  private readonly accepted = new Set<number>();
   private shown = 0;
   private listening = false;
 
   constructor(
-    private readonly session: Session,
+    private readonly frames: Frames,
     private readonly words: Strings,
     private readonly onEnough: () => void,
-    private readonly onFault: (fault: unknown) => void,
   ) {}
 
   open(): void {
@@ -27,38 +23,24 @@ export class FilePictures {
     const input = element<HTMLInputElement>("file");
     element("choose").addEventListener("click", () => input.click());
     input.addEventListener("change", () => {
-      void this.add([...(input.files ?? [])]);
+      for (const file of input.files ?? []) void this.add(file);
       input.value = "";
     });
     element("files-enroll").addEventListener("click", () => this.onEnough());
   }
 
   reset(): void {
-    this.accepted.clear();
     this.shown = 0;
     element("pictures").replaceChildren();
     this.update();
   }
 
-  private async add(files: readonly File[]): Promise<void> {
-    for (const file of files) {
-      const number = this.free();
-      if (number === null) return;
-      const item = this.item(file);
-      try {
-        const verdict = await this.session.sendFrame(number, await shrunken(file));
-        if (verdict.accepted) this.accepted.add(number);
-        this.judge(item, verdict);
-      } catch (fault) {
-        return this.onFault(fault);
-      }
-      this.update();
-    }
-  }
-
-  private free(): number | null {
-    for (let number = 0; number < MOST; number++) if (!this.accepted.has(number)) return number;
-    return null;
+  private async add(file: File): Promise<void> {
+    const item = this.item(file);
+    const verdict = await this.frames.choose(() => shrunken(file));
+    if (verdict === null) item.remove();
+    else this.judge(item, verdict);
+    this.update();
   }
 
   private item(file: File): HTMLLIElement {
@@ -77,13 +59,14 @@ export class FilePictures {
   private judge(item: HTMLLIElement, verdict: Verdict): void {
     item.dataset["verdict"] = verdict.accepted ? "good" : "rejected";
     const reasons = verdict.measures.filter((m) => m.verdict === "rejected").map((m) => m.name);
+    if (verdict.problem !== null && reasons.length === 0) reasons.push("unreadable");
     const told = reasons.map((name) => this.words.measures[name] ?? this.words.measures["other"]!);
     const text = verdict.accepted ? this.words.accepted : told.join(" ") || this.words.measures["other"]!;
     item.querySelector("p")!.textContent = text;
   }
 
   private update(): void {
-    const missing = Math.max(0, LEAST - this.accepted.size);
+    const { missing } = this.frames;
     element("files-missing").textContent = missing > 0 ? this.words.needMore(missing) : "";
     element<HTMLButtonElement>("files-enroll").disabled = missing > 0;
   }

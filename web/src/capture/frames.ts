@@ -1,15 +1,20 @@
-// The frames of a session on their way: taken, sent one by one, accepted or to be taken again.
+// The pictures of a session on their way, one after the other: taken or chosen, sent, accepted or to be taken again.
 
 import { TARGETS, type Target } from "./guidance";
 import type { Session, Verdict } from "./session";
 
 type Place = "open" | "sending" | "accepted";
 
+/** So many the service keeps for one session. */
+const MOST = 10;
+/** So many an enrollment needs. */
+const LEAST = 3;
+
 export class Frames {
   private readonly places = new Map<number, Place>();
-  private readonly waiting: { target: Target; picture: Blob }[] = [];
-  private busy = 0;
-  private settled: (() => void)[] = [];
+  /** What was put in turn before the places were set anew is not sent any more. */
+  private round = 0;
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly session: Session,
@@ -18,6 +23,7 @@ export class Frames {
   ) {}
 
   reset(accepted: readonly number[] = []): void {
+    this.round++;
     this.places.clear();
     for (const number of accepted) this.places.set(number, "accepted");
   }
@@ -35,33 +41,66 @@ export class Frames {
     return TARGETS.filter((t) => !t.passing).length;
   }
 
+  /** How many accepted pictures an enrollment still needs, however they came. */
+  get missing(): number {
+    return Math.max(0, LEAST - [...this.places.values()].filter((place) => place === "accepted").length);
+  }
+
   add(target: Target, picture: Blob): void {
     this.places.set(target.number, "sending");
-    this.waiting.push({ target, picture });
-    void this.send();
+    void this.inTurn(async (round) => {
+      try {
+        const verdict = await this.session.sendFrame(target.number, picture);
+        if (round !== this.round) return;
+        this.places.set(target.number, verdict.accepted ? "accepted" : "open");
+        this.onVerdict(target, verdict);
+      } catch (fault) {
+        if (round === this.round) this.stopped(fault);
+      }
+    });
+  }
+
+  /** Sends a picture that was chosen; null: it was not sent, there is no place or no session for it any more. */
+  choose(picture: () => Promise<Blob>): Promise<Verdict | null> {
+    return this.inTurn(async (round) => {
+      const number = this.free;
+      if (number === null) return null;
+      try {
+        const verdict = await this.session.sendFrame(number, await picture());
+        if (round !== this.round) return null;
+        if (verdict.accepted) this.places.set(number, "accepted");
+        return verdict;
+      } catch (fault) {
+        if (round === this.round) this.stopped(fault);
+        return null;
+      }
+    });
   }
 
   /** When nothing is on its way any more. */
-  idle(): Promise<void> {
-    return this.busy === 0 && this.waiting.length === 0
-      ? Promise.resolve()
-      : new Promise((resolve) => this.settled.push(resolve));
+  async idle(): Promise<void> {
+    for (let seen: unknown = null; seen !== this.last; ) {
+      seen = this.last;
+      await seen;
+    }
   }
 
-  private async send(): Promise<void> {
-    if (this.busy > 0) return; // one after the other: a slow line is not divided
-    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
-      this.busy = 1;
-      try {
-        const verdict = await this.session.sendFrame(next.target.number, next.picture);
-        this.places.set(next.target.number, verdict.accepted ? "accepted" : "open");
-        this.onVerdict(next.target, verdict);
-      } catch (fault) {
-        this.places.set(next.target.number, "open");
-        this.onFault(fault);
-      }
-      this.busy = 0;
-    }
-    for (const done of this.settled.splice(0)) done();
+  /** From the end: the places of the poses stay free for the camera as long as there are others. */
+  private get free(): number | null {
+    for (let number = MOST - 1; number >= 0; number--) if (!this.places.has(number)) return number;
+    return null;
+  }
+
+  private stopped(fault: unknown): void {
+    this.reset([...this.places].filter(([, place]) => place === "accepted").map(([number]) => number));
+    this.onFault(fault);
+  }
+
+  /** One after the other: a slow line is not divided. */
+  private inTurn<T>(send: (round: number) => Promise<T | null>): Promise<T | null> {
+    const round = this.round;
+    const done = this.last.then(() => (round === this.round ? send(round) : null));
+    this.last = done;
+    return done;
   }
 }

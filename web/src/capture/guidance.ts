@@ -34,6 +34,8 @@ export type Hint =
 export const LIMITS = {
   height: [0.33, 0.74] as readonly [number, number],
   light: [50, 225] as readonly [number, number],
+  /** Below it no face can be found, so that the light comes first. */
+  dark: 35,
   offCenter: 0.2,
   roll: 20,
   glare: 0.05,
@@ -54,11 +56,20 @@ export class Guide {
   private before: Observation | null = null;
   private steady = 0;
   private glareSince: number | null = null;
-  private level = 0;
 
-  /** pitch: of the front picture, where a session goes on. */
-  constructor(pitch = 0) {
-    this.level = pitch;
+  /** level: pitch of the front picture, in degrees, where it was taken already. */
+  constructor(private level = 0) {}
+
+  /** How the head was held in the front picture. */
+  get pitch(): number {
+    return this.level;
+  }
+
+  /** For another sitting of the same person: up and down still count from the front picture. */
+  again(): void {
+    this.before = null;
+    this.steady = 0;
+    this.glareSince = null;
   }
 
   /** now: milliseconds. open: targets without a picture, in order. */
@@ -93,7 +104,7 @@ export class Guide {
   }
 
   private basics(seen: Observation, now: number): Hint | null {
-    if (seen.faces === 0) return "noFace";
+    if (seen.faces === 0) return seen.light < LIMITS.dark ? "moreLight" : "noFace";
     if (seen.faces > 1) return "twoFaces";
     if (seen.light < LIMITS.light[0]) return "moreLight";
     if (seen.light > LIMITS.light[1]) return "lessLight";

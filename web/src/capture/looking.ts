@@ -1,6 +1,7 @@
 // Who looks at the pictures of the camera: a worker on this device, or the service over a WebSocket.
 
 import { NOBODY, type Observation } from "../face/observe";
+import { meanLight } from "../face/picture";
 import type { ToWorker } from "../face/worker";
 import type { Measure, Verdict } from "./session";
 
@@ -8,26 +9,54 @@ declare const WORKER_URL: string;
 
 export interface Looker {
   readonly onDevice: boolean;
-  /** null: it could not be looked at. One at a time. */
+  /** null: it could not be looked at just now. Rejects when this looker will not look any more. */
   look(canvas: HTMLCanvasElement): Promise<Observation | null>;
   close(): void;
 }
 
 const LOAD_LIMIT_MS = 30_000;
+const LOOK_LIMIT_MS = 5_000;
+const CONNECT_LIMIT_MS = 10_000;
 
-/** On the device where it can; else by the service. Rejects when neither is to be had. */
-export async function openLooker(token: string): Promise<Looker> {
-  try {
-    return await openWorker();
-  } catch {
-    return openSocket(token);
+/** Whoever can look: the device as long as it does, the service from then on. */
+export class Lookers {
+  private opened: Promise<Looker> | null = null;
+  private device = !new URLSearchParams(location.search).has("server-guidance");
+
+  constructor(private readonly token: string) {}
+
+  /** The same one for all who ask. Rejects when there is none; asked again it tries again. */
+  get(): Promise<Looker> {
+    if (this.opened === null) {
+      const opened = this.open();
+      this.opened = opened;
+      opened.catch(() => {
+        if (this.opened === opened) this.opened = null;
+      });
+    }
+    return this.opened;
+  }
+
+  /** The one that failed is not asked any more. */
+  drop(looker: Looker): void {
+    looker.close();
+    if (looker.onDevice) this.device = false;
+    this.opened = null;
+  }
+
+  private async open(): Promise<Looker> {
+    if (!this.device) return openSocket(this.token);
+    try {
+      return await openWorker();
+    } catch {
+      return openSocket(this.token);
+    }
   }
 }
 
 async function openWorker(): Promise<Looker> {
-  if (new URLSearchParams(location.search).has("server-guidance")) throw new Error("asked not to");
   const worker = new Worker(WORKER_URL);
-  const next = (limit: number): Promise<{ kind: string; observation?: Observation }> =>
+  const answer = (limit: number): Promise<{ kind: string; observation?: Observation }> =>
     new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error("too slow")), limit);
       worker.onmessage = (event) => {
@@ -39,21 +68,31 @@ async function openWorker(): Promise<Looker> {
         reject(new Error("the worker failed"));
       };
     });
-  const loaded = next(LOAD_LIMIT_MS);
-  worker.postMessage({ kind: "load" } satisfies ToWorker);
-  if ((await loaded).kind !== "loaded") {
+  try {
+    const loaded = answer(LOAD_LIMIT_MS);
+    worker.postMessage({ kind: "load" } satisfies ToWorker);
+    if ((await loaded).kind !== "loaded") throw new Error("the face model does not run here");
+  } catch (fault) {
     worker.terminate();
-    throw new Error("the face model does not run here");
+    throw fault;
   }
+  let last: Promise<unknown> = Promise.resolve();
+  const look = async (canvas: HTMLCanvasElement): Promise<Observation> => {
+    const { width, height } = canvas;
+    const pixels = canvas.getContext("2d", { willReadFrequently: true })!.getImageData(0, 0, width, height);
+    const seen = answer(LOOK_LIMIT_MS);
+    const data = pixels.data.buffer as ArrayBuffer;
+    worker.postMessage({ kind: "look", width, height, data } satisfies ToWorker, [data]);
+    const { observation } = await seen;
+    if (observation === undefined) throw new Error("the worker failed");
+    return observation;
+  };
   return {
     onDevice: true,
-    async look(canvas) {
-      const { width, height } = canvas;
-      const pixels = canvas.getContext("2d", { willReadFrequently: true })!.getImageData(0, 0, width, height);
-      const answer = next(5000);
-      const data = pixels.data.buffer as ArrayBuffer;
-      worker.postMessage({ kind: "look", width, height, data } satisfies ToWorker, [data]);
-      return (await answer).observation ?? null;
+    look(canvas) {
+      const seen = last.then(() => look(canvas)); // one at a time: answers carry no name
+      last = seen.catch(() => undefined);
+      return seen;
     },
     close: () => worker.terminate(),
   };
@@ -61,6 +100,7 @@ async function openWorker(): Promise<Looker> {
 
 const SMALL_WIDTH = 240;
 
+/** Connects again by itself: only the first connection must succeed. */
 async function openSocket(token: string): Promise<Looker> {
   const address = new URL("/v1/capture/guidance", location.href);
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
@@ -69,11 +109,8 @@ async function openSocket(token: string): Promise<Looker> {
   const connected = async (): Promise<WebSocket> => {
     if (socket?.readyState === WebSocket.OPEN) return socket;
     const made = new WebSocket(address);
-    await new Promise<void>((resolve, reject) => {
-      made.onopen = () => made.send(token);
-      made.onmessage = () => resolve();
-      made.onclose = made.onerror = () => reject(new Error("no guidance"));
-    });
+    made.onopen = () => made.send(token);
+    await message(made, CONNECT_LIMIT_MS);
     return (socket = made);
   };
   await connected();
@@ -87,18 +124,41 @@ async function openSocket(token: string): Promise<Looker> {
       if (picture === null) return null;
       try {
         const open = await connected();
-        const answer = new Promise<Verdict>((resolve, reject) => {
-          open.onmessage = (event) => resolve(JSON.parse(String(event.data)) as Verdict);
-          open.onclose = () => reject(new Error("closed"));
-        });
+        const answer = message(open, LOOK_LIMIT_MS);
         open.send(picture);
-        return observed(await answer, small.height);
+        const seen = observed(JSON.parse(await answer) as Verdict, small.height);
+        return seen?.faces === 0 ? { ...seen, light: lightOf(small) } : seen;
       } catch {
         return null;
       }
     },
     close: () => socket?.close(),
   };
+}
+
+/** The gate does not say how light a picture without a face is. */
+function lightOf(canvas: HTMLCanvasElement): number {
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d")!.getImageData(0, 0, width, height);
+  return meanLight({ width, height, data }, 0, 0, width, height);
+}
+
+/** The next one of a socket. A socket that does not answer is closed: a line that was cut says nothing of itself. */
+function message(socket: WebSocket, limit: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      socket.close();
+      reject(new Error("too slow"));
+    }, limit);
+    socket.onmessage = (event) => {
+      clearTimeout(timer);
+      resolve(String(event.data));
+    };
+    socket.onclose = socket.onerror = () => {
+      clearTimeout(timer);
+      reject(new Error("closed"));
+    };
+  });
 }
 
 /** Eyes this share of the face's height apart, about; tells how near somebody is from the gate's measures. */

@@ -1,13 +1,15 @@
 // The capture page from its opening to its end.
 
-import { CameraRefused, closeCamera, drawLook, openCamera, takePicture } from "./camera";
+import { CameraRefused } from "./camera";
 import { FilePictures } from "./files";
 import { Frames } from "./frames";
 import { Guide, type Target } from "./guidance";
-import { openLooker, type Looker } from "./looking";
+import { Kept } from "./kept";
+import { Lookers } from "./looking";
 import { MeshView, readGlb } from "../shared/mesh_view";
-import { element, Screen } from "./screen";
+import { element, Screen, type Action } from "./screen";
 import { Refused, Session, tokenOf, type SessionState, type Verdict } from "./session";
+import { Sitting } from "./sitting";
 import { STRINGS, type Language } from "./strings";
 
 const language = (document.documentElement.lang === "ko" ? "ko" : "en") satisfies Language;
@@ -19,21 +21,42 @@ class Page {
   private readonly session: Session;
   private readonly frames: Frames;
   private readonly files: FilePictures;
-  private stream: MediaStream | null = null;
-  private looker: Looker | null = null;
-  private running = 0;
-  private guide = new Guide();
+  private readonly lookers: Lookers;
+  private readonly guide: Guide;
+  private readonly id: string;
+  private sitting: Sitting | null = null;
+  private following = false;
   private returnUrl = "";
   private away = false;
 
-  constructor(token: string) {
-    this.session = new Session(token, { offline: () => this.offline(), online: () => this.online() });
+  constructor(token: string, private readonly kept: Kept) {
+    this.id = token.split(".")[0]!;
+    this.session = new Session(token, {
+      offline: () => this.waiting(navigator.onLine ? words.slow : words.offline),
+      busy: () => this.waiting(words.busy),
+      online: () => this.online(),
+    });
     this.frames = new Frames(this.session, (t, v) => this.judged(t, v), (fault) => this.failed(fault));
-    this.files = new FilePictures(this.session, words, () => void this.enroll(), (fault) => this.failed(fault));
+    this.files = new FilePictures(this.frames, words, () => void this.enroll());
+    this.lookers = new Lookers(token);
+    this.guide = new Guide(Number(kept.get("pitch", this.id) ?? 0));
   }
 
-  async open(): Promise<void> {
-    this.listen();
+  open(): void {
+    element("start").addEventListener("click", () => this.start());
+    for (const id of ["upload", "camera-upload"]) element(id).addEventListener("click", () => this.startFiles());
+    for (const id of ["stop", "files-back"]) element(id).addEventListener("click", () => this.toIntro());
+    window.addEventListener("offline", () => this.waiting(words.offline));
+    window.addEventListener("online", () => this.online());
+    window.addEventListener("popstate", () => this.back());
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden && screen.shown === "camera") this.toIntro();
+    });
+    void this.resume();
+  }
+
+  /** Goes on where the session stands. */
+  private async resume(): Promise<void> {
     try {
       this.take(await this.session.state());
     } catch (fault) {
@@ -41,88 +64,82 @@ class Page {
     }
   }
 
-  private listen(): void {
-    element("start").addEventListener("click", () => void this.startCamera());
-    for (const id of ["upload", "camera-upload"]) element(id).addEventListener("click", () => this.startFiles());
-    for (const id of ["stop", "files-back"]) element(id).addEventListener("click", () => this.toIntro());
-    window.addEventListener("offline", () => this.offline());
-    window.addEventListener("online", () => this.online());
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden && screen.shown === "camera") this.toIntro();
-    });
-  }
-
-  /** Goes on where the session stands. */
   private take(state: SessionState): void {
     this.returnUrl = state.return_url;
     const wanted = new URLSearchParams(location.search).get("lang") ?? state.language;
     if ((wanted === "en" || wanted === "ko") && wanted !== language) {
-      location.replace(`?lang=${wanted}`);
+      location.replace(`?lang=${wanted}${location.hash}`);
       return;
     }
     this.frames.reset(state.frames);
+    const ended = state.operation !== null && ["rejected", "failed"].includes(state.operation.state);
     if (state.state === "done") void this.done();
     else if (state.state === "working") void this.follow();
-    else if (state.state === "spent") screen.message("spent", words.spentTitle, words.spentText, []);
+    else if (state.state === "spent") this.end("spent", words.spentTitle, words.spentText);
+    else if (ended && state.frames.length === 0) this.notDone(state);
+    else this.toIntro();
     document.body.dataset["ready"] = "yes";
   }
 
+  /** The first step, which says how far somebody is who was here before. */
   private toIntro(): void {
-    this.stopCamera();
-    screen.show("intro");
+    this.leaveCamera();
+    const { taken, all } = this.frames;
+    element("start").textContent = taken === 0 ? words.start : words.goOn(taken, all);
+    if (screen.shown !== "intro") screen.show("intro");
+  }
+
+  /** The browser's way back leads from a step to the first one, and from there out of the page. */
+  private back(): void {
+    if (screen.shown === "camera" || screen.shown === "files") this.toIntro();
+    else history.back();
+  }
+
+  private within(): void {
+    if (history.state !== "within") history.pushState("within", "");
   }
 
   private startFiles(): void {
-    this.stopCamera();
+    this.leaveCamera();
+    this.within();
     screen.show("files");
     this.files.open();
   }
 
-  private async startCamera(): Promise<void> {
-    const run = ++this.running;
+  private start(): void {
+    if (this.frames.taken === this.frames.all) void this.finish();
+    else void this.sit();
+  }
+
+  private async sit(): Promise<void> {
+    this.leaveCamera();
+    this.within();
     screen.show("camera");
     screen.advise("loading", performance.now());
     screen.progress(this.frames.taken, this.frames.all);
-    const video = element<HTMLVideoElement>("video");
+    const sitting = new Sitting(element<HTMLVideoElement>("video"), this.lookers, this.frames, this.guide, {
+      looking: ({ onDevice }) => {
+        element("stage").dataset["device"] = String(onDevice);
+        if (!onDevice) screen.banner(words.serverGuidance, "warning", 6000);
+      },
+      advise: (hint, target) => {
+        screen.target(target);
+        screen.advise(hint, performance.now());
+      },
+      taken: (target) => this.taken(target),
+      blind: async () => void (await this.session.state()),
+    });
+    this.sitting = sitting;
     try {
-      const [stream, looker] = await Promise.all([openCamera(video), this.looker ?? openLooker(this.session.guidanceToken)]);
-      this.stream = stream;
-      this.looker = looker;
+      if (await sitting.run()) await this.finish();
     } catch (fault) {
-      this.stopCamera();
-      this.noCamera(fault);
-      return;
-    }
-    if (run !== this.running) return this.stopCamera();
-    if (!this.looker.onDevice) screen.banner(words.serverGuidance, "warning", 6000);
-    element("stage").dataset["device"] = String(this.looker.onDevice);
-    await navigator.wakeLock?.request("screen").catch(() => undefined);
-    this.guide = new Guide();
-    void this.watch(run, video);
-  }
-
-  private async watch(run: number, video: HTMLVideoElement): Promise<void> {
-    const canvas = document.createElement("canvas");
-    while (run === this.running && this.looker !== null) {
-      const begun = performance.now();
-      drawLook(video, canvas);
-      const seen = await this.looker.look(canvas);
-      if (run !== this.running) return;
-      const open = this.frames.open;
-      screen.target(open.find((t) => !t.passing));
-      if (seen !== null) {
-        const advice = this.guide.advise(seen, open, performance.now());
-        screen.advise(advice.hint, performance.now());
-        if (advice.take !== null) await this.capture(advice.take, video);
-        if (this.frames.taken === this.frames.all) return this.finish(run);
-      }
-      await new Promise((resolve) => setTimeout(resolve, Math.max(0, 50 - (performance.now() - begun))));
+      if (this.sitting === sitting) this.noCamera(fault);
     }
   }
 
-  private async capture(target: Target, video: HTMLVideoElement): Promise<void> {
-    this.frames.add(target, await takePicture(video));
+  private taken(target: Target): void {
     if (target.passing) return;
+    this.kept.set("pitch", this.id, String(this.guide.pitch));
     screen.flash();
     screen.progress(this.frames.taken, this.frames.all);
     screen.tell(`${words.hints.taken}. ${words.progress(this.frames.taken, this.frames.all)}`);
@@ -137,51 +154,50 @@ class Page {
     screen.banner(`${words.again} ${reason}`, "warning", 5000);
   }
 
-  private async finish(run: number): Promise<void> {
-    this.stopCamera();
+  private async finish(): Promise<void> {
+    const { sitting } = this;
     screen.show("working");
     screen.working(words.sending, 0.02);
     await this.frames.idle();
-    if (this.frames.taken < this.frames.all) {
-      if (run + 1 === this.running) void this.startCamera(); // the gate wants one of them again
-      return;
-    }
-    await this.enroll();
+    if (this.sitting !== sitting) return;
+    if (this.frames.taken < this.frames.all) void this.sit(); // the gate wants one of them again
+    else await this.enroll();
   }
 
   private async enroll(): Promise<void> {
-    this.stopCamera();
+    this.leaveCamera();
     screen.show("working");
     screen.working(words.stages["queued"]!, 0.05);
     try {
       this.take(await this.session.enroll());
     } catch (fault) {
-      if (fault instanceof Refused && fault.status === 409) {
-        this.take(await this.session.state());
-        if (screen.shown === "working") screen.show("intro");
-      } else this.failed(fault);
+      this.failed(fault);
     }
   }
 
   private async follow(): Promise<void> {
+    this.leaveCamera();
+    if (this.following) return;
+    this.following = true;
     screen.show("working");
-    for (;;) {
-      let state: SessionState;
-      try {
-        state = await this.session.state();
-      } catch (fault) {
-        return this.failed(fault);
+    try {
+      for (;;) {
+        const state = await this.session.state();
+        if (state.state !== "working" || state.operation === null) return this.take(state);
+        const { stage, progress } = state.operation;
+        screen.working(words.stages[stage] ?? words.stages["queued"]!, 0.05 + 0.95 * progress);
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       }
-      const operation = state.operation;
-        if (operation === null) return this.toIntro();
-      if (operation.state === "succeeded") return this.done();
-      if (operation.state === "rejected" || operation.state === "failed") return this.notDone(state);
-      screen.working(words.stages[operation.stage] ?? words.stages["queued"]!, 0.05 + 0.95 * operation.progress);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    } catch (fault) {
+      if (expired(fault)) this.end("sent", words.sentTitle, words.sentText);
+      else this.failed(fault);
+    } finally {
+      this.following = false;
     }
   }
 
   private async done(): Promise<void> {
+    this.leaveCamera();
     screen.show("done");
     const link = element<HTMLAnchorElement>("return");
     link.hidden = this.returnUrl === "";
@@ -197,57 +213,54 @@ class Page {
   }
 
   private notDone(state: SessionState): void {
-    this.frames.reset();
+    this.leaveCamera();
     this.files.reset();
     const failed = state.operation?.state === "failed";
     const code = state.operation?.problem?.code ?? "other";
     const reason = words.problems[code] ?? words.problems["other"]!;
-    if (state.state === "spent") {
-      screen.message("spent", words.spentTitle, words.spentText, []);
-      return;
-    }
-    const text = failed ? words.failedText : `${words.rejectedText} ${reason} ${words.attempts(state.attempts_left)}`;
+    const text = `${failed ? words.failedText : `${words.rejectedText} ${reason}`} ${words.attempts(state.attempts_left)}`;
     screen.message(failed ? "failed" : "rejected", failed ? words.failedTitle : words.rejectedTitle, text, [
-      { label: words.tryAgain, run: () => void this.startCamera() },
+      { label: words.tryAgain, run: () => this.start() },
       { label: words.upload, run: () => this.startFiles() },
     ]);
   }
 
   private noCamera(fault: unknown): void {
-    const refused = fault instanceof CameraRefused ? fault.reason : null;
-    if (refused === null) return this.failed(fault);
-    const [title, text] =
-      refused === "denied" ? [words.denied, words.deniedHelp] : [words.noCamera, words.filesHelp];
-    screen.message(refused, title, text, [
+    this.leaveCamera();
+    if (fault instanceof Refused) return this.failed(fault);
+    const why = fault instanceof CameraRefused ? fault.reason : "unseen";
+    const [title, text] = words.noCamera[why];
+    const ways: Action[] = [
+      { label: words.tryAgain, run: () => this.start() },
       { label: words.upload, run: () => this.startFiles() },
-      { label: words.tryAgain, run: () => void this.startCamera() },
-    ]);
+    ];
+    screen.message(why, title, text, why === "denied" || why === "missing" ? ways.reverse() : ways);
   }
 
   private failed(fault: unknown): void {
-    this.stopCamera();
-    if (fault instanceof Refused && fault.status === 401) {
-      screen.message("expired", words.expiredTitle, words.expiredText, []);
-      return;
-    }
-    if (fault instanceof Refused && fault.status === 409) {
-      void this.session.state().then((state) => this.take(state), () => undefined);
-      return;
-    }
+    this.leaveCamera();
+    if (expired(fault)) return this.end("expired", words.expiredTitle, words.expiredText);
+    if (fault instanceof Refused && fault.status === 409) return void this.resume();
     screen.message("failed", words.failedTitle, words.failedText, [
-      { label: words.tryAgain, run: () => location.reload() },
+      { label: words.tryAgain, run: () => void this.resume() },
     ]);
   }
 
-  private stopCamera(): void {
-    this.running++;
-    if (this.stream !== null) closeCamera(this.stream);
-    this.stream = null;
+  /** Here the page cannot go on; the app can, where it said how to come back. */
+  private end(kind: string, title: string, text: string): void {
+    this.leaveCamera();
+    const back: Action[] = this.returnUrl === "" ? [] : [{ label: words.returnToApp, href: this.returnUrl }];
+    screen.message(kind, title, text, back);
   }
 
-  private offline(): void {
+  private leaveCamera(): void {
+    this.sitting?.stop();
+    this.sitting = null;
+  }
+
+  private waiting(text: string): void {
     this.away = true;
-    screen.banner(navigator.onLine ? words.slow : words.offline);
+    screen.banner(text);
   }
 
   private online(): void {
@@ -257,6 +270,15 @@ class Page {
   }
 }
 
-const token = tokenOf(location, history, sessionStorage);
-if (token === null) screen.message("expired", words.expiredTitle, words.expiredText, []);
-else void new Page(token).open();
+function expired(fault: unknown): boolean {
+  return fault instanceof Refused && fault.status === 401;
+}
+
+const kept = new Kept(() => sessionStorage);
+const token = tokenOf(location, history, kept);
+// A link drops what follows the #: where the secret had to stay there, it stays in the other language too.
+if (location.hash !== "") element<HTMLAnchorElement>("switch").hash = location.hash;
+if (token === null) {
+  document.body.dataset["ready"] = "yes";
+  screen.message("expired", words.expiredTitle, words.expiredText, []);
+} else new Page(token, kept).open();

@@ -6,6 +6,9 @@ import type { Strings } from "./strings";
 export type SectionName = "intro" | "camera" | "files" | "working" | "done" | "message";
 const SECTIONS: readonly SectionName[] = ["intro", "camera", "files", "working", "done", "message"];
 
+/** A way on from a message: something to do, or somewhere to go. */
+export type Action = { readonly label: string } & ({ readonly run: () => void } | { readonly href: string });
+
 export function element<T extends Element = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`the page has no ${id}`);
@@ -96,27 +99,35 @@ export class Screen {
     if (milliseconds > 0) this.bannerTimer = window.setTimeout(() => (banner.hidden = true), milliseconds);
   }
 
-  /** The message section with one or two ways on. */
-  message(
-    kind: string, title: string, text: string, actions: readonly { label: string; run: () => void }[],
-  ): void {
+  /** The message section with its ways on. */
+  message(kind: string, title: string, text: string, actions: readonly Action[]): void {
     element("message").dataset["kind"] = kind;
     element("message-title").textContent = title;
     element("message-text").textContent = text;
-    const buttons = element("message-actions");
-    buttons.replaceChildren(
-      ...actions.map(({ label, run }, number) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.className = number === 0 ? "button primary" : "button";
-        button.textContent = label;
-        button.addEventListener("click", run);
-        return button;
-      }),
-    );
+    const ways = actions.map((action, number) => {
+      const way = "href" in action ? linkTo(action.href) : buttonFor(action.run);
+      way.className = number === 0 ? "button primary" : "button";
+      way.textContent = action.label;
+      return way;
+    });
+    element("message-actions").replaceChildren(...ways);
     this.show("message");
     this.tell(`${title}. ${text}`);
   }
+}
+
+function buttonFor(run: () => void): HTMLElement {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.addEventListener("click", run);
+  return button;
+}
+
+function linkTo(href: string): HTMLElement {
+  const link = document.createElement("a");
+  link.rel = "noreferrer";
+  link.href = href;
+  return link;
 }
 
 function arc(id: string, share: number): void {

@@ -1,5 +1,7 @@
 // The page's side of its five calls: each request is small, and is repeated until it is answered.
 
+import type { Kept } from "./kept";
+
 export interface Measure {
   readonly name: string;
   readonly raw: number;
@@ -36,11 +38,20 @@ export class Refused extends Error {
 export interface Listener {
   /** No answer comes at the moment. */
   offline(): void;
+  /** The service answers that it cannot now. */
+  busy(): void;
+  /** An answer came. */
   online(): void;
 }
 
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000] as const;
 const PATIENCE_MS = 30_000;
+/** A service that is overloaded or restarts says so with these, and can again later. */
+const LATER: readonly number[] = [408, 429, 502, 503, 504];
+/** A fault of the service itself is met this often before the person is told: it may be one of the moment. */
+const FAULTS = 4;
+/** These are about the one picture that was sent, and say nothing about the session. */
+const ABOUT_THE_PICTURE: readonly number[] = [400, 413, 415, 422];
 
 export class Session {
   constructor(private readonly token: string, private readonly listener: Listener) {}
@@ -53,8 +64,14 @@ export class Session {
     return this.json("GET", "/v1/capture");
   }
 
-  sendFrame(number: number, picture: Blob): Promise<Verdict> {
-    return this.json("PUT", `/v1/capture/frames/${number}`, picture);
+  /** A picture that the service cannot even read is refused by its verdict too. */
+  async sendFrame(number: number, picture: Blob): Promise<Verdict> {
+    try {
+      return await this.json<Verdict>("PUT", `/v1/capture/frames/${number}`, picture);
+    } catch (fault) {
+      if (!(fault instanceof Refused) || !ABOUT_THE_PICTURE.includes(fault.status)) throw fault;
+      return { accepted: false, measures: [], problem: { code: fault.code } };
+    }
   }
 
   enroll(): Promise<SessionState> {
@@ -77,11 +94,11 @@ export class Session {
         this.listener.online();
         return answer;
       }
-      if (answer !== null && answer.status < 500 && answer.status !== 408 && answer.status !== 429) {
+      if (answer === null) this.listener.offline();
+      else if (!LATER.includes(answer.status) && (answer.status < 500 || attempt + 1 >= FAULTS)) {
         this.listener.online();
         throw new Refused(answer.status, await codeOf(answer));
-      }
-      if (answer === null) this.listener.offline();
+      } else if (attempt > 0) this.listener.busy();
       await pause(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]!, answer);
     }
   }
@@ -123,17 +140,14 @@ function pause(milliseconds: number, answer: Response | null): Promise<void> {
   });
 }
 
-const KEPT = "recon.capture";
-
-/** Session id from the path, secret from behind the #, which is then taken out of the address bar and history. */
-export function tokenOf(location: Location, history: History, kept: Storage): string | null {
+/** Session id from the path, secret from behind the #, which is then taken out of the address bar and history, if
+ * it can be kept elsewhere for a page that is loaded again. */
+export function tokenOf(location: Location, history: History, kept: Kept): string | null {
   const id = /\/enroll\/(cap_[0-9a-f]{32})$/.exec(location.pathname)?.[1];
   if (id === undefined) return null;
-  const secret = location.hash.slice(1);
-  if (/^[A-Za-z0-9_-]{43}$/.test(secret)) {
-    kept.setItem(KEPT, `${id}.${secret}`); // of this tab alone, until it is closed: for a page that is loaded again
-    history.replaceState(null, "", location.pathname + location.search);
-  }
-  const token = kept.getItem(KEPT);
-  return token?.startsWith(`${id}.`) ? token : null;
+  const given = location.hash.slice(1);
+  const shown = /^[A-Za-z0-9_-]{43}$/.test(given);
+  if (shown && kept.set("secret", id, given)) history.replaceState(null, "", location.pathname + location.search);
+  const secret = shown ? given : kept.get("secret", id);
+  return secret === null ? null : `${id}.${secret}`;
 }

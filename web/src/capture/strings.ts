@@ -11,7 +11,9 @@ export interface Strings {
   readonly intro: string;
   readonly points: readonly [string, string, string];
   readonly privacy: string;
+  readonly late: string;
   readonly start: string;
+  readonly goOn: (done: number, all: number) => string;
   readonly upload: string;
   readonly back: string;
   readonly stop: string;
@@ -21,9 +23,8 @@ export interface Strings {
   readonly hints: Readonly<Record<Hint, string>>;
   readonly poses: Readonly<Record<PoseName, string>>;
   readonly again: string;
-  readonly denied: string;
-  readonly deniedHelp: string;
-  readonly noCamera: string;
+  /** Title and text, by why the camera cannot be used. */
+  readonly noCamera: Readonly<Record<"denied" | "missing" | "busy" | "unseen", readonly [string, string]>>;
   readonly filesTitle: string;
   readonly filesHelp: string;
   readonly choose: string;
@@ -50,8 +51,11 @@ export interface Strings {
   readonly offline: string;
   readonly online: string;
   readonly slow: string;
+  readonly busy: string;
   readonly expiredTitle: string;
   readonly expiredText: string;
+  readonly sentTitle: string;
+  readonly sentText: string;
   readonly spentTitle: string;
   readonly spentText: string;
   readonly failedTitle: string;
@@ -70,7 +74,9 @@ const en: Strings = {
     "Hold the phone at eye level, an arm's length away.",
   ],
   privacy: "Your face is looked for on this device. Only the pictures that are taken are sent, encrypted.",
+  late: "Does nothing happen? Check the connection and load the page again, or open the link in another browser.",
   start: "Start the camera",
+  goOn: (done, all) => `Go on: ${done} of ${all} pictures are taken`,
   upload: "Choose pictures instead",
   back: "Back",
   stop: "Stop",
@@ -102,9 +108,18 @@ const en: Strings = {
     "half-left": "half left", "half-right": "half right",
   },
   again: "That picture will not do; once more, please.",
-  denied: "The camera is not allowed",
-  deniedHelp: "Allow it in the settings of your browser and start again, or choose pictures instead.",
-  noCamera: "No camera was found. You can choose pictures instead.",
+  noCamera: {
+    denied: [
+      "The camera is not allowed",
+      "Allow it in the settings of your browser and try again, or choose pictures instead.",
+    ],
+    missing: ["No camera was found", "Open the link on a phone, or choose pictures instead."],
+    busy: ["The camera has stopped", "Close other apps that may use it and try again, or choose pictures instead."],
+    unseen: [
+      "Guidance could not be loaded",
+      "Check the connection and try again, or choose pictures instead. What was taken is not lost.",
+    ],
+  },
   filesTitle: "Choose pictures of your face",
   filesHelp: "Three or more: one straight ahead, one turned to the left and one to the right. Best are five, with chin up and chin down too.",
   choose: "Choose pictures",
@@ -123,6 +138,7 @@ const en: Strings = {
     yaw: "The head is turned too far to the side.",
     pitch: "The chin is too high or too low.",
     roll: "Hold head and phone upright.",
+    unreadable: "This file cannot be read. Choose a JPEG picture.",
     other: "This picture cannot be used.",
   },
   sending: "Sending your pictures …",
@@ -150,9 +166,12 @@ const en: Strings = {
   attempts: (left) => (left === 1 ? "You can try one more time." : `You can try ${left} more times.`),
   offline: "No connection. Your pictures are kept on this device and sent as soon as it is back.",
   online: "Connected again",
-  slow: "The connection is slow; your pictures are on their way.",
+  slow: "The connection is slow. Nothing is lost; please wait.",
+  busy: "Many people are enrolling. Nothing is lost; please wait.",
   expiredTitle: "This link has ended",
   expiredText: "It works for a limited time and for one enrollment. Ask the app that gave it to you for a new one.",
+  sentTitle: "Your pictures have arrived",
+  sentText: "The time of this link is over, so this page cannot show how it ends. The app that gave you the link will.",
   spentTitle: "No attempt is left",
   spentText: "Ask the app that gave you the link for a new one.",
   failedTitle: "Something went wrong on our side",
@@ -171,7 +190,9 @@ const ko: Strings = {
     "휴대전화를 눈높이에서 팔 하나 거리로 들어 주세요.",
   ],
   privacy: "얼굴 찾기는 이 기기에서 이루어집니다. 촬영된 사진만 암호화되어 전송됩니다.",
+  late: "아무 반응이 없나요? 연결을 확인하고 페이지를 다시 불러오거나 다른 브라우저에서 링크를 열어 주세요.",
   start: "카메라 시작",
+  goOn: (done, all) => `이어서 하기: 사진 ${all}장 중 ${done}장 촬영됨`,
   upload: "사진 선택으로 진행",
   back: "뒤로",
   stop: "중지",
@@ -202,9 +223,15 @@ const ko: Strings = {
     front: "정면", left: "왼쪽", right: "오른쪽", up: "위", down: "아래", "half-left": "왼쪽 중간", "half-right": "오른쪽 중간",
   },
   again: "이 사진은 사용할 수 없습니다. 다시 찍어 주세요.",
-  denied: "카메라를 사용할 수 없습니다",
-  deniedHelp: "브라우저 설정에서 카메라를 허용하고 다시 시작하거나, 사진을 선택해 주세요.",
-  noCamera: "카메라를 찾을 수 없습니다. 대신 사진을 선택할 수 있습니다.",
+  noCamera: {
+    denied: ["카메라를 사용할 수 없습니다", "브라우저 설정에서 카메라를 허용하고 다시 시도하거나, 사진을 선택해 주세요."],
+    missing: ["카메라를 찾을 수 없습니다", "휴대전화에서 링크를 열거나, 사진을 선택해 주세요."],
+    busy: ["카메라가 멈췄습니다", "카메라를 쓰는 다른 앱을 닫고 다시 시도하거나, 사진을 선택해 주세요."],
+    unseen: [
+      "안내를 불러오지 못했습니다",
+      "연결을 확인하고 다시 시도하거나, 사진을 선택해 주세요. 찍은 사진은 그대로 있습니다.",
+    ],
+  },
   filesTitle: "얼굴 사진을 선택해 주세요",
   filesHelp: "정면, 왼쪽, 오른쪽으로 한 장씩 세 장 이상이 필요합니다. 턱을 든 사진과 내린 사진까지 다섯 장이면 가장 좋습니다.",
   choose: "사진 선택",
@@ -223,6 +250,7 @@ const ko: Strings = {
     yaw: "고개가 옆으로 너무 많이 돌아갔습니다.",
     pitch: "턱이 너무 높거나 낮습니다.",
     roll: "머리와 휴대전화를 똑바로 세워 주세요.",
+    unreadable: "이 파일은 읽을 수 없습니다. 다른 사진을 선택해 주세요.",
     other: "이 사진은 사용할 수 없습니다.",
   },
   sending: "사진을 보내는 중 …",
@@ -250,9 +278,12 @@ const ko: Strings = {
   attempts: (left) => `앞으로 ${left}번 더 시도할 수 있습니다.`,
   offline: "인터넷에 연결되어 있지 않습니다. 사진은 이 기기에 보관되며 다시 연결되면 바로 전송됩니다.",
   online: "다시 연결되었습니다",
-  slow: "연결이 느립니다. 사진을 보내고 있습니다.",
+  slow: "연결이 느립니다. 잃어버린 것은 없으니 잠시만 기다려 주세요.",
+  busy: "이용하는 사람이 많습니다. 잃어버린 것은 없으니 잠시만 기다려 주세요.",
   expiredTitle: "이 링크는 만료되었습니다",
   expiredText: "링크는 정해진 시간 동안 한 번의 등록에만 쓸 수 있습니다. 링크를 보낸 앱에서 새 링크를 받아 주세요.",
+  sentTitle: "사진이 전송되었습니다",
+  sentText: "링크의 시간이 끝나 이 페이지에서는 결과를 보여 드릴 수 없습니다. 결과는 링크를 보낸 앱에서 확인해 주세요.",
   spentTitle: "더 시도할 수 없습니다",
   spentText: "링크를 보낸 앱에서 새 링크를 받아 주세요.",
   failedTitle: "서비스에 문제가 생겼습니다",

@@ -5,7 +5,7 @@ import {
   bounds, headAngles, Landmarker, squareOfFace, squareOfLandmarks, type Landmarks,
 } from "./landmarks";
 import { loadKernel, Network } from "./network";
-import { luma, type Picture } from "./picture";
+import { luma, meanLight, type Picture } from "./picture";
 
 /** Shares are of the picture's size; x and y of the face's middle. null: this source cannot tell. */
 export interface Observation {
@@ -16,7 +16,7 @@ export interface Observation {
   readonly height: number;
   readonly x: number | null;
   readonly y: number | null;
-  /** Mean of the face, 0 to 255. */
+  /** Mean of the face, 0 to 255; without a face, of where it should be. */
   readonly light: number;
   /** Share of the skin around the eyes that is blown out, as by glasses that mirror. */
   readonly glare: number;
@@ -24,7 +24,7 @@ export interface Observation {
 }
 
 export const NOBODY: Observation = {
-  faces: 0, yaw: 0, pitch: 0, roll: 0, height: 0, x: null, y: null, light: 0, glare: 0, inFrame: false,
+  faces: 0, yaw: 0, pitch: 0, roll: 0, height: 0, x: null, y: null, light: 128, glare: 0, inFrame: false,
 };
 
 const MIN_PRESENCE = 0.5;
@@ -52,7 +52,7 @@ export class Observer {
       const faces = this.detector.detect(picture);
       this.others = faces.length > 1 && faces[1]!.height > SECOND_FACE * faces[0]!.height;
       if (this.tracked === null) {
-        if (faces.length === 0) return NOBODY;
+        if (faces.length === 0) return nobody(picture);
         this.tracked = this.landmarker.find(picture, squareOfFace(faces[0] as Face));
       }
     }
@@ -60,11 +60,15 @@ export class Observer {
     if (found.presence < MIN_PRESENCE) {
       this.tracked = null;
       this.since = 0;
-      return NOBODY;
+      return nobody(picture);
     }
     this.tracked = found;
     return described(picture, found, this.others ? 2 : 1);
   }
+}
+
+function nobody(picture: Picture): Observation {
+  return { ...NOBODY, light: meanLight(picture, 0, 0, picture.width, picture.height) };
 }
 
 function described(picture: Picture, found: Landmarks, faces: number): Observation {
@@ -80,20 +84,6 @@ function described(picture: Picture, found: Landmarks, faces: number): Observati
     glare: glareOf(picture, found),
     inFrame: inside,
   };
-}
-
-function meanLight(picture: Picture, left: number, top: number, right: number, bottom: number): number {
-  // The inner part of the face: no hair and no background.
-  const x0 = left + 0.25 * (right - left), x1 = left + 0.75 * (right - left);
-  const y0 = top + 0.25 * (bottom - top), y1 = top + 0.85 * (bottom - top);
-  let sum = 0, count = 0;
-  for (let y = Math.max(0, Math.round(y0)); y < Math.min(picture.height, y1); y += 4) {
-    for (let x = Math.max(0, Math.round(x0)); x < Math.min(picture.width, x1); x += 4) {
-      sum += luma(picture.data, 4 * (y * picture.width + x));
-      count++;
-    }
-  }
-  return count === 0 ? 0 : sum / count;
 }
 
 /** In a box of one and a half eye widths around each eye, where glasses sit. */

@@ -54,3 +54,17 @@ export function sample(
 export function luma(data: Uint8ClampedArray, at: number): number {
   return 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
 }
+
+/** Mean luma, 0 to 255, of the inner part of a box: of a face without hair and background. */
+export function meanLight(picture: Picture, left: number, top: number, right: number, bottom: number): number {
+  const x0 = left + 0.25 * (right - left), x1 = left + 0.75 * (right - left);
+  const y0 = top + 0.25 * (bottom - top), y1 = top + 0.85 * (bottom - top);
+  let sum = 0, count = 0;
+  for (let y = Math.max(0, Math.round(y0)); y < Math.min(picture.height, y1); y += 4) {
+    for (let x = Math.max(0, Math.round(x0)); x < Math.min(picture.width, x1); x += 4) {
+      sum += luma(picture.data, 4 * (y * picture.width + x));
+      count++;
+    }
+  }
+  return count === 0 ? 0 : sum / count;
+}
