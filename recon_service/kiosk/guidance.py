@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from recon_service.kiosk.cameras.camera import CameraFrame
 from recon_service.kiosk.seen_face import SeenFace
 
@@ -35,6 +37,8 @@ class Advice(StrEnum):
 class GuideLimits:
     """When a frame is good. Distances in mm, angles in degrees, for the face's middle. margin: the face
     must keep so much of its own width from the border. still_mm: movement from one frame to the next.
+    second_face: from this share of the first one's height it is not clear who is meant. dark: gray value of
+    a face, and of a color picture in which there is none.
     """
 
     near_mm: float = 350.0
@@ -57,7 +61,9 @@ def advise(
     Left and right are the person's own.
     """
     if face is None:
-        return Advice.STEP_UP
+        return Advice.MORE_LIGHT if _is_dark(frame, limits) else Advice.STEP_UP
+    if face.second >= limits.second_face:
+        return Advice.ONE_PERSON
     if face.distance_mm > limits.far_mm:
         return Advice.COME_CLOSER
     if face.distance_mm < limits.near_mm:
@@ -73,6 +79,12 @@ def advise(
     if before is None or float(abs(face.center - before.center).max()) > limits.still_mm:
         return Advice.HOLD_STILL
     return Advice.GOOD
+
+
+def _is_dark(frame: CameraFrame, limits: GuideLimits) -> bool:
+    """Whether nobody could be seen. Infrared cameras bring their own light."""
+    picture = frame.picture
+    return picture is not None and picture.ndim == 3 and float(np.median(picture)) < limits.dark
 
 
 def _place(face: SeenFace, frame: CameraFrame, limits: GuideLimits) -> Advice | None:

@@ -5,6 +5,7 @@ Good enough to guide somebody and to cut the capture; the service looks at the f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -51,8 +52,8 @@ class SeenFace:
     """box: (left, top, right, bottom) pixels, brow to chin. center: (3,) mm, camera frame, of the face's
     surface. angles: yaw, pitch, roll in degrees as ``HeadPose.angles``, None where depth did not tell.
     valid: share of the box with a depth. sharpness: variance of the Laplacian of the face at a fixed size,
-    and brightness: its median gray, both None without a picture. faces: how many there are. pose: of the
-    mean head, where it was found in depth.
+    and brightness: its median gray, both None without a picture. second: height of the largest other face at
+    the kiosk over this one's, 0 without one. pose: of the mean head, where it was found in depth.
     """
 
     box: Box
@@ -61,7 +62,7 @@ class SeenFace:
     valid: float
     sharpness: float | None = None
     brightness: float | None = None
-    faces: int = 1
+    second: float = 0.0
     pose: HeadPose | None = None
 
     @property
@@ -86,8 +87,8 @@ class FaceFinder:
             return self._in_depth(frame)
         faces = self._detector.detect(image)
         # Bystanders look over the shoulder: who stands at the kiosk is nearest, so largest.
-        largest = max(faces, key=lambda face: face.width * face.height, default=None)
-        return _in_picture(frame, image, largest, len(faces)) if largest else None
+        by_size = sorted(faces, key=lambda face: face.width * face.height, reverse=True)
+        return _in_picture(frame, image, by_size[0], by_size[1:]) if by_size else None
 
     def _in_depth(self, frame: CameraFrame) -> SeenFace | None:
         clean = clean_depth(frame.millimetres().astype(np.float64))
@@ -123,28 +124,37 @@ class FaceFinder:
         return pose if near else None
 
 
-def _in_picture(frame: CameraFrame, image: Image, face: DetectedFace, count: int) -> SeenFace | None:
+def _in_picture(
+    frame: CameraFrame, image: Image, face: DetectedFace, others: Sequence[DetectedFace]
+) -> SeenFace | None:
     depth = frame.millimetres()
-    left, top, right, bottom = face.box
-    width, height = right - left, bottom - top
-    middle = _cut(
-        depth,
-        (left + MIDDLE * width, top + MIDDLE * height, right - MIDDLE * width, bottom - MIDDLE * height),
-    )
-    measured = middle[middle > 0]
-    if len(measured) < LEAST_VALID:
+    distance = _distance(face, depth)
+    if distance is None:
         return None
+    left, top, right, bottom = face.box
     ray = frame.camera.rays(np.array([[(left + right) / 2, (top + bottom) / 2]]))[0]
     gray = np.asarray(cv2.cvtColor(_cut(image.pixels, face.box), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     return SeenFace(
         box=face.box,
-        center=np.asarray(ray * float(np.median(measured))),
+        center=np.asarray(ray * distance),
         angles=_angles(face, depth, frame.camera),
         valid=_valid_share(depth, face.box),
         sharpness=_sharpness(gray),
         brightness=float(np.median(gray)),
-        faces=count,
+        # Not the face on a poster behind, however large it is.
+        second=max((o.height for o in others if (_distance(o, depth) or np.inf) < AT_KIOSK_MM), default=0.0)
+        / face.height,
     )
+
+
+def _distance(face: DetectedFace, depth: NDArray[np.float32]) -> float | None:
+    """In mm, along z, of its middle; None where depth does not tell."""
+    left, top, right, bottom = face.box
+    width, height = right - left, bottom - top
+    middle = (left + MIDDLE * width, top + MIDDLE * height, right - MIDDLE * width, bottom - MIDDLE * height)
+    cut = _cut(depth, middle)
+    measured = cut[cut > 0]
+    return None if len(measured) < LEAST_VALID else float(np.median(measured))
 
 
 def _angles(

@@ -18,6 +18,7 @@ import httpx
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.kiosk_proof import NONCE_PATTERN, PROOF_VERSION, capture_proof, capture_statement
 from recon_service.kiosk.capture import Capture
+from recon_service.kiosk.connection import Connection, not_ours
 from recon_service.kiosk.errors import (
     AnswerLost,
     ServiceBusy,
@@ -29,9 +30,7 @@ from recon_service.kiosk.errors import (
 
 FIRST_PAUSE_S: Final = 0.15
 LONGEST_PAUSE_S: Final = 3.0
-SESSION_OVER: Final = ("kiosk-session-invalid", "capture-replayed")
-TRANSIENT: Final = (502, 503, 504)
-LOCKED_OUT: Final = "locked-out"
+INVALID: Final = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +80,8 @@ class Verdict:
 class Service:
     """One kiosk's connection. For one thread at a time.
 
-    api_key: with the scope verify, or empty to ask whether the service is there. certificate: (certificate,
-    key) files for mutual TLS. authority: file with the certificates to trust, None for the system's.
+    api_key: with the scope verify, or empty to ask whether the service is there. certificate, authority: see
+    ``Connection``.
     """
 
     def __init__(
@@ -99,19 +98,13 @@ class Service:
     ) -> None:
         self.times = times or Times()
         self._clock, self._sleep = clock, sleep
-        self._url = url
-        trust: Any = True
-        if certificate is not None or authority is not None:
-            trust = _tls(certificate, authority)
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        self._line = Connection(
+            url,
+            api_key,
             timeout=httpx.Timeout(self.times.answer, connect=self.times.connect),
+            certificate=certificate,
+            authority=authority,
             transport=transport,
-            verify=trust,
-            # A redirect would carry a capture to where nobody decided to send it.
-            follow_redirects=False,
-            trust_env=False,
         )
 
     def open_session(self, subject_id: str) -> Session:
@@ -160,7 +153,7 @@ class Service:
                 milliseconds={str(k): float(v) for k, v in body["milliseconds"].items()},
             )
         except (ValueError, KeyError, TypeError):
-            raise _not_ours(answer) from None
+            raise not_ours(answer) from None
 
     def verify(
         self, subject_id: str, capture: Capture, *, session: Session | None = None, fresh: bool = True
@@ -208,18 +201,26 @@ class Service:
 
     def call(self, method: str, path: str, *, json: Any = None) -> httpx.Response:
         """Another request of the kiosk, once. Raises ServiceUnreachable, ServiceBusy, ServiceRefused."""
-        return self._send(method, path, json=json)
+        return self._line.send(method, path, json=json)
+
+    def require_admitted(self) -> None:
+        """Asks for the session of what is nobody's number: refused for that, or because of the API key.
+
+        Raises ServiceRefused for a key that is not valid or may not verify; ServiceUnreachable, ServiceBusy.
+        """
+        try:
+            self._post("/v1/kiosk-sessions", json={"subject_id": "?"})
+        except ServiceRefused as fault:
+            if fault.status != INVALID:
+                raise
 
     def reachable(self) -> bool:
         """Whether the service answers and is ready."""
-        try:
-            return self._http.get("/readyz").status_code == 200
-        except httpx.HTTPError:
-            return False
+        return self._line.reachable()
 
     def close(self) -> None:
         """Drop the connections."""
-        self._http.close()
+        self._line.close()
 
     def __enter__(self) -> Self:
         return self
@@ -235,47 +236,7 @@ class Service:
         self._sleep(pause_s)
 
     def _post(self, path: str, **content: Any) -> httpx.Response:
-        return self._send("POST", path, **content)
-
-    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, **content)
-        except httpx.TimeoutException as fault:
-            raise ServiceUnreachable(
-                f"{self._url} did not answer in time ({type(fault).__name__})",
-                next_step="Check the network and the service; `recon kiosk check` asks it.",
-            ) from None
-        except httpx.HTTPError as fault:
-            raise ServiceUnreachable(
-                f"{self._url} cannot be reached ({type(fault).__name__})",
-                next_step="Check the address, the network and the service.",
-            ) from None
-        if answer.is_success:
-            return answer
-        raise self._problem(answer)
-
-    def _problem(self, answer: httpx.Response) -> ServiceError:
-        """The error for an answer that is a problem (RFC 9457)."""
-        try:
-            body = answer.json()
-            code = str(body["type"]).rsplit("/", 1)[-1]
-            detail, step = str(body["detail"]), str(body.get("next_step", ""))
-        except (ValueError, KeyError, TypeError):
-            if answer.status_code in TRANSIENT:  # a proxy before the service speaks for itself
-                code, detail, step = "gateway", f"HTTP {answer.status_code} on the way to the service", ""
-            else:
-                return _not_ours(answer)
-        transient = answer.status_code in TRANSIENT or answer.status_code == 429 or code == "nonce-used"
-        # Who is locked out is not asked again, and not decided elsewhere either.
-        if transient and code != LOCKED_OUT:
-            busy = ServiceBusy(detail, next_step=step)
-            busy.retry_after_s, busy.status = _retry_after(answer), answer.status_code
-            return busy
-        if code in SESSION_OVER:
-            return SessionOver(detail, next_step=step)
-        refused = ServiceRefused(detail, next_step=step)
-        refused.problem, refused.status = code, answer.status_code
-        return refused
+        return self._line.send("POST", path, **content)
 
     def _session(self, answer: httpx.Response, subject_id: str) -> Session:
         try:
@@ -290,7 +251,7 @@ class Service:
                 expires_at=self._clock() + float(body["expires_in_seconds"]),
             )
         except (ValueError, KeyError, TypeError):
-            raise _not_ours(answer) from None
+            raise not_ours(answer) from None
 
 
 class _Unheard(Exception):
@@ -299,27 +260,3 @@ class _Unheard(Exception):
     def __init__(self, cause: ServiceUnreachable) -> None:
         super().__init__()
         self.cause = cause
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    try:
-        return min(max(float(answer.headers.get("retry-after", "1")), 0.0), 3600.0)
-    except ValueError:
-        return 1.0
-
-
-def _not_ours(answer: httpx.Response) -> ServiceRefused:
-    fault = ServiceRefused(
-        f"HTTP {answer.status_code} with a body that is not recon-service's", next_step="Check the address."
-    )
-    fault.status = answer.status_code
-    return fault
-
-
-def _tls(certificate: tuple[str, str] | None, authority: str | None) -> Any:
-    import ssl
-
-    context = ssl.create_default_context(cafile=authority)
-    if certificate is not None:
-        context.load_cert_chain(*certificate)
-    return context

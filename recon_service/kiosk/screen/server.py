@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import secrets
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any, Final
 
+from recon_service.kiosk.screen.address import new_token
 from recon_service.kiosk.screen.state import Shown, as_event
 
 FILES: Final = {
@@ -44,11 +44,13 @@ class Busy(Exception):
 
 class Screen:
     """Serves ``shown`` until it is closed. ask: what a till's request for a visit does. cancel: ends a
-    visit.
+    visit. token: of the address (``address.py``); empty: a new one.
     """
 
-    def __init__(self, shown: Shown, ask: Ask, cancel: Callable[[], None], *, port: int = 0) -> None:
-        self._token = secrets.token_urlsafe(16)
+    def __init__(
+        self, shown: Shown, ask: Ask, cancel: Callable[[], None], *, port: int = 0, token: str = ""
+    ) -> None:
+        self._token = token or new_token()
         self._shown = shown
 
         class Handler(_Handler):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.faces import DetectedFace
+from recon_service.domain.images import Image
 from recon_service.kiosk.cameras.camera import CameraFrame
 from recon_service.kiosk.cameras.lens import brown_conrady
 from recon_service.kiosk.cameras.parameters import known_cameras, name_of_product, parameters_of
@@ -45,6 +47,8 @@ GOOD = SeenFace((250, 150, 400, 330), np.array([0.0, 0.0, 500.0]), (0.0, 0.0, 0.
         ({"brightness": 10.0}, Advice.MORE_LIGHT),
         ({"brightness": None}, Advice.GOOD),
         ({"valid": 0.4}, Advice.FREE_FACE),
+        ({"second": 0.9}, Advice.ONE_PERSON),
+        ({"second": 0.3}, Advice.GOOD),
         # Several things are wrong: one is said.
         ({"center": np.array([0, 0, 900.0]), "angles": (30.0, 0, 0), "valid": 0.1}, Advice.COME_CLOSER),
     ],
@@ -52,6 +56,35 @@ GOOD = SeenFace((250, 150, 400, 330), np.array([0.0, 0.0, 500.0]), (0.0, 0.0, 0.
 def test_one_thing_is_said_the_most_important_first(changes: dict[str, Any], advice: Advice) -> None:
     face = replace(GOOD, **changes)
     assert advise(face, FRAME, GuideLimits(), before=face) is advice
+
+
+class Two:
+    """A detector that sees two faces side by side, one of them a little smaller."""
+
+    def detect(self, image: Image) -> tuple[DetectedFace, ...]:
+        places = np.array([(0.3, 0.3), (0.7, 0.3), (0.5, 0.55), (0.5, 0.75), (0.1, 0.4), (0.9, 0.4)])
+        boxes = ((100.0, 150.0, 250.0, 330.0), (400.0, 170.0, 530.0, 320.0))
+        return tuple(
+            DetectedFace(box, 0.9, np.array(box[:2]) + places * (box[2] - box[0], box[3] - box[1]))
+            for box in boxes
+        )
+
+
+def test_who_is_meant_is_asked_among_people_and_not_among_posters() -> None:
+    picture = np.full((480, 640, 3), 120, np.uint8)
+    depth = np.full((480, 640), 500, np.uint16)
+    found = FaceFinder(Two(), small_model()).find(CameraFrame(depth, 1.0, CAMERA, 0.0, 0, picture))
+    assert found is not None
+    assert found.second == pytest.approx(150 / 180)
+    depth[:, 320:] = 2500  # on the wall behind
+    found = FaceFinder(Two(), small_model()).find(CameraFrame(depth, 1.0, CAMERA, 0.0, 0, picture))
+    assert found is not None
+    assert found.second == 0.0
+
+
+def test_nobody_is_seen_in_the_dark_and_that_is_said() -> None:
+    black = CameraFrame(FRAME.depth, 1.0, CAMERA, 0.0, 0, np.full((480, 640, 3), 12, np.uint8))
+    assert advise(None, black, GuideLimits()) is Advice.MORE_LIGHT
 
 
 def test_nobody_and_movement() -> None:

@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 
 from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.errors import InvalidValue
 from recon_service.kiosk.cameras.camera import CameraFrame
-from recon_service.kiosk.errors import OfflineRefused, ServiceRefused
+from recon_service.kiosk.errors import OfflineRefused, ServiceBusy, ServiceRefused
 from recon_service.kiosk.guidance import Advice
 from recon_service.kiosk.screen import Screen
+from recon_service.kiosk.screen.address import kept_token
 from recon_service.kiosk.screen.server import Busy
 from recon_service.kiosk.screen.state import Shown, preview
 from recon_service.kiosk.station import Station
@@ -160,7 +163,7 @@ def test_one_visit_at_a_time_and_it_can_be_stopped(screen: Screen) -> None:
     assert ask(screen, "user-2").status_code == 409
     assert httpx.post(screen.url + "cancel").status_code == 200
     thread.join(10)
-    assert answers[0].json()["decision"] == "TIMED_OUT"
+    assert answers[0].json()["decision"] == "CANCELLED", "that it took too long would not be true"
 
 
 def refusal(problem: str) -> ServiceRefused:
@@ -176,6 +179,8 @@ def refusal(problem: str) -> ServiceRefused:
         (refusal("not-found"), "subject-unknown"),
         (refusal("locked-out"), "locked"),
         (refusal("forbidden"), "service-refused"),
+        (ServiceBusy("later", next_step="x"), "service-busy"),
+        (ZeroDivisionError("unforeseen"), "kiosk-error"),
     ],
 )
 def test_no_decision_is_said_as_such(
@@ -189,7 +194,61 @@ def test_no_decision_is_said_as_such(
     assert told["error"]
     assert seen[-1]["code"] == code
     words = json.loads(files("recon_service.kiosk.screen").joinpath("page/words.json").read_text())
-    assert all(code in words[language]["trouble"] for language in words)
+    said = code if code != "kiosk-error" else ""
+    assert all(said in words[language]["trouble"] for language in words)
+
+
+def test_what_cannot_be_a_number_is_an_unknown_number(screen: Screen, kiosk: ScriptedKiosk) -> None:
+    with following(screen, "trouble") as seen:
+        told = ask(screen, "한글 1").json()
+    assert (told["error"], seen[-1]["code"]) == ("invalid-value", "subject-unknown")
+
+
+class SlowBundle:
+    """A line on which a report takes its time."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def report(self) -> int:
+        self.asked.set()
+        assert self.go.wait(10)
+        return 1
+
+
+def test_who_comes_during_a_report_is_not_turned_away(kiosk: ScriptedKiosk) -> None:
+    bundle, told = SlowBundle(), []
+    kiosk.bundle = bundle  # type: ignore[attr-defined]
+    kiosk.go.set()
+    station = Station(Camera(), kiosk, Shown(), result_seconds=0.01)  # type: ignore[arg-type]
+    report = threading.Thread(target=station.report)
+    visit = threading.Thread(target=lambda: told.append(station.visit("user-1")))
+    report.start()
+    assert bundle.asked.wait(10)
+    visit.start()
+    visit.join(0.1)
+    assert told == [], "one speaks with the service at a time"
+    bundle.go.set()
+    for thread in (report, visit):
+        thread.join(10)
+    assert told[0]["decision"] == "MATCH"
+
+
+def test_a_page_is_found_again_after_a_restart(tmp_path: Path) -> None:
+    file, addresses, port = tmp_path / "token", [], 0
+    for _ in range(2):
+        made = Screen(Shown(), lambda subject: {}, lambda: None, port=port, token=kept_token(file))
+        addresses.append(made.url)
+        port = httpx.URL(made.url).port or 0
+        assert httpx.get(made.url).status_code == 200
+        made.close()
+    assert addresses[0] == addresses[1]
+    assert file.stat().st_mode & 0o077 == 0
+    file.write_text("short")
+    with pytest.raises(InvalidValue):
+        kept_token(file)
+    with pytest.raises(InvalidValue):
+        kept_token(tmp_path / "nowhere" / "token")
 
 
 def test_the_preview_is_a_mirror_that_goes_dark_after_the_visit(screen: Screen, kiosk: ScriptedKiosk) -> None:
@@ -217,7 +276,14 @@ def test_both_languages_have_words_for_everything() -> None:
     for part in ("advice", "result", "trouble"):
         assert english[part].keys() == korean[part].keys()
     assert set(english["advice"]) == {advice.value for advice in Advice}
-    assert set(english["result"]) >= {"MATCH", "NO_MATCH", "INCONCLUSIVE", "PRESENTATION_ATTACK", "TIMED_OUT"}
+    assert set(english["result"]) >= {
+        "MATCH",
+        "NO_MATCH",
+        "INCONCLUSIVE",
+        "PRESENTATION_ATTACK",
+        "TIMED_OUT",
+        "CANCELLED",
+    }
     same = [english["result"][d] for d in ("NO_MATCH", "PRESENTATION_ATTACK")]
     assert same[0] == same[1], "an attacker is not told what gave the artefact away"
 

@@ -47,6 +47,7 @@ class Scripted:
 
     script: list[Any]
     nonces: list[Any] = field(default_factory=list)
+    sessions: list[Any] = field(default_factory=list)
     seen: list[tuple[str, dict, bytes]] = field(default_factory=list)
     issued: int = 0
     url: str = ""
@@ -56,6 +57,8 @@ class Scripted:
         if path.startswith("/v1/kiosk-sessions"):
             if path.endswith("/nonces") and self.nonces:
                 return self.nonces.pop(0)
+            if self.sessions:
+                return self.sessions.pop(0)
             self.issued += 1
             return (
                 201,
@@ -78,8 +81,8 @@ class Scripted:
 def serve() -> Iterator[Callable[..., Scripted]]:
     servers = []
 
-    def start(*script: Any, nonces: tuple = ()) -> Scripted:
-        scripted = Scripted(list(script), list(nonces))
+    def start(*script: Any, nonces: tuple = (), sessions: tuple = ()) -> Scripted:
+        scripted = Scripted(list(script), list(nonces), list(sessions))
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -140,7 +143,14 @@ def test_a_verification_carries_the_proof_of_its_own_parts(serve: Callable[..., 
 
 
 @pytest.mark.parametrize(
-    "fault", [None, problem("overloaded", 503), (502, b"<html>", {}), problem("nonce-used", 409)]
+    "fault",
+    [
+        None,
+        problem("overloaded", 503),
+        problem("internal-fault", 500),
+        (502, b"<html>", {}),
+        problem("nonce-used", 409),
+    ],
 )
 def test_every_further_attempt_is_made_for_a_new_nonce(serve: Callable[..., Scripted], fault: Any) -> None:
     scripted, slept = serve(fault, fault, (200, MATCH, {})), []
@@ -211,6 +221,15 @@ def test_no_nonce_beyond_those_of_the_session_nor_after_its_time(serve: Callable
     with pytest.raises(SessionOver):
         client.next_nonce(session)
     client.close()
+
+
+def test_a_key_that_may_not_verify_is_told_before_anybody_comes(serve: Callable[..., Scripted]) -> None:
+    nobody = problem("invalid-value", 422)
+    with service(serve(nobody, sessions=(nobody,))) as client:
+        client.require_admitted()
+    refused = serve(nobody, sessions=(problem("unauthenticated", 401),))
+    with service(refused) as client, pytest.raises(ServiceRefused):
+        client.require_admitted()
 
 
 def test_without_a_service_it_says_so_in_time() -> None:

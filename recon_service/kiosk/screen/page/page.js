@@ -10,7 +10,7 @@ const SHAPES = {
   unsure: "M50 26 L50 56 M50 73 L50 74",
   idle: "M30 38 V30 H38 M62 30 H70 V38 M70 62 V70 H62 M38 70 H30 V62 M42 44 V47 M58 44 V47 M42 58 Q50 65 58 58",
 };
-const TONES = { MATCH: "good", NO_MATCH: "bad", PRESENTATION_ATTACK: "bad", INCONCLUSIVE: "unsure", TIMED_OUT: "unsure" };
+const TONES = { MATCH: "good", NO_MATCH: "bad", PRESENTATION_ATTACK: "bad", INCONCLUSIVE: "unsure", TIMED_OUT: "unsure", CANCELLED: "unsure" };
 // The preview is a mirror: the person's left is on the left.
 const ARROWS = {
   "move-left": "M70 50 H25 M45 30 L25 50 L45 70", "turn-left": "M72 66 Q64 32 28 40 M46 24 L28 40 L46 58",
