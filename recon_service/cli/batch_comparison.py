@@ -46,7 +46,7 @@ def evaluate_batch(client: ServiceClient, batch_id: str, *, again: bool, quiet: 
             if all(one["state"] != PENDING for one in found):
                 return all(one["state"] == "done" for one in found)
             time.sleep(POLL_S)
-            found = client.get(f"{path}/evaluations").json()["evaluations"]
+            found = client.look(f"{path}/evaluations").json()["evaluations"]
 
 
 def show_comparison(found: dict[str, Any]) -> None:

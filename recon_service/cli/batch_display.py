@@ -43,7 +43,7 @@ def watch_batch(client: ServiceClient, batch_id: str, *, quiet: bool, as_json: b
     console = Console(stderr=True)
     with Live(console=console, auto_refresh=False, transient=not quiet) as live:
         while True:
-            batch = client.get(path).json()
+            batch = client.look(path).json()
             if as_json and batch != last:
                 typer.echo(json.dumps(batch))
             elif not quiet:

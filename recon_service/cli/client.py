@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -14,6 +16,11 @@ import typer
 EXIT_USAGE: Final = 2
 EXIT_FAULT: Final = 3
 DEFAULT_URL: Final = "http://127.0.0.1:8460"
+PATIENCE_S: Final = 60.0
+"""So long a command that watches something waits for a service that is away: it may be started anew."""
+FIRST_PAUSE_S: Final = 0.25
+LONGEST_PAUSE_S: Final = 5.0
+LATER: Final = (429, 502, 503, 504)
 Part = tuple[str, tuple[str, bytes]]
 
 
@@ -30,31 +37,28 @@ class ServiceClient:
                 "No API key.",
                 "Set RECON_API_KEY, or use --api-key; `recon serve` prints one at its first start.",
             )
+        if not key.isascii():
+            stop(EXIT_USAGE, "The API key holds a character that no key has.", "Copy it as it was printed.")
         self._url = url
-        self.http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(60.0, connect=5.0),
-        )
+        with self.reached("Check --url."):
+            self.http = httpx.Client(
+                base_url=url,
+                headers={"Authorization": f"Bearer {key}"},
+                timeout=httpx.Timeout(60.0, connect=5.0),
+            )
 
     def post(
         self, path: str, *, parts: Sequence[Part], fields: dict[str, str], headers: dict[str, str]
     ) -> httpx.Response:
         """Send a form."""
-        try:
+        with self.reached():
             answer = self.http.post(path, files=list(parts), data=fields, headers=headers)
-        except httpx.HTTPError as fault:
-            self._unreachable(fault)
         self.check(answer)
         return answer
 
     def kiosk_session(self, subject: str) -> dict[str, str]:
         """Begin a visit: the session's id and its first nonce."""
-        try:
-            answer = self.http.post("/v1/kiosk-sessions", json={"subject_id": subject})
-        except httpx.HTTPError as fault:
-            self._unreachable(fault)
-        self.check(answer)
+        answer = self.send("POST", "/v1/kiosk-sessions", body={"subject_id": subject})
         return {name: str(answer.json()[name]) for name in ("session_id", "nonce")}
 
     def get(self, path: str) -> httpx.Response:
@@ -65,39 +69,62 @@ class ServiceClient:
         self, method: str, path: str, *, body: Any = None, headers: dict[str, str] | None = None
     ) -> httpx.Response:
         """Ask with a JSON body, or none."""
-        try:
+        with self.reached():
             answer = self.http.request(method, path, json=body, headers=headers)
-        except httpx.HTTPError as fault:
-            self._unreachable(fault)
         self.check(answer)
         return answer
 
+    @contextmanager
+    def reached(self, next_step: str = "Is it running? Start it with: recon serve") -> Iterator[None]:
+        """Ends the command, with what to do next, when the service cannot be asked in the block, or breaks
+        off.
+        """
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL) as fault:
+            stop(EXIT_FAULT, f"{self._url} does not answer ({type(fault).__name__}).", next_step)
+
+    def look(self, path: str) -> httpx.Response:
+        """Fetch an address again and again: a service that is away or busy for a moment ends nothing."""
+        patience = _Patience()
+        while True:
+            with self.reached():
+                try:
+                    answer = self.http.get(path)
+                except httpx.TransportError:
+                    if not patience.wait():
+                        raise
+                    continue
+            if answer.status_code not in LATER or not patience.wait():
+                self.check(answer)
+                return answer
+
     def follow(self, path: str) -> Iterator[dict[str, Any]]:
         """The operation as it changes, until its end; a broken stream is taken up again."""
-        last_id, failures = "", 0
-        while failures < 10:
+        last_id, patience = "", None
+        while True:
             headers = {"Accept": "text/event-stream", "Last-Event-ID": last_id}
+            why = "the stream ends"
             try:
                 with self.http.stream("GET", path, headers=headers) as answer:
-                    if answer.status_code != 200:
+                    if answer.status_code not in (200, *LATER):
                         answer.read()
                         self.check(answer)
+                    why = f"HTTP {answer.status_code}"
                     for name, event_id, content in _events(answer.iter_lines()):
-                        last_id, failures = event_id, 0
+                        last_id, patience = event_id, None
                         yield content
                         if name != "progress":
                             return
-            except httpx.HTTPError as fault:
-                failures += 1
-                if failures == 10:
-                    self._unreachable(fault)
-
-    def _unreachable(self, fault: httpx.HTTPError) -> NoReturn:
-        stop(
-            EXIT_FAULT,
-            f"{self._url} does not answer ({type(fault).__name__}).",
-            "Is it running? Start it with: recon serve",
-        )
+            except httpx.TransportError as fault:
+                why = type(fault).__name__
+            patience = patience or _Patience()
+            if not patience.wait():
+                stop(
+                    EXIT_FAULT,
+                    f"{self._url} does not answer any more ({why}).",
+                    f"What it took on goes on without this command; ask for it at {path}",
+                )
 
     def check(self, answer: httpx.Response) -> None:
         """End the command unless the answer is a success."""
@@ -114,6 +141,22 @@ class ServiceClient:
             )
         code = EXIT_USAGE if answer.status_code < 500 else EXIT_FAULT
         stop(code, f"{title}: {detail}", step)
+
+
+class _Patience:
+    """Growing pauses, as long as somebody who watches is kept waiting."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + PATIENCE_S
+        self._pause = FIRST_PAUSE_S
+
+    def wait(self) -> bool:
+        """False, at once, when the time is over."""
+        if time.monotonic() + self._pause > self._until:
+            return False
+        time.sleep(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
+        return True
 
 
 def read_parts(name: str, files: Sequence[Path]) -> list[Part]:

@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
-from recon_service.application.enrolling.operations import list_dead, queue_states, retry_dead
+from recon_service.application.enrolling.operations import MAX_LISTED, list_dead, queue_states, retry_dead
 from recon_service.application.keeping.audit import COMMAND_LINE
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import Lane, Operation
 from recon_service.bootstrap import open_stores
+from recon_service.domain.errors import Conflict, NotFound
 from recon_service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -31,7 +32,7 @@ def status(as_json: AsJson = False) -> None:
     """
     with _stores() as stores:
         lanes = queue_states(on=stores)
-        dead = len(list_dead(on=stores, limit=500))
+        dead = len(list_dead(on=stores, limit=MAX_LISTED))
     now = utc_now()
     rows: list[dict[str, object]] = [
         {
@@ -49,7 +50,8 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({"lanes": rows, "dead": dead}))
         return
     _print_table(rows)
-    typer.echo(f"given up: {dead}" + (" (see them with: recon operations dead)" if dead else ""))
+    counted = f"{dead} or more" if dead == MAX_LISTED else dead
+    typer.echo(f"given up: {counted}" + (" (see them with: recon operations dead)" if dead else ""))
 
 
 @app.command()
@@ -76,7 +78,8 @@ def retry(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
 ) -> None:
-    """Let given-up enrollments wait again, with all their attempts.
+    """Let given-up enrollments wait again, with all their attempts. The exit status is 1 if one that was
+    named cannot.
 
     For example:
 
@@ -84,13 +87,29 @@ def retry(
 
       recon operations retry --all
     """
+    if not (every or operation_ids):
+        raise typer.BadParameter("name an operation, or use --all")
+    revived, refused = 0, 0
     with _stores() as stores:
-        chosen = [o.operation_id for o in list_dead(on=stores, limit=500)] if every else operation_ids or []
-        if not chosen and not every:
-            raise typer.BadParameter("name an operation, or use --all")
-        for operation_id in chosen:
-            retry_dead(operation_id, on=stores, queue=_Outbox(), actor=COMMAND_LINE)
-    typer.echo(f"{len(chosen)} waiting again", err=True)
+        for operation_id in _all_dead(stores) if every else operation_ids or []:
+            try:
+                retry_dead(operation_id, on=stores, queue=_Outbox(), actor=COMMAND_LINE)
+                revived += 1
+            except (Conflict, NotFound) as fault:  # one of many: the others are tried all the same
+                refused += 1
+                typer.echo(f"{operation_id}: {fault.detail}. {fault.next_step}", err=True)
+    typer.echo(f"{revived} waiting again", err=True)
+    if refused and not every:
+        raise typer.Exit(1)
+
+
+def _all_dead(stores: Stores) -> Iterator[str]:
+    """Each once, though there be more than a list holds: what is revived has left the list."""
+    seen: set[str] = set()
+    while found := [o for o in list_dead(on=stores, limit=MAX_LISTED) if o.operation_id not in seen]:
+        for operation in found:
+            seen.add(operation.operation_id)
+            yield operation.operation_id
 
 
 class _Outbox:

@@ -108,6 +108,8 @@ def export(
     client = ServiceClient(url, api_key)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     pages = _pages_so_far(folder)
+    wanted = {"recipient": recipient, "versions": versions, "subjects": sorted(subject or [])}
+    _note_what_is_asked(folder, wanted)
     asked: dict[str, Any] = {"recipient": recipient, "versions": versions, "limit": page}
     if subject:
         asked["subjects"] = subject
@@ -165,6 +167,18 @@ def import_(
     raise typer.Exit(1 if refused or not all(r["complete"] for r in reports) else 0)
 
 
+def _note_what_is_asked(folder: Path, wanted: dict[str, Any]) -> None:
+    """What lies in the folder is gone on with only by who asks for the same."""
+    note = folder / "asked.json"
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != wanted:
+        stop(
+            EXIT_USAGE,
+            f"{folder} holds an export to another recipient, of other subjects or of other versions.",
+            "Name a new folder, or ask as before to go on.",
+        )
+    note.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+
+
 def _fetch_page(client: ServiceClient, asked: dict[str, Any], folder: Path, number: int) -> dict[str, Any]:
     from recon_service.weights.digest import file_sha256
 
@@ -172,7 +186,10 @@ def _fetch_page(client: ServiceClient, asked: dict[str, Any], folder: Path, numb
     partial = folder / f"{name}.partial"
     # Made before it is sent: the service writes the whole page before its first byte comes.
     timeout = httpx.Timeout(600.0, connect=5.0)
-    with client.http.stream("POST", "/v1/template-exports", json=asked, timeout=timeout) as answer:
+    with (
+        client.reached("Run the command again: it goes on after the last file that is there."),
+        client.http.stream("POST", "/v1/template-exports", json=asked, timeout=timeout) as answer,
+    ):
         if not answer.is_success:
             answer.read()
             client.check(answer)
@@ -215,7 +232,10 @@ def _checked_parts(folder: Path) -> list[Path]:
 
 def _send_file(client: ServiceClient, file: Path, activate: bool) -> dict[str, Any]:
     try:
-        with file.open("rb") as content:
+        with (
+            client.reached("Run the command again: what is there already is left alone."),
+            file.open("rb") as content,
+        ):
             answer = client.http.post(
                 "/v1/template-imports",
                 params={"activate": str(activate).lower()},

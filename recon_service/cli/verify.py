@@ -11,7 +11,7 @@ import typer
 from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, read_parts, stop
 from recon_service.domain.kiosk_proof import capture_proof, capture_statement
 
-EXIT_CODES = {"MATCH": 0, "NO_MATCH": 1, "INCONCLUSIVE": 4}
+EXIT_CODES = {"MATCH": 0, "NO_MATCH": 1, "PRESENTATION_ATTACK": 1, "INCONCLUSIVE": 4}
 
 
 def command(
@@ -36,7 +36,8 @@ def command(
 ) -> None:
     """Verify a depth capture, through a running service.
 
-    Exit codes: 0 match, 1 no match, 4 inconclusive, 2 wrong use, 3 the service failed.
+    Exit codes: 0 match, 1 no match or a presentation attack, 4 inconclusive, 2 wrong use, 3 the service
+    failed.
 
     For example:
 
@@ -80,7 +81,7 @@ def _show(answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    color = {"MATCH": "green", "NO_MATCH": "red"}.get(answer["decision"], "yellow")
+    color = {0: "green", 1: "red"}.get(EXIT_CODES.get(answer["decision"], EXIT_FAULT), "yellow")
     console = Console()
     score = "" if answer["score"] is None else f"score {answer['score']:+.2f} (natural log-likelihood ratio)"
     console.print(f"[{color}]{answer['decision']}[/]", score)

@@ -32,9 +32,9 @@ def recon(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def dead_operation(state: Path) -> str:
+def dead_operation(state: Path, subject: str = "ada") -> str:
     opened = open_stores(Settings(state_dir=state))
-    wanted = EnrollmentRequest("ada", (b"x",), "c")
+    wanted = EnrollmentRequest(subject, (b"x",), "c")
     made = request_enrollment(wanted, on=opened.stores, queue=ListQueue()).operation.operation_id
     with opened.stores.database.transaction() as tx:
         claim = tx.operations.claim(made, token="t", now=utc_now(), stale_before=utc_now())
@@ -58,6 +58,21 @@ def test_dead_retry_and_status(state: Path) -> None:
     assert (status["lanes"][0]["waiting"], status["lanes"][0]["unpublished"]) == (1, 1)
     assert recon("operations", "retry", "--all")[0] == 0
     assert "interactive" in recon("operations", "status")[1]
+
+
+def test_all_are_more_than_a_list_holds_and_one_that_cannot_stops_no_other(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("recon_service.application.enrolling.operations", "recon_service.cli.operations"):
+        monkeypatch.setattr(f"{module}.MAX_LISTED", 2)
+    for number in range(5):
+        dead_operation(state, f"ada-{number}")
+    made = dead_operation(state, "bea")
+    code, said = recon("operations", "retry", "op_" + 32 * "0", made)
+    assert (code, "1 waiting again" in said, "no such operation" in said) == (1, True, True)
+    assert "2 or more" in recon("operations", "status")[1]
+    assert "5 waiting again" in recon("operations", "retry", "--all")[1]
+    assert json.loads(recon("operations", "status", "--json")[1])["dead"] == 0
 
 
 def test_doctor_says_what_works() -> None:

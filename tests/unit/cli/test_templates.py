@@ -45,6 +45,13 @@ def test_from_one_service_into_another(tmp_path: Path) -> None:
             here.recon("templates", "export", str(moved), "--to", recipient, "--page", "2", "--json")[1]
         )
         assert again == manifest, "what is there is not fetched again"
+        for other in (("--to", "age1other"), ("--to", recipient, "--subject", "s1")):
+            assert here.recon("templates", "export", str(moved), *other)[0] == 2, (
+                "nor taken for another export"
+            )
+        assert json.loads((moved / "manifest.json").read_text())["recipient"] == recipient
+    unreachable = here.recon("templates", "export", str(tmp_path / "later"), "--to", recipient)
+    assert unreachable[0] == 3, "a service that is away is told, with no traceback"
     with serving(tmp_path / "there", import_identity_file=key, import_sources=source) as there:
         code, out = there.recon("templates", "import", str(moved), "--activate", "--json")
         assert code == 0
