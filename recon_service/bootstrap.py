@@ -23,7 +23,8 @@ from recon_service.application.reenrolling.batch_items import ItemPolicy
 from recon_service.application.reenrolling.batch_retention import BatchRetention
 from recon_service.application.reenrolling.batch_runs import RunnerPolicy
 from recon_service.domain.errors import Conflict, StorageFault
-from recon_service.settings import Settings, SettingsInvalid
+from recon_service.setting_names import SettingsInvalid
+from recon_service.settings import Settings
 from recon_service.storage.connections import (
     check_broker_url,
     check_database_url,

@@ -7,39 +7,17 @@ several machines.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from recon_service.domain.errors import CallerError
-
-PREFIX: Final = "RECON_"
-READ_ELSEWHERE: Final = frozenset(
-    {
-        "RECON_WEIGHTS_DIR",
-        "RECON_WEIGHTS_MIRROR",
-        "RECON_ALLOW_NONCOMMERCIAL_WEIGHTS",
-        "RECON_URL",
-        "RECON_API_KEY",
-    }
-)
-"""Variables of the model files and of the clients (`recon enroll`, `recon verify`): known, but no settings
-of the service.
-"""
-
-
-class SettingsInvalid(CallerError):
-    """A setting that does not exist or has a value that cannot be."""
-
-    code = "settings-invalid"
-    title = "The settings are not valid"
+from recon_service.setting_names import PREFIX, READ_ELSEWHERE, SettingsInvalid, refuse_unknown_names
 
 
 def default_state_dir() -> Path:
@@ -345,7 +323,7 @@ class Settings(BaseSettings):
         """Read the environment. Raises SettingsInvalid for unknown names, with the closest known one, and
         for bad values.
         """
-        refuse_unknown_names(os.environ if environment is None else environment)
+        refuse_unknown_names(os.environ if environment is None else environment, known=known_names())
         try:
             return cls(**{name: value for name, value in overrides.items() if value is not None})
         except ValidationError as fault:
@@ -411,16 +389,3 @@ class Settings(BaseSettings):
 def known_names() -> list[str]:
     """Every environment variable that means something, sorted."""
     return sorted({f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | READ_ELSEWHERE)
-
-
-def refuse_unknown_names(environment: Mapping[str, str]) -> None:
-    """Raises SettingsInvalid for a RECON_ variable that nobody reads: a typo would otherwise change
-    nothing, silently.
-    """
-    known = known_names()
-    for name in sorted(environment):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            closest = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
-            # A hundred names hide the one that was meant; without a guess they are all there is to say.
-            step = f"Did you mean {closest[0]}?" if closest else f"Known: {', '.join(known)}"
-            raise SettingsInvalid(f"there is no setting {name}", next_step=step)

@@ -17,7 +17,7 @@ from recon_service.application import errors as use_case
 from recon_service.console.faults import fault_page, wants_page
 from recon_service.domain import errors as domain
 from recon_service.domain.errors import ReconError
-from recon_service.settings import SettingsInvalid
+from recon_service.setting_names import SettingsInvalid
 from recon_service.web.pages import PagesNotBuilt
 
 MEDIA_TYPE: Final = "application/problem+json"

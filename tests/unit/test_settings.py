@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import base64
 import pickle
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
 from recon_service.domain.errors import InsecureConfiguration
-from recon_service.settings import Settings, SettingsInvalid, known_names, refuse_unknown_names
+from recon_service.setting_names import SettingsInvalid, refuse_unknown_names
+from recon_service.settings import Settings, known_names
 from recon_service.storage.master_key import Origin, load_master_key
 
+ROOT = Path(__file__).parents[2]
 KEY = base64.b64encode(bytes(range(32))).decode()
 
 
@@ -38,16 +41,31 @@ def test_the_environment_is_read_and_arguments_come_first(monkeypatch: pytest.Mo
 
 def test_a_typo_is_refused_with_what_was_probably_meant() -> None:
     with pytest.raises(SettingsInvalid, match="RECON_STATEDIR") as caught:
-        refuse_unknown_names({"RECON_STATEDIR": "/x", "PATH": "/bin"})
+        refuse_unknown_names({"RECON_STATEDIR": "/x", "PATH": "/bin"}, known=known_names())
     assert caught.value.next_step == "Did you mean RECON_STATE_DIR?"
     with pytest.raises(SettingsInvalid, match="RECON_FOO") as caught:
-        refuse_unknown_names({"RECON_FOO": "x"})
+        refuse_unknown_names({"RECON_FOO": "x"}, known=known_names())
     assert "Did you mean" not in caught.value.next_step
     assert all(name in caught.value.next_step for name in known_names())
 
 
 def test_every_known_name_is_accepted() -> None:
-    refuse_unknown_names(dict.fromkeys(known_names(), "x"))
+    refuse_unknown_names(dict.fromkeys(known_names(), "x"), known=known_names())
+
+
+def test_every_variable_that_anything_here_reads_is_known() -> None:
+    """`RECON_TORCH=no make test`, or a kiosk's key file, must not stop a command that does not read it."""
+    read = (
+        *ROOT.glob("recon_service/**/*.py"),
+        *ROOT.glob("scripts/*.sh"),
+        *ROOT.glob("tests/**/*.py"),
+        ROOT / "docker-compose.yml",
+        ROOT / "Makefile",
+    )
+    pattern = re.compile(r"""(?:\$\{?|environ(?:\.get\(|\[)["']|envvar=["'])(RECON_[A-Z0-9_]+)""")
+    found = {name for path in read for name in pattern.findall(path.read_text(encoding="utf-8"))}
+    assert "RECON_TORCH" in found
+    assert found <= set(known_names())
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "many"), ("JOB_ATTEMPTS", "0"), ("MODEL", "huge")])
