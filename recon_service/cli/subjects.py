@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import typer
 
 from recon_service.application.keeping.audit import COMMAND_LINE
+from recon_service.application.keeping.revocations import reapply_revocations
 from recon_service.application.records.subjects import DeletionReceipt
 from recon_service.application.templates.restores import reapply_deletions, stored_receipts
 from recon_service.application.templates.tombstones import receipt_of_json
@@ -72,8 +73,8 @@ def reapply(
     """Delete again every subject that a receipt speaks of and that a restore has brought back.
 
     Reads the tombstones of the object store, and the files that are named: needed when the object store was
-    set back too. Receipts that this service did not sign count for nothing. `recon serve` does the first part
-    at every start.
+    set back too. Receipts that this service did not sign count for nothing. API keys that were revoked since
+    are revoked again. `recon serve` does all but the files at every start.
 
     For example:
 
@@ -83,12 +84,14 @@ def reapply(
     try:
         found = chain(stored_receipts(on=opened.stores), _of_files(receipts or []))
         done = reapply_deletions(found, actor=COMMAND_LINE, on=opened.stores)
+        revoked = reapply_revocations(on=opened.stores)
     finally:
         opened.close()
     if as_json:
-        typer.echo(json.dumps(asdict(done)))
+        typer.echo(json.dumps({**asdict(done), "api_keys_revoked": revoked}))
     else:
         typer.echo(f"{done.receipts} receipts, {done.refused} refused, {done.deleted} subjects deleted again")
+        typer.echo(f"{revoked} API keys revoked again")
 
 
 def _of_files(paths: list[Path]) -> Iterator[DeletionReceipt]:

@@ -73,8 +73,9 @@ class SqlSubjects:
         ).rowcount
         erase_captures(c, subject_id)
         c.execute(sa.delete(t.idempotency_records).where(t.idempotency_records.c.subject_id == subject_id))
-        c.execute(sa.delete(t.subjects).where(t.subjects.c.subject_id == subject_id))
-        return Erasure(templates, operations, tuple(objects))
+        gone = sa.delete(t.subjects).where(t.subjects.c.subject_id == subject_id)
+        enrolled_at = c.execute(gone.returning(t.subjects.c.created_at)).scalar_one()
+        return Erasure(templates, operations, tuple(objects), enrolled_at)
 
 
 class SqlSelfies:

@@ -39,6 +39,7 @@ DIGEST_PURPOSES = (
     "capture",
     "console",
     "search-turn",
+    "revocation",
 )
 
 

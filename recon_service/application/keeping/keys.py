@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from recon_service.application.keeping.audit import SERVICE, record
+from recon_service.application.keeping.revocations import note_revocation
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.access import ApiKey, Scope
 from recon_service.domain.errors import InvalidValue, NotFound, Unauthenticated
 
 PREFIX = "recon"
+_TOKEN = re.compile(rf"{PREFIX}_([0-9a-f]{{12}})_([0-9a-f]{{64}})")
 DEVELOPMENT_NAME = "development"
 
 
@@ -47,10 +50,10 @@ def authenticate(token: str, *, on: Stores, allow_development: bool) -> ApiKey:
     """The key that ``token`` belongs to. Raises Unauthenticated; the answer does not tell which part was
     wrong.
     """
-    prefix, _, rest = token.partition("_")
-    key_id, _, secret = rest.partition("_")
-    if prefix != PREFIX or not key_id or not secret or len(token) > 200:
+    given = _TOKEN.fullmatch(token)
+    if given is None:
         raise _refused()
+    key_id, secret = given.groups()
     with on.database.snapshot() as tx:
         key = tx.api_keys.get(key_id)
     matches = hmac.compare_digest(_sha256(secret), key.secret_sha256 if key else bytes(32))
@@ -71,13 +74,14 @@ def list_api_keys(*, on: Stores) -> list[ApiKey]:
 
 
 def revoke_api_key(key_id: str, *, on: Stores, actor: str = SERVICE) -> None:
-    """From now on the key opens nothing. Raises NotFound."""
+    """From now on the key opens nothing, also after a restore. Raises NotFound."""
     with on.database.transaction() as tx:
         if not tx.api_keys.revoke(key_id, now=on.clock()):
             raise NotFound(
                 f"there is no active API key {key_id!r}", next_step="List them with: recon keys list"
             )
         record(tx, on=on, action="api-key.revoked", actor=actor, object_id=key_id)
+    note_revocation(key_id, on=on)
 
 
 def ensure_development_key(*, on: Stores) -> NewApiKey | None:

@@ -20,11 +20,14 @@ class WrappedKey:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What a deletion removed from the database, and the objects that must go with it."""
+    """What a deletion removed from the database, and the objects that must go with it. enrolled_at: when the
+    subject came to be, by the clock of then.
+    """
 
     templates: int
     operations: int
     object_keys: tuple[str, ...]
+    enrolled_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

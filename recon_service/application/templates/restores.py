@@ -2,13 +2,14 @@
 
 A start of the service, or `recon subjects reapply-deletions`, deletes every subject that a receipt speaks of
 and that was enrolled before its deletion. A receipt counts only if its authentication is ours: a forged one
-deletes nobody.
+deletes nobody. One that the database knows has nothing more to do: it came with the deletion itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.subjects import DeletionReceipt
@@ -45,23 +46,24 @@ def stored_receipts(*, on: Stores) -> Iterator[DeletionReceipt]:
 
 def reapply_deletions(receipts: Iterable[DeletionReceipt], *, actor: str, on: Stores) -> Reapplied:
     """Delete again whoever was deleted according to ``receipts`` and is there all the same."""
-    known: dict[str, DeletionReceipt] = {}
+    unknown: list[DeletionReceipt] = []
     seen = refused = 0
     for receipt in receipts:
         seen += 1
         if not is_ours(receipt, on=on):
             refused += 1
-            continue
-        before = known.get(receipt.subject_digest)
-        if before is None or before.deleted_at < receipt.deleted_at:
-            known[receipt.subject_digest] = receipt
-    if not known:
+        elif not _known(receipt, on):
+            unknown.append(receipt)
+    if not unknown:
         return Reapplied(seen, refused, 0)
+    last: dict[str, datetime] = {}
+    for receipt in sorted(unknown, key=lambda one: one.deleted_at):
+        last[receipt.subject_digest] = receipt.deleted_at
     risen: list[str] = []
     with on.database.snapshot() as tx:
         for subject_id, enrolled_at in tx.subjects.enrolled_since():
-            found = known.get(on.vault.digest("subject", subject_id.encode()))
-            if found is not None and enrolled_at <= found.deleted_at:
+            deleted_at = last.get(on.vault.digest("subject", subject_id.encode()))
+            if deleted_at is not None and enrolled_at <= deleted_at:
                 risen.append(subject_id)
     deleted = 0
     for subject_id in risen:
@@ -71,7 +73,12 @@ def reapply_deletions(receipts: Iterable[DeletionReceipt], *, actor: str, on: St
         except NotFound:  # another process was faster
             continue
     with on.database.transaction() as tx:
-        for receipt in known.values():
+        for receipt in unknown:
             if tx.receipts.get(receipt.receipt_id) is None:
                 tx.receipts.add(receipt)
     return Reapplied(seen, refused, deleted)
+
+
+def _known(receipt: DeletionReceipt, on: Stores) -> bool:
+    with on.database.snapshot() as tx:
+        return tx.receipts.get(receipt.receipt_id) is not None

@@ -136,7 +136,8 @@ def erase_subject(
     receipt = DeletionReceipt(
         receipt_id=new_id("rcpt"),
         subject_digest=on.vault.digest("subject", subject_id.encode()),
-        deleted_at=on.clock(),
+        # A clock that was put back does not make the deletion one of before the enrollment.
+        deleted_at=max(on.clock(), erasure.enrolled_at),
         templates=erasure.templates,
         operations=erasure.operations,
         objects=len(erasure.object_keys),

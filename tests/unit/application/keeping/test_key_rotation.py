@@ -21,7 +21,10 @@ from recon_service.application.enrolling.enrollments import EnrollmentRequest, r
 from recon_service.application.housekeeping import Retention
 from recon_service.application.keeping.audit import verify_audit
 from recon_service.application.keeping.key_rotation import rotate_master_key
+from recon_service.application.keeping.keys import authenticate, create_api_key, revoke_api_key
+from recon_service.application.keeping.revocations import reapply_revocations
 from recon_service.application.ports.stores import Stores
+from recon_service.application.records.access import Scope
 from recon_service.application.templates.restores import reapply_deletions, stored_receipts
 from recon_service.application.templates.subjects import delete_subject, list_templates, load_template
 from recon_service.application.templates.tombstones import (
@@ -31,7 +34,7 @@ from recon_service.application.templates.tombstones import (
     receipt_of_json,
 )
 from recon_service.bootstrap import open_stores
-from recon_service.domain.errors import InsecureConfiguration, NotFound, StorageFault
+from recon_service.domain.errors import InsecureConfiguration, NotFound, StorageFault, Unauthenticated
 from recon_service.settings import Settings
 from recon_service.storage.master_key import parse_master_key
 from recon_service.storage.tables import metadata
@@ -153,8 +156,8 @@ def wrapped_by_new(stores: Stores) -> int:
 
 
 def backed_up(stores: Stores, engine: sa.Engine) -> dict[str, list[dict[str, object]]]:
-    """The rows of every table that a deletion touches."""
-    names = ("subjects", "subject_keys", "operations", "templates", "deletion_receipts")
+    """The rows of every table that a deletion or a revocation touches."""
+    names = ("subjects", "subject_keys", "operations", "templates", "deletion_receipts", "api_keys")
     with engine.connect() as connection:
         return {
             name: [dict(r._mapping) for r in connection.execute(sa.select(metadata.tables[name]))]
@@ -196,6 +199,92 @@ def test_a_restore_does_not_bring_the_deleted_back(settings: Settings) -> None:
     reapply_deletions([receipt_of_json(kept_elsewhere)], actor="test", on=stores)
     assert list_templates("eve", on=stores), "a new enrollment is not touched by an old receipt"
     opened.close()
+
+
+def test_a_clock_that_was_put_back_before_a_deletion_brings_nobody_back(settings: Settings) -> None:
+    opened = open_stores(settings)
+    stores, engine = opened.stores, opened.database.engine
+    enroll("ada", stores)
+    backup = backed_up(stores, engine)
+    hours_ago = replace(stores, clock=lambda: stores.clock() - timedelta(hours=3))
+    kept = receipt_json(delete_subject("ada", on=hours_ago))
+    enroll("ada", hours_ago)  # of her own will, while the clock is still wrong
+    reapply_deletions([receipt_of_json(kept)], actor="test", on=stores)
+    assert list_templates("ada", on=stores), "a deletion that this database knows is done"
+
+    restore(engine, backup)
+    assert reapply_deletions(stored_receipts(on=stores), actor="test", on=stores).deleted == 1
+    with pytest.raises(NotFound):
+        list_templates("ada", on=stores)
+    opened.close()
+
+
+def test_of_several_deletions_none_is_looked_at_twice(settings: Settings) -> None:
+    opened = open_stores(settings)
+    stores, engine = opened.stores, opened.database.engine
+    enroll("ada", stores)
+    backup = backed_up(stores, engine)
+    for _ in range(3):
+        delete_subject("ada", on=stores)
+        enroll("ada", stores)
+    restore(engine, backup)
+    done = reapply_deletions(stored_receipts(on=stores), actor="test", on=stores)
+    assert (done.receipts, done.deleted) == (3, 1)
+    assert reapply_deletions(stored_receipts(on=stores), actor="test", on=stores).receipts == 0
+    opened.close()
+
+
+def test_a_restore_does_not_make_a_revoked_key_good_again(settings: Settings) -> None:
+    opened = open_stores(settings)
+    stores, engine = opened.stores, opened.database.engine
+    stolen, mine, early = (create_api_key(name, [Scope.VERIFY], on=stores) for name in "abc")
+    revoke_api_key(early.key.key_id, on=stores)
+    backup = backed_up(stores, engine)
+    revoke_api_key(stolen.key.key_id, on=stores)
+    restore(engine, backup)
+    assert authenticate(stolen.token, on=stores, allow_development=False), "a restore alone does"
+    stores.objects.put(f"revocations/{mine.key.key_id}", b'{"authentication": "0"}')
+    stores.objects.put("revocations/nobody", b"no json")
+
+    keeper = keeper_of(settings, stores)
+    keeper.start()
+    keeper.stop()
+    for key in (stolen, early):
+        with pytest.raises(Unauthenticated):
+            authenticate(key.token, on=stores, allow_development=False)
+    assert authenticate(mine.token, on=stores, allow_development=False), "forged notes revoke nothing"
+    with stores.database.snapshot() as tx:
+        (*_, entry) = tx.audit.entries(action="api-key.revoked")
+    assert (entry.object_id, entry.actor, entry.outcome) == (stolen.key.key_id, "service", "reapplied")
+    assert reapply_revocations(on=stores) == 0
+    opened.close()
+
+
+def test_a_revocation_that_could_not_be_noted_is_noted_later(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = open_stores(settings)
+    stores, engine = opened.stores, opened.database.engine
+    key = create_api_key("kiosk", [Scope.VERIFY], on=stores)
+    backup = backed_up(stores, engine)
+
+    def refuse(*_: object) -> None:
+        raise StorageFault("the store does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(stores.objects), "put", refuse)
+        revoke_api_key(key.key.key_id, on=stores)
+    assert reapply_revocations(on=stores) == 0
+    restore(engine, backup)
+    assert reapply_revocations(on=stores) == 1
+    opened.close()
+
+
+def keeper_of(settings: Settings, stores: Stores) -> Housekeeper:
+    retention = Retention(dead=timedelta(hours=1))
+    return Housekeeper(
+        stores, CeleryQueue(make_app(settings)), JobPolicy(), sweep_s=60.0, retention=retention
+    )
 
 
 def test_when_the_object_store_is_set_back_too_the_receipts_that_were_kept_do_it(settings: Settings) -> None:
@@ -246,13 +335,7 @@ def test_a_start_deletes_again_before_it_serves(settings: Settings) -> None:
     backup = backed_up(opened.stores, opened.database.engine)
     delete_subject("ada", on=opened.stores)
     restore(opened.database.engine, backup)
-    keeper = Housekeeper(
-        opened.stores,
-        CeleryQueue(make_app(settings)),
-        JobPolicy(),
-        sweep_s=60.0,
-        retention=Retention(dead=timedelta(hours=1)),
-    )
+    keeper = keeper_of(settings, opened.stores)
     keeper.start()
     with pytest.raises(NotFound):
         list_templates("ada", on=opened.stores)
