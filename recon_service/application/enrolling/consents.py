@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from recon_service.application.errors import StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
 from recon_service.application.keeping.objects import delete_doomed
 from recon_service.application.keeping.steady_clock import ClockWatch
@@ -24,7 +25,7 @@ from recon_service.application.records.consents import Consent, consent_in_force
 from recon_service.application.records.identifiers import check_consent_id, check_subject_id, new_id
 from recon_service.application.templates.subjects import after_erasure, erase_subject, no_such_subject
 from recon_service.application.verifying.recent_probes import forget_unless_allowed
-from recon_service.domain.errors import InvalidValue
+from recon_service.domain.errors import InvalidValue, ReconError
 
 SWEPT_AT_ONCE: Final = 200
 MAX_LISTED: Final = 1000
@@ -141,8 +142,8 @@ def ending_consents(
 def sweep_consents(
     *, policy: ConsentPolicy, watch: ClockWatch, monotonic_s: float, on: Stores
 ) -> ConsentsSwept:
-    """Destroy what has no consent any more, if the clock is believed. Raises StorageFault; the next sweep
-    does the rest.
+    """Destroy what has no consent any more, if the clock is believed. Raises StorageFault, after all others
+    where it is of one subject; the next sweep does the rest.
     """
     with on.database.transaction() as tx:
         wall, database = on.clock(), tx.consents.now()
@@ -154,10 +155,28 @@ def sweep_consents(
     if not believed:
         return ConsentsSwept(held=len(due), doubt=watch.doubt)
     subjects = consents = 0
-    for subject_id in due:
-        erased, swept = _sweep_subject(subject_id, now, policy, on)
-        subjects, consents = subjects + erased, consents + swept
+    fault: ReconError | None = None
+    while due:
+        for subject_id in due:
+            try:
+                erased, swept = _sweep_subject(subject_id, now, policy, on)
+            except StorageUnavailable:
+                raise
+            except ReconError as failed:
+                fault = fault or failed  # of one subject; those behind it do not wait for it
+            else:
+                subjects, consents = subjects + erased, consents + swept
+        # Whose enrollment is still open stays due: such subjects must not hold up all behind them either.
+        enough = subjects + consents >= SWEPT_AT_ONCE or len(due) < SWEPT_AT_ONCE
+        due = [] if enough else _next(due[-1], now, policy, on)
+    if fault is not None:
+        raise fault
     return ConsentsSwept(subjects, consents)
+
+
+def _next(after: str, now: datetime, policy: ConsentPolicy, on: Stores) -> list[str]:
+    with on.database.snapshot() as tx:
+        return _ended(tx, now, policy, limit=SWEPT_AT_ONCE, after=after)
 
 
 def _ended(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from recon_service.application.enrolling import consents
 from recon_service.application.enrolling.consents import (
     ConsentPolicy,
     ConsentsSwept,
@@ -27,7 +28,7 @@ from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.operations import EnrollmentOutcome
 from recon_service.application.templates.subjects import list_templates
-from recon_service.domain.errors import InvalidValue, NotFound
+from recon_service.domain.errors import InvalidValue, NotFound, StorageFault
 from tests.stacks import Stack
 from tests.unit.application.stores import OUTCOME, ListQueue, ScriptedCompute, object_count, open_in
 
@@ -195,6 +196,44 @@ def test_an_open_enrollment_ends_first(house: House) -> None:
     house.sweep_believed()
     assert house.subjects() == {"ada"}
     house.run(operation)
+    house.sweep()
+    assert house.subjects() == set()
+
+
+def test_subjects_that_have_to_wait_hold_up_nobody_behind_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consents, "SWEPT_AT_ONCE", 2)
+    for subject in ("a-open", "b-open", "c-open", "d-open"):
+        house.enroll(subject, until=DAY)
+        house.passes(timedelta(minutes=1))
+        house.enroll(subject, until=DAY, run=False)
+    for subject in ("x", "y", "z"):
+        house.enroll(subject, until=DAY)
+    house.passes(2 * DAY)
+    house.sweep_believed()
+    assert house.subjects() == {"a-open", "b-open", "c-open", "d-open"}
+
+
+def test_a_subject_that_cannot_be_destroyed_holds_up_nobody_behind_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for subject in ("ada", "bob", "cleo"):
+        house.enroll(subject, until=DAY)
+    house.passes(2 * DAY)
+    house.sweep()
+    erase = consents.erase_subject
+
+    def faulty(tx: Transaction, subject_id: str, **rest: Any) -> Any:
+        if subject_id == "ada":
+            raise StorageFault("a row that cannot be read")
+        return erase(tx, subject_id, **rest)
+
+    monkeypatch.setattr(consents, "erase_subject", faulty)
+    with pytest.raises(StorageFault, match="a row"):
+        house.sweep_believed()
+    monkeypatch.setattr(consents, "erase_subject", erase)
+    assert house.subjects() == {"ada"}, "and it is told"
     house.sweep()
     assert house.subjects() == set()
 
