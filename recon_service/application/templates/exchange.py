@@ -13,6 +13,7 @@ from recon_service.application.errors import ExchangeFileRefused
 from recon_service.application.keeping.audit import SERVICE, record, record_alone
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
+from recon_service.application.records.consents import Consent
 from recon_service.application.records.exchange import (
     ExchangedTemplate,
     ExchangeFile,
@@ -145,6 +146,9 @@ def _keep(
     if key is None:
         key = on.vault.new_key(subject_id)
         tx.subjects.add(key, now=now)
+    if not tx.consents.of_subject(subject_id):
+        # Consents do not travel. One of this day, so that the longest time of consents holds here too.
+        tx.consents.add(Consent(new_id("cns"), subject_id, None, f"import:{file.export_id}", now))
     cipher = on.vault.cipher(key)
     there = tx.templates.get(subject_id, entry.template_id)
     if there is not None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recon_service.application.enrolling.consents import ConsentPolicy, ending_consents
 from recon_service.application.errors import ExchangeFileRefused, RecipientNotAllowed
 from recon_service.application.keeping.signing import service_signer
 from recon_service.application.ports.stores import Stores, utc_now
@@ -100,6 +101,21 @@ def test_what_goes_out_comes_in_bit_equal_and_in_force(here: Stores, there: Stor
     assert {t.origin for t in list_templates("ada", on=there)} == {TemplateOrigin.IMPORT}
     back = imported(exported(there, "ada", "bob", versions=True), there, here)
     assert (back.imported, back.already_there) == (0, 3), "the round trip ends where it began"
+
+
+def test_what_was_imported_is_not_kept_longer_than_anything_else(here: Stores, there: Stores) -> None:
+    """A consent stays where it was given; that it ends, holds wherever the template goes."""
+    for subject in ("ada", "bob"):
+        enroll(here, subject)
+    enroll(there, "bob")
+    imported(exported(here, "ada", "bob"), here, there)
+    policy = ConsentPolicy(longest=timedelta(days=365))
+    found = ending_consents(within=timedelta(days=366), policy=policy, on=there)
+    assert [(one.subject_id, one.consent.consent_id.partition(":")[0]) for one in found] == [
+        ("ada", "import"),
+        ("bob", "consent-1"),
+    ]
+    assert ending_consents(within=timedelta(days=9999), policy=ConsentPolicy(), on=there) == []
 
 
 def test_without_activation_nobody_is_compared_with_what_came(here: Stores, there: Stores) -> None:
