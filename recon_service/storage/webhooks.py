@@ -62,12 +62,14 @@ class SqlWebhooks:
         query = sa.select(webhook_deliveries.c.delivery_id).where(_due(now)).limit(1)
         return self._connection.execute(query).first() is not None
 
-    def take(self, *, now: datetime, until: datetime, per_endpoint: int) -> list[Delivery]:
+    def take(
+        self, *, now: datetime, until: datetime, per_endpoint: int, without: Sequence[str] = ()
+    ) -> list[Delivery]:
         """Lock, count the attempt, and move the due time to the end of the lease."""
         c = webhook_deliveries.c
         found: list[Delivery] = []
-        waiting = self._connection.scalars(sa.select(c.endpoint_id).where(_due(now)).distinct())
-        for endpoint_id in list(waiting):
+        due = _due(now) & c.endpoint_id.not_in(without)
+        for endpoint_id in self._connection.scalars(sa.select(c.endpoint_id).where(due).distinct()).all():
             query = (
                 sa.select(webhook_deliveries)
                 .where(_due(now) & (c.endpoint_id == endpoint_id))
@@ -81,6 +83,13 @@ class SqlWebhooks:
             change = sa.update(webhook_deliveries).where(ours)
             self._connection.execute(change.values(attempts=c.attempts + 1, due_at=until))
         return [replace(d, attempts=d.attempts + 1, due_at=until) for d in found]
+
+    def untried(self, delivery_ids: Sequence[str], *, now: datetime) -> None:
+        """Take the attempt back; due at once."""
+        c = webhook_deliveries.c
+        ours = c.delivery_id.in_(delivery_ids) & (c.state == DeliveryState.WAITING.value)
+        change = sa.update(webhook_deliveries).where(ours)
+        self._connection.execute(change.values(attempts=c.attempts - 1, due_at=now))
 
     def delivered(self, delivery_id: str, *, status: int, now: datetime) -> None:
         """An end."""

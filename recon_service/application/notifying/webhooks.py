@@ -1,25 +1,21 @@
-"""Webhooks: addresses are registered, events are put beside what they tell of, in the same transaction, and
-sent afterwards until they are accepted or given up.
-
-At least once: who dies between sending and noting it sends again, with the same event id. Nobody waits for an
-endpoint: a slow one holds up its own deliveries alone.
+"""Webhooks: addresses are registered, and events are put beside what they tell of, in the same transaction.
+``deliveries`` sends them afterwards.
 """
 
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.keeping.audit import record
-from recon_service.application.notifying.webhook_signatures import new_secret, signed
+from recon_service.application.notifying.webhook_signatures import new_secret
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.records import SERVICE_OWNER
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.vault import SubjectCipher
-from recon_service.application.ports.webhooks import Answer, WebhookSender
+from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.application.records.identifiers import new_id
 from recon_service.application.records.operations import Operation, OperationState
 from recon_service.application.records.webhooks import (
@@ -58,7 +54,7 @@ class WebhookPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round of sending came to. failed: will be tried again; dead: will not."""
+    """What sending came to. failed: will be tried again; dead: will not."""
 
     delivered: int = 0
     failed: int = 0
@@ -67,6 +63,9 @@ class Round:
     @property
     def total(self) -> int:
         return self.delivered + self.failed + self.dead
+
+    def __add__(self, other: Round) -> Round:
+        return Round(self.delivered + other.delivered, self.failed + other.failed, self.dead + other.dead)
 
 
 def emit(tx: Transaction, event: Event, *, now: datetime) -> int:
@@ -109,7 +108,7 @@ def register_endpoint(
                         f"there are {MAX_ENDPOINTS} webhooks already",
                         next_step="Remove one that is not used.",
                     )
-                sealed = _cipher(tx, on, make=True).seal(secret.encode(), place=PLACE, row=endpoint_id)
+                sealed = secrets_cipher(tx, on, make=True).seal(secret.encode(), place=PLACE, row=endpoint_id)
                 endpoint = WebhookEndpoint(endpoint_id, url, kinds, sealed, on.clock(), actor)
                 tx.webhooks.add(endpoint)
                 record(tx, on=on, action="webhook.registered", actor=actor, object_id=endpoint_id)
@@ -171,71 +170,6 @@ def retry_delivery(endpoint_id: str, delivery_id: str, *, actor: str, on: Stores
         record(tx, on=on, action="webhook.delivery-retried", actor=actor, object_id=delivery_id)
 
 
-def deliveries_wait(*, on: Stores) -> bool:
-    """Whether anything is to be sent, without a lock."""
-    with on.database.snapshot() as tx:
-        return tx.webhooks.due(now=on.clock())
-
-
-def deliver_due(sender: WebhookSender, *, on: Stores, policy: WebhookPolicy) -> Round:
-    """Send what is due, once each; what fails waits longer each time. Raises StorageFault: what was sent and
-    could not be noted is sent again.
-    """
-    now = on.clock()
-    with on.database.transaction() as tx:
-        deliveries = tx.webhooks.take(now=now, until=now + policy.lease, per_endpoint=policy.at_once)
-        if not deliveries:
-            return Round()
-        endpoints = {e.endpoint_id: e for e in tx.webhooks.all()}
-        cipher = _cipher(tx, on)
-
-    def send(delivery: Delivery) -> tuple[Delivery, Answer]:
-        endpoint = endpoints[delivery.endpoint_id]
-        secret = cipher.open(endpoint.sealed_secret, place=PLACE, row=endpoint.endpoint_id).decode()
-        body = delivery.body.encode()
-        headers = signed(secret, delivery.event_id, body, at=on.clock())
-        return delivery, sender.send(endpoint.url, headers, body)
-
-    # One thread for each endpoint: a slow one delays nobody else.
-    by_endpoint = [[d for d in deliveries if d.endpoint_id == name] for name in endpoints]
-    counts = {"delivered": 0, "failed": 0, "dead": 0}
-
-    def send_all(queue: list[Delivery]) -> None:
-        for delivery in queue:
-            if on.clock() >= delivery.due_at - policy.lease / 4:
-                break  # the lease ends before the answer would come: somebody else's, in a moment
-            counts[_note(*send(delivery), on=on, policy=policy)] += 1
-
-    with ThreadPoolExecutor(len(by_endpoint), thread_name_prefix="recon-webhook") as pool:
-        for done in [pool.submit(send_all, queue) for queue in by_endpoint if queue]:
-            done.result()
-    return Round(**counts)
-
-
-def forget_deliveries(*, on: Stores, policy: WebhookPolicy) -> int:
-    """Drop what ended long ago; how many."""
-    with on.database.transaction() as tx:
-        return tx.webhooks.forget(ended_before=on.clock() - policy.kept)
-
-
-def _note(delivery: Delivery, answer: Answer, *, on: Stores, policy: WebhookPolicy) -> str:
-    now = on.clock()
-    with on.database.transaction() as tx:
-        if answer.accepted:
-            tx.webhooks.delivered(delivery.delivery_id, status=answer.status, now=now)
-            return "delivered"
-        # 410 Gone: the receiver says that it will never want it.
-        last = delivery.attempts >= policy.attempts or answer.status == 410
-        tx.webhooks.failed(
-            delivery.delivery_id,
-            status=answer.status,
-            fault=answer.fault,
-            due=None if last else now + policy.wait_after(delivery.attempts),
-            now=now,
-        )
-        return "dead" if last else "failed"
-
-
 def _enqueue(tx: Transaction, event: Event, endpoint_ids: list[str], now: datetime) -> list[Delivery]:
     body = json.dumps(
         {
@@ -255,7 +189,7 @@ def _enqueue(tx: Transaction, event: Event, endpoint_ids: list[str], now: dateti
     return made
 
 
-def _cipher(tx: Transaction, on: Stores, *, make: bool = False) -> SubjectCipher:
+def secrets_cipher(tx: Transaction, on: Stores, *, make: bool = False) -> SubjectCipher:
     """Of the key that seals the secrets; rotated with the master key like every other."""
     key = tx.wrapped_keys.service_key(KEY_NAME)
     if key is None:

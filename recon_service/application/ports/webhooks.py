@@ -41,10 +41,17 @@ class Webhooks(Protocol):
         """Whether any delivery waits for its attempt."""
         ...
 
-    def take(self, *, now: datetime, until: datetime, per_endpoint: int) -> list[Delivery]:
-        """Deliveries that are due, at most ``per_endpoint`` of each endpoint, oldest first. Each counts one
-        attempt more and is nobody else's before ``until``.
+    def take(
+        self, *, now: datetime, until: datetime, per_endpoint: int, without: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """Deliveries that are due, at most ``per_endpoint`` of each endpoint, oldest first; those of the
+        endpoints in ``without`` are left alone. Each counts one attempt more and is nobody else's before
+        ``until``.
         """
+        ...
+
+    def untried(self, delivery_ids: Sequence[str], *, now: datetime) -> None:
+        """They were taken, and nothing was sent: as if they had not been."""
         ...
 
     def delivered(self, delivery_id: str, *, status: int, now: datetime) -> None: ...

@@ -5,14 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.notifying.deliveries import (
+    deliver_due,
+    deliveries_wait,
+    forget_deliveries,
+)
 from recon_service.application.notifying.webhook_signatures import (
     SIGNATURE,
     TIMESTAMP,
@@ -24,15 +33,13 @@ from recon_service.application.notifying.webhook_signatures import (
 from recon_service.application.notifying.webhooks import (
     MAX_ENDPOINTS,
     WebhookPolicy,
-    deliver_due,
-    deliveries_wait,
     emit,
-    forget_deliveries,
     list_deliveries,
     ping,
     register_endpoint,
     remove_endpoint,
     retry_delivery,
+    secrets_cipher,
 )
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.operations import EnrollmentOutcome
@@ -43,6 +50,7 @@ from recon_service.webhooks.sender import HttpWebhookSender
 from tests.servers.webhook_receiver import WebhookReceiver, answer, hang
 from tests.stacks import Stack
 from tests.unit.application.stores import ListQueue, ScriptedCompute, open_in
+from worker.webhook_relay import WebhookRelay
 
 POLICY = WebhookPolicy(attempts=3, backoff=timedelta(seconds=5))
 ENDED = frozenset({EventKind.OPERATION_ENDED})
@@ -228,6 +236,63 @@ def test_a_receiver_that_hangs_does_not_hold_up_others(stores: Stores, clock: Cl
         assert len(quick.events) == 3
 
 
+def test_what_happens_while_a_receiver_hangs_is_told_to_the_others_at_once(stores: Stores) -> None:
+    released = threading.Event()
+    with (
+        WebhookReceiver(then=lambda h: answer(h, 204 if released.wait(30) else 500)) as slow,
+        WebhookReceiver() as quick,
+        relay(stores),
+    ):
+        register(slow, stores)
+        register(quick, stores)
+        for number in range(6):
+            happened(stores, number)
+            assert eventually(lambda told=number + 1: len(quick.events) == told), "it waits for the slow one"
+        assert len(slow.requests) == 1, "one at a time"
+        released.set()
+        assert eventually(lambda: len(slow.events) == 6)
+
+
+def test_deliveries_that_were_taken_and_not_sent_count_no_attempt(stores: Stores, clock: Clock) -> None:
+    """The first takes the whole lease; the others are left for the next round, with all their attempts."""
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        clock.passes(seconds=50)
+        answer(handler, 204)
+
+    with WebhookReceiver(slowly) as receiver:
+        endpoint_id = register(receiver, stores)
+        for number in range(3):
+            happened(stores, number)
+        assert round_(stores) == (1, 0, 0)
+        attempts = sorted(d.attempts for d in list_deliveries(endpoint_id, on=stores))
+        assert attempts == [0, 0, 1]
+        assert round_(stores) == (2, 0, 0), "at once"
+
+
+def test_an_endpoint_whose_secret_cannot_be_read_is_given_up_and_holds_up_nobody(
+    stores: Stores, clock: Clock
+) -> None:
+    with WebhookReceiver() as broken, WebhookReceiver() as sound:
+        endpoint_id = register(broken, stores)
+        register(sound, stores)
+        with stores.database.transaction() as tx:
+            cipher = secrets_cipher(tx, stores)
+            other = cipher.seal(b"secret", place="webhook_endpoints", row="another row")
+            endpoints = sa.Table("webhook_endpoints", sa.MetaData(), autoload_with=tx._connection)
+            ours = endpoints.c.endpoint_id == endpoint_id
+            tx._connection.execute(sa.update(endpoints).where(ours).values(sealed_secret=other))
+        happened(stores)
+        assert round_(stores) == (1, 1, 0)
+        for _ in range(2):
+            clock.passes(days=1)
+            round_(stores)
+        (dead,) = list_deliveries(endpoint_id, on=stores)
+        assert (dead.state, dead.fault) == (DeliveryState.DEAD, "secret-unreadable")
+        assert broken.requests == []
+        assert len(sound.events) == 1
+
+
 def test_two_senders_do_not_send_the_same(stores: Stores) -> None:
     with WebhookReceiver() as receiver:
         register(receiver, stores)
@@ -239,6 +304,23 @@ def test_two_senders_do_not_send_the_same(stores: Stores) -> None:
             )
         assert len(first) == 4
         assert round_(stores) == (2, 0, 0)
+
+
+@contextlib.contextmanager
+def relay(stores: Stores) -> Iterator[None]:
+    made = WebhookRelay(stores, HttpWebhookSender(allowed=LOOPBACK), POLICY)
+    made.start()
+    try:
+        yield
+    finally:
+        made.stop()
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 20
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    return holds()
 
 
 def test_addresses_are_refused_when_registered_and_again_when_sent(stores: Stores) -> None:
