@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from recon_service.application.errors import StorageUnavailable
-from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
+from recon_service.domain.errors import Conflict, InsecureConfiguration, InvalidValue, StorageFault
 from recon_service.storage.access import SqlApiKeys, SqlIdempotency, SqlReceipts
 from recon_service.storage.audit import SqlAuditLog
 from recon_service.storage.batch_items import SqlBatchItems
@@ -296,6 +296,12 @@ def _faults() -> Iterator[None]:
         # Not there, restarting, full, too slow, or in a deadlock: the same request may do a little later.
         raise StorageUnavailable(
             "the database does not answer", next_step="Send the request again; look at the database."
+        ) from fault
+    except exc.DataError as fault:
+        # What PostgreSQL has no place for, as text with a NUL: nobody but a caller sends that.
+        raise InvalidValue(
+            "a value cannot be stored",
+            next_step="Send text without control characters, and numbers in range.",
         ) from fault
     except (exc.SQLAlchemyError, sqlite3.Error) as fault:
         raise StorageFault(
