@@ -51,6 +51,7 @@ def through(ends: tuple[Connection, Connection], value: object) -> Any:
         sender.join()
 
 
+INFINITE = float("inf")
 SCORE = ComparisonScore(
     -0.0, "selfies", "depth/kinect", "table", parts=(("shape", 0.1), ("size", float("inf")))
 )
@@ -87,11 +88,9 @@ def test_arrays_and_templates_arrive_bit_equal(ends: tuple[Connection, Connectio
         np.array(2, np.int64),
     ):
         arrived = through(ends, Inspection(width=array, regions=())).width
-        assert arrived.dtype == array.dtype and arrived.shape == array.shape
-        assert (
-            arrived.tobytes("A") == array.tobytes("A")
-            and arrived.flags.f_contiguous == array.flags.f_contiguous
-        )
+        assert (arrived.dtype, arrived.shape) == (array.dtype, array.shape)
+        assert arrived.tobytes("A") == array.tobytes("A")
+        assert arrived.flags.f_contiguous == array.flags.f_contiguous
     template = make_template()
     (person,) = through(ends, (PersonObserved((template, None), ()),))
     assert BinaryTemplateFormat().write(person.references[0]) == BinaryTemplateFormat().write(template)
@@ -123,6 +122,7 @@ def test_nothing_else_is_sent(ends: tuple[Connection, Connection]) -> None:
 
 
 RECORD = "recon_service.domain.template:Template"
+POSTERIOR = "recon_service.domain.posterior:IdentityPosterior"
 FORGED: dict[str, object] = {
     "a function": {"record": ["os:system", ["true"]]},
     "a record of elsewhere": {"record": ["recon_service.settings:Settings", []]},
