@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from recon_service.application.records.references import SearchProbe
 from recon_service.application.searching.compared_versions import ComparedVersion
-from recon_service.application.searching.reference_feed import PAGE, ReferenceChange
+from recon_service.application.searching.reference_feed import PAGE, ReferenceChange, ReferencesNotReady
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.calibration_file import load_calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
@@ -279,7 +279,7 @@ def whole_index(
     class Feed:
         """In place of the database."""
 
-        def since(self, sequence: int | None) -> Iterator[ReferenceChange]:
+        def since(self, sequence: int | None, *, last: str = "") -> Iterator[ReferenceChange]:
             if sequence is not None:
                 return
             number = 0
@@ -308,7 +308,13 @@ def whole_index(
     probes = [
         SearchProbe(PROBES, IdentityPosterior(calibration.space, mean, covariance)) for mean in people.probes
     ]
-    index.search(probes[0], count=COUNT, least_llr=-np.inf)
+    index.start()
+    while True:
+        try:
+            index.search(probes[0], count=COUNT, least_llr=-np.inf)
+            break
+        except ReferencesNotReady:
+            time.sleep(0.1)
     built, memory = time.process_time() - begun, psutil.Process().memory_info().rss - before
     clock, found = Clock([], []), 0
     for probe, wanted in zip(probes, right, strict=True):

@@ -307,6 +307,11 @@ class Settings(BaseSettings):
         description="Private networks that webhooks may reach: 10.1.0.0/16,… A service on the loopback "
         "interface, with its worker inside, may reach the loopback interface.",
     )
+    webhook_sending: bool = Field(
+        True,
+        description="Whether this process sends webhooks; false where it has no way out: its attempts would only "
+        "use up those of the others.",
+    )
     webhook_attempts: int = Field(8, ge=1, le=20, description="Attempts until a delivery is given up.")
     webhook_backoff_seconds: float = Field(
         5.0, gt=0, description="Wait after the first failed delivery; four times as long after each further."

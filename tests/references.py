@@ -45,6 +45,16 @@ def small_calibration(seed: int = 0, name: str = "small") -> Calibration:
     )
 
 
+def with_general_pairs(calibration: Calibration) -> Calibration:
+    """The same, and careful pairs for cameras that nobody measured."""
+    rng = np.random.default_rng(7)
+    general = {
+        (SELFIES.general, DEPTH.general): PairCalibration(random_score(rng), ScoreMap(0.3, 0.0)),
+        (DEPTH.general, DEPTH.general): PairCalibration(random_score(rng), ScoreMap(0.4, 0.0)),
+    }
+    return replace(calibration, pairs={**calibration.pairs, **general})
+
+
 def outcome(mean: Array, *, kind: EvidenceKind = SELFIES, space: str = SPACE) -> EnrollmentOutcome:
     posterior = IdentityPosterior(space, np.asarray(mean, dtype=np.float64), 0.1 * np.eye(len(mean)))
     return EnrollmentOutcome(
@@ -83,12 +93,12 @@ def by_comparing_with_all(
     return sorted(found, key=lambda entry: -entry[1])
 
 
-def strengthen(subject_id: str, mean: Array, stores: Stores) -> Template:
+def strengthen(subject_id: str, mean: Array, stores: Stores, *, source: str = DEPTH.source) -> Template:
     """A version of the active template with the depth of a visit, in force."""
     now = stores.clock()
     before = load_template(subject_id, None, on=stores)
     posterior = IdentityPosterior(SPACE, np.asarray(mean), 0.1 * np.eye(len(mean)))
-    visit = DepthVisit("visit", posterior, DEPTH.source, 1, "small", now, "p", 9.0, False, 0.0, "k")
+    visit = DepthVisit("visit", posterior, source, 1, "small", now, "p", 9.0, False, 0.0, "k")
     template = replace(before, template_id=new_id("tpl"), visits=(*before.visits, visit))
     return put_in_force(template, stores, TemplateOrigin.STRENGTHENING, parent_id=before.template_id)
 

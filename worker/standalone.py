@@ -63,7 +63,10 @@ def make_worker_app(settings: Settings | None = None) -> Celery:
         telemetry = open_telemetry(settings, role="worker", folder=numbers.path if numbers else None)
         opened_telemetry.append(telemetry)
         compute = make_enrollment_compute(settings, opened, telemetry)
-        duplicates = open_duplicate_check(settings, open_identifier(settings, stores))
+        searching = telemetry.searching(open_identifier(settings, stores))
+        duplicates = open_duplicate_check(settings, searching)
+        if searching is not None and duplicates is not None:
+            searching.index.start()  # within a task it might take longer than a task may
         return WorkerContext(stores.stores, compute, queue, job_policy(settings), telemetry, duplicates)
 
     add_tasks(app, make_context)

@@ -136,13 +136,15 @@ class _Parts:
             retention=retention(settings),
             swept=telemetry.metrics.swept,
         )
-        self._webhooks = WebhookRelay(
-            opened.stores,
-            webhook_sender(settings),
-            webhook_policy(settings),
-            sent=telemetry.metrics.delivered,
-        )
-        self.identifier = open_identifier(settings, opened)
+        self._webhooks: WebhookRelay | None = None
+        if settings.webhook_sending:
+            self._webhooks = WebhookRelay(
+                opened.stores,
+                webhook_sender(settings),
+                webhook_policy(settings),
+                sent=telemetry.metrics.delivered,
+            )
+        self.identifier = telemetry.searching(open_identifier(settings, opened))
         self._workers: EmbeddedWorkers | None = None
         if settings.embedded:
             duplicates = open_duplicate_check(settings, self.identifier)
@@ -232,7 +234,8 @@ class _Parts:
         if self.identifier is not None:
             self.identifier.index.start()
         self._housekeeper.start()
-        self._webhooks.start()
+        if self._webhooks is not None:
+            self._webhooks.start()
         if self._batches is not None:
             self._batches.start()
         if self._metrics is not None:
@@ -247,7 +250,8 @@ class _Parts:
     def _stop(self) -> None:
         if self._batches is not None:
             self._batches.stop()
-        self._webhooks.stop()
+        if self._webhooks is not None:
+            self._webhooks.stop()
         self._housekeeper.stop()
         if self._workers is not None and not self._workers.stop():
             structlog.get_logger().warning(

@@ -51,7 +51,8 @@ class IdentificationBody(Body):
     candidates: list[CandidateBody] = Field(description="Best first; empty: nobody.")
     searched: Count = Field(description="References that the person was compared with.")
     not_comparable: Count = Field(
-        description="References that could not be compared: of another model or of an unknown kind."
+        description="References that could not be compared: of another model, of an unknown kind, or that "
+        "cannot be opened."
     )
     threshold: float = Field(
         description="Natural log-likelihood ratio that the policy asks for among so many references."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recon_service.application.ports.compute import Compute
 from recon_service.settings import Settings
 from recon_service.telemetry.metrics import Metrics
-from recon_service.telemetry.observed import ObservedCompute
+from recon_service.telemetry.observed import ObservedCompute, ObservedIndex
 from recon_service.telemetry.traces import NoTraces, Traces, open_traces
+
+if TYPE_CHECKING:  # loaded only where somebody searches
+    from recon_service.application.searching.identification import Identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,12 @@ class Telemetry:
     def observed(self, compute: Compute) -> ObservedCompute:
         """The same compute, seen."""
         return ObservedCompute(compute, self.metrics, self.traces)
+
+    def searching(self, identifier: Identifier | None) -> Identifier | None:
+        """The same search, seen; None where there is none."""
+        if identifier is None:
+            return None
+        return replace(identifier, index=ObservedIndex(identifier.index, self.metrics, self.traces))
 
 
 def open_telemetry(settings: Settings, *, role: str, folder: Path | None = None) -> Telemetry:

@@ -20,6 +20,7 @@ from recon_service import __version__
 from recon_service.application.notifying.webhooks import Round
 from recon_service.application.records.operations import EnrollmentOutcome, Operation
 from recon_service.domain.quality import Verdict
+from recon_service.domain.template import Decision
 from recon_service.telemetry.names import (
     ATTEMPTS,
     BUILD,
@@ -27,9 +28,11 @@ from recon_service.telemetry.names import (
     DELIVERIES,
     ENROLLMENT_SECONDS,
     ENROLLMENTS,
+    IDENTIFICATIONS,
     NAMES,
     PRESENTATIONS,
     PROBLEMS,
+    REFERENCES,
     REQUEST_SECONDS,
     REQUESTS,
     SELFIES,
@@ -42,7 +45,9 @@ from recon_service.telemetry.names import (
 )
 
 if TYPE_CHECKING:
+    from recon_service.application.records.references import SearchResult
     from recon_service.application.records.visits import VerificationOutcome
+    from recon_service.domain.presentation import PresentationResult
 
 FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -70,6 +75,9 @@ class Metrics:
                 self._made[name.name] = self._make(name, prometheus_client)
         self._values: dict[tuple[str, str], set[str]] = {}
         self._in_force: dict[str, dict[str, str]] = {}
+        for name in NAMES:
+            for values in name.first:
+                self._of(name, **dict(zip(name.labels, values, strict=True)))
         self._of(BUILD, version=__version__).set(1)
 
     def request(self, *, method: str, route: str, status: int, seconds: float | None) -> None:
@@ -111,15 +119,33 @@ class Metrics:
                 self._of(SELFIES, verdict=verdict, reason="" if selfie.accepted else reason).inc()
 
     def verified(self, outcome: VerificationOutcome) -> None:
-        """A decision, its reasons, and what the check for artefacts said."""
+        """A decision and its reasons."""
         result = outcome.result
         decision = result.decision.value
         self._of(VERIFICATIONS, decision=decision, policy=result.policy).inc()
         for code, _hint in result.reasons:
             self._of(VERIFICATION_REASONS, decision=decision, reason=code).inc()
-        checked = result.presentation
-        said = "not-checked" if checked is None else "attack" if checked.attack else "bona-fide"
-        self._of(PRESENTATIONS, outcome=said).inc()
+
+    def identified(self, decision: str, policy: str) -> None:
+        """A search among all who are enrolled has its end."""
+        self._of(IDENTIFICATIONS, decision=decision, policy=policy).inc()
+
+    def searched(self, found: SearchResult) -> None:
+        """How many references a search looked at, and how many it could not."""
+        for state, count in (
+            ("searched", found.searched),
+            ("not-comparable", found.not_comparable),
+            ("unreadable", found.unreadable),
+        ):
+            self._of(REFERENCES, state=state).set(count)
+
+    def presented(self, work: str, checked: PresentationResult | None) -> None:
+        """What the check of a visit for artefacts said."""
+        if checked is None or checked.bona_fide is None:
+            said = "not-checked"
+        else:
+            said = "attack" if checked.attack else "bona-fide"
+        self._of(PRESENTATIONS, work=work, outcome=said).inc()
 
     def child(self, work: str, event: str) -> None:
         """A compute process: started, died, or time-limit."""
@@ -132,6 +158,9 @@ class Metrics:
         if before is not None and before != labels:
             self._made[VERSIONS.name].labels(**before).set(0)
         self._in_force[work] = labels
+        if work == "verification":
+            for decision in Decision:  # there from the start, as ``names`` says of others
+                self._of(VERIFICATIONS, decision=decision.value, policy=labels["policy"])
         self._made[VERSIONS.name].labels(**labels).set(1)
 
     def swept(self, what: str, count: int) -> None:

@@ -5,6 +5,7 @@ list by a test.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 FAST: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 2.5, 5.0, 10.0)
@@ -13,13 +14,17 @@ SLOW: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0,
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """kept_elsewhere: not counted by the processes but read from the database when somebody asks."""
+    """first: label values that are there from the start, at 0. A series that begins with its first event
+    shows no increase by it, and none at all says nothing to an alert. kept_elsewhere: not counted by the
+    processes but read from the database when somebody asks.
+    """
 
     name: str
     kind: str
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    first: tuple[tuple[str, ...], ...] = ()
     kept_elsewhere: bool = False
 
     @property
@@ -40,7 +45,11 @@ ENROLLMENT_SECONDS = Name(
     "recon_enrollment_seconds", "histogram", "From acknowledgment to the end.", ("lane",), SLOW
 )
 ATTEMPTS = Name(
-    "recon_enrollment_attempts", "counter", "Attempts: done, nothing-to-do, or a fault.", ("outcome",)
+    "recon_enrollment_attempts",
+    "counter",
+    "Attempts: done, nothing-to-do, or a fault.",
+    ("outcome",),
+    first=(("done",), ("nothing-to-do",)),
 )
 SELFIES = Name("recon_selfies", "counter", "Selfies of enrollments, by reason.", ("verdict", "reason"))
 STAGE_SECONDS = Name(
@@ -50,24 +59,48 @@ VERIFICATIONS = Name("recon_verifications", "counter", "Decisions.", ("decision"
 VERIFICATION_REASONS = Name(
     "recon_verification_reasons", "counter", "Reasons of decisions.", ("decision", "reason")
 )
+IDENTIFICATIONS = Name(
+    "recon_identifications", "counter", "Searches among all who are enrolled.", ("decision", "policy")
+)
 PRESENTATIONS = Name(
     "recon_presentation_checks",
     "counter",
-    "Checks for artefacts: bona-fide, attack, not-checked.",
-    ("outcome",),
+    "Checks of visits for artefacts: bona-fide, attack, not-checked.",
+    ("work", "outcome"),
+    first=tuple(product(("verification", "identification"), ("bona-fide", "attack", "not-checked"))),
 )
 CHILDREN = Name(
-    "recon_compute_processes", "counter", "Compute processes: started, died, time-limit.", ("work", "event")
+    "recon_compute_processes",
+    "counter",
+    "Compute processes: started, died, time-limit.",
+    ("work", "event"),
+    first=tuple(product(("enrollment", "verification", "batch"), ("started", "died", "time-limit"))),
 )
-SWEPT = Name("recon_swept", "counter", "What the sweeper took up.", ("what",))
+SWEPT = Name(
+    "recon_swept",
+    "counter",
+    "What the sweeper took up.",
+    ("what",),
+    first=(("requeued",), ("lost",), ("buried",), ("objects",), ("stale",)),
+)
 DELIVERIES = Name(
-    "recon_webhook_deliveries", "counter", "Webhooks: delivered, failed (tried again), dead.", ("outcome",)
+    "recon_webhook_deliveries",
+    "counter",
+    "Webhooks: delivered, failed (tried again), dead.",
+    ("outcome",),
+    first=(("delivered",), ("failed",), ("dead",)),
 )
 VERSIONS = Name(
     "recon_versions",
     "gauge",
     "1 for what the compute processes run.",
     ("work", "model", "calibration", "policy", "detector"),
+)
+REFERENCES = Name(
+    "recon_references",
+    "gauge",
+    "References of the last search: searched, not-comparable, unreadable.",
+    ("state",),
 )
 BUILD = Name("recon_build", "gauge", "1 for the version of the service.", ("version",))
 

@@ -1,5 +1,8 @@
 """What the database says when somebody asks: queue, dead letters, webhooks, lock-outs. The same from every
 process; take the maximum over instances, not the sum.
+
+A database that stalls is one that does not answer: whoever asks waits no longer than ``PATIENCE_S``, and is
+told so, with all other numbers. At most one thread hangs on it.
 """
 
 from __future__ import annotations
@@ -9,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from recon_service.application.enrolling.operations import MAX_LISTED, list_dead, queue_states
@@ -19,6 +21,7 @@ from recon_service.application.records.operations import QueueState
 from recon_service.application.records.webhooks import WebhookState
 from recon_service.application.verifying.lockouts import locked_out
 from recon_service.domain.errors import StorageFault
+from recon_service.telemetry.memory import resident_bytes
 from recon_service.telemetry.names import (
     DATABASE_UP,
     DEAD,
@@ -36,6 +39,8 @@ from recon_service.telemetry.names import (
 
 FRESH_S: Final = 2.0
 """However many ask, the database is asked once in so long."""
+PATIENCE_S: Final = 4.0
+"""Less than the ten seconds that Prometheus gives to all numbers of a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +55,25 @@ class Standing:
     """A collector of prometheus_client."""
 
     def __init__(
-        self, stores: Stores, *, head: int | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        stores: Stores,
+        *,
+        head: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """head: process id of the one that started the others; None: this one."""
         self._stores, self._head, self._monotonic = stores, head or os.getpid(), clock
-        self._lock = threading.Lock()
+        self._patience_s = patience_s
+        self._changed = threading.Condition()
+        self._looking = False
+        self._looks = 0
         self._seen: _Seen | None = None
         self._seen_at = float("-inf")
 
     def collect(self) -> Iterator[Any]:
         """The gauges; without the database, that it does not answer."""
-        with self._lock:
-            if self._monotonic() - self._seen_at >= FRESH_S:
-                self._seen, self._seen_at = self._look(), self._monotonic()
-            seen = self._seen
+        seen = self._latest()
         yield _gauge(DATABASE_UP, {(): 1.0 if seen else 0.0})
         yield _gauge(MEMORY, {(part,): size for part, size in resident_bytes(self._head).items()})
         if seen is None:
@@ -88,6 +98,28 @@ class Standing:
         """Nothing beforehand: a start must not wait for the database."""
         return []
 
+    def _latest(self) -> _Seen | None:
+        with self._changed:
+            if self._monotonic() - self._seen_at < FRESH_S:
+                return self._seen
+            if not self._looking:
+                self._looking = True
+                threading.Thread(target=self._look_once, name="recon-standing", daemon=True).start()
+            before = self._looks
+            there = self._changed.wait_for(lambda: self._looks > before, self._patience_s)
+            return self._seen if there else None
+
+    def _look_once(self) -> None:
+        seen = None
+        try:
+            seen = self._look()
+        finally:
+            with self._changed:
+                self._seen, self._seen_at = seen, self._monotonic()
+                self._looks += 1
+                self._looking = False
+                self._changed.notify_all()
+
     def _look(self) -> _Seen | None:
         try:
             with self._stores.database.snapshot() as tx:
@@ -103,34 +135,6 @@ class Standing:
             )
         except StorageFault:
             return None
-
-
-def resident_bytes(head: int, proc: Path = Path("/proc")) -> dict[str, float]:
-    """Resident memory of a process and, added up, of all that it started and what those started, in bytes.
-    Empty where the system does not tell (only Linux does).
-    """
-    parents: dict[int, int] = {}
-    sizes: dict[int, int] = {}
-    for folder in proc.glob("[0-9]*"):
-        try:
-            text = (folder / "status").read_text()
-        except OSError:
-            continue  # it ended while we looked
-        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-        parents[int(folder.name)] = int(fields.get("PPid", "0"))
-        sizes[int(folder.name)] = 1024 * int(fields.get("VmRSS", "0 kB").split()[0])
-    if head not in sizes:
-        return {}
-    below = sum(size for pid, size in sizes.items() if pid != head and _below(pid, head, parents))
-    return {"head": float(sizes[head]), "below": float(below)}
-
-
-def _below(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
-    while pid > 1:
-        if pid == ancestor:
-            return True
-        pid = parents.get(pid, 0)
-    return False
 
 
 def _gauge(name: Name, values: Mapping[Any, float]) -> Any:

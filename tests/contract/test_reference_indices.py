@@ -13,9 +13,17 @@ import sqlalchemy as sa
 from recon_service.application.ports.references import ReferenceIndex
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.searching.reference_feed import ReferenceFeed
-from recon_service.application.templates.subjects import activate_template, delete_subject, list_templates
+from recon_service.application.templates.subjects import (
+    activate_template,
+    delete_subject,
+    list_templates,
+    load_template,
+)
 from recon_service.bootstrap import OpenStores
+from recon_service.comparison.evidence_kind import EvidenceKind
+from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.errors import ModelMismatch
+from recon_service.search.memory_index import MemoryIndex
 from tests.contract.reference_indices import ANY, CALIBRATION, index, made, names, new_index, stores
 from tests.references import (
     DEPTH,
@@ -26,6 +34,7 @@ from tests.references import (
     enroll,
     probe,
     strengthen,
+    with_general_pairs,
 )
 
 __all__ = ["index", "made", "stores"]
@@ -137,6 +146,82 @@ def test_a_template_is_compared_by_the_part_that_a_verification_takes(
         wanted = by_comparing_with_all(probe(mean, kind), enrolled, CALIBRATION)
         found = index.search(probe(mean, kind), count=9, least_llr=ANY)
         np.testing.assert_allclose([hit.llr for hit in found.hits], [llr for _, llr in wanted], atol=1e-9)
+
+
+def test_names_of_cameras_cost_nothing_and_change_nothing(
+    stores: Stores, made: tuple[OpenStores, str]
+) -> None:
+    """Callers may call their camera as they like. Vectors are kept for those that something is known of: by
+    the calibration, or because a reference holds visits before one of that name.
+    """
+    calibration = with_general_pairs(CALIBRATION)
+    rng = np.random.default_rng(13)
+    for n in range(5):
+        enroll(f"person-{n}", rng.standard_normal(MODES), stores)
+    strengthen("person-0", rng.standard_normal(MODES), stores)
+    strengthen("person-1", rng.standard_normal(MODES), stores, source="depth/kiosk-7")
+    index = new_index(made, calibration)
+
+    def asked(camera: str, captures: int) -> None:
+        one = probe(rng.standard_normal(MODES), EvidenceKind("depth", camera, captures))
+        wanted = {}
+        for n in range(5):
+            template = load_template(f"person-{n}", None, on=stores)
+            part = chosen_part(template, one.kind, calibration)
+            means = part.posterior.mean[None], one.posterior.mean[None]
+            wanted[template.template_id] = float(calibration.llr(part.kind, one.kind, *means)[0][0])
+        found = index.search(one, count=9, least_llr=ANY)
+        assert {hit.template_id: hit.llr for hit in found.hits} == pytest.approx(wanted, abs=1e-9)
+
+    for n in range(30):
+        asked(f"kiosk-{n}", 1 + n % 10)
+        asked("kinect2", 1 + n % 10)
+    strengthen("person-2", rng.standard_normal(MODES), stores, source="depth/kiosk-8")
+    for n in range(7, 10):
+        asked(f"kiosk-{n}", 3)
+    delete_subject("person-1", on=stores)
+    enroll("person-1", rng.standard_normal(MODES), stores)
+    for n in range(7, 10):
+        asked(f"kiosk-{n}", 3)
+    if isinstance(index, MemoryIndex):
+        assert len(index._sides) <= 4
+    else:
+        with made[0].database.engine.connect() as connection:
+            assert connection.scalar(sa.text("SELECT count(*) FROM search_probes")) <= 4
+
+
+def test_what_cannot_be_opened_is_counted_and_seen_as_soon_as_it_can_be(
+    stores: Stores, made: tuple[OpenStores, str]
+) -> None:
+    for n in range(3):
+        enroll(f"person-{n}", np.full(MODES, float(n)), stores)
+    closed = load_template("person-1", None, on=stores).template_id
+    change = sa.text("UPDATE templates SET sealed = :sealed WHERE template_id = :id")
+    engine = made[0].database.engine
+    with engine.begin() as connection:
+        kept = connection.scalar(
+            sa.text("SELECT sealed FROM templates WHERE template_id = :id"), {"id": closed}
+        )
+        connection.execute(change, {"sealed": b"of another key", "id": closed})
+    index = new_index(made)
+
+    def counts() -> tuple[int, int, int]:
+        found = index.search(probe(np.ones(MODES)), count=9, least_llr=ANY)
+        assert len(found.hits) == found.searched
+        return found.searched, found.not_comparable, found.unreadable
+
+    assert counts() == (2, 0, 1)
+    with engine.begin() as connection:
+        connection.execute(change, {"sealed": kept, "id": closed})
+    assert counts() == (2, 0, 1), "not opened again by every search"
+    if isinstance(index, MemoryIndex):
+        index._again_at = 0.0
+    else:
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE search_probes SET used_at = now() - interval '2 minutes'"))
+    assert counts() == (3, 0, 0)
+    delete_subject("person-1", on=stores)
+    assert counts() == (2, 0, 0)
 
 
 def test_a_log_that_was_shortened_is_read_from_the_beginning(index: ReferenceIndex, stores: Stores) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.concurrency import run_in_threadpool
 
+from recon_service.api.compute_turns import computed
 from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
 from recon_service.api.parameters import OperationId
 from recon_service.api.problems import documented
@@ -72,7 +72,8 @@ async def identify_person(
         intrinsics=form.fields["intrinsics"],
     )
     required_proof(presented, service.kiosk_policy)
-    found = await run_in_threadpool(
+    found = await computed(
+        request,
         identify,
         visit,
         limit=limit,
@@ -83,6 +84,7 @@ async def identify_person(
         by=service.identifier,
         presented=presented,
     )
+    service.telemetry.metrics.identified(found.decision.value, found.policy)
     return identification_body(found)
 
 

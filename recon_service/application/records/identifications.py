@@ -59,7 +59,8 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Identification:
     """candidates: best first. searched: references that were compared; not_comparable: those that could not
-    be. threshold: natural log-likelihood ratio for that many. supported: whether the claim is borne out.
+    be, or not be opened. threshold: natural log-likelihood ratio for that many. supported: whether the
+    claim is borne out.
     """
 
     decision: IdentificationDecision

@@ -54,11 +54,12 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """hits: best first. searched: how many references were compared. not_comparable: how many were not,
-    because they are of another model, or the calibration does not know their kind. scored: how many were
-    looked at in the second step.
+    because they are of another model, or the calibration does not know their kind. unreadable: how many
+    were not, because they cannot be opened. scored: how many were looked at in the second step.
     """
 
     hits: tuple[Hit, ...]
     searched: int
     not_comparable: int = 0
     scored: int = 0
+    unreadable: int = 0

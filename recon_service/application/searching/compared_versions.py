@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.references import SealedReference
@@ -35,10 +36,10 @@ class ComparedVersion:
 
 @dataclass(frozen=True, slots=True)
 class OpenedVersions:
-    """unreadable: how many templates could not be opened, and are not among the versions."""
+    """unreadable: ids of the templates that could not be opened, and are not among the versions."""
 
     versions: tuple[ComparedVersion, ...]
-    unreadable: int
+    unreadable: tuple[str, ...]
 
 
 def compared_versions(
@@ -48,19 +49,21 @@ def compared_versions(
     that cannot be opened, there is none.
     """
     found: dict[str, ComparedVersion] = {}
-    waiting = []
+    waiting, unreadable = [], []
     for reference in in_force:
         try:
             template = open_reference(reference, on=on)
+        except StorageUnavailable:
+            raise  # it can be opened a little later
         except StorageFault:
+            unreadable.append(reference.template_id)
             continue
         found[template.template_id] = ComparedVersion(template.template_id, template)
         if not comparable(template, calibration):
             waiting.append(template)
-    unreadable = len(in_force) - len(found)
     if waiting:
         found.update((one.template_id, one) for one in _stand_ins(waiting, calibration, on=on, tx=tx))
-    return OpenedVersions(tuple(found.values()), unreadable)
+    return OpenedVersions(tuple(found.values()), tuple(unreadable))
 
 
 def comparable(template: Template, calibration: Calibration) -> bool:

@@ -41,7 +41,7 @@ from recon_service.comparison.identification_policy import PILOT, Identification
 from recon_service.comparison.likelihood_ratio import compare
 from recon_service.comparison.strengthening_parts import chosen_part
 from recon_service.domain.appearance import Appearance
-from recon_service.domain.errors import InvalidValue, ModelMismatch, ReconError
+from recon_service.domain.errors import InvalidValue, ModelMismatch, ReconError, StorageFault
 from recon_service.domain.template import ComparisonScore
 
 SHORTLIST: Final = 20
@@ -118,7 +118,9 @@ def identify(
 
 
 def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) -> Identification:
-    """The candidates for what a visit showed. Raises ModelMismatch where nobody can be compared."""
+    """The candidates for what a visit showed. Raises ModelMismatch or StorageFault where nobody can be
+    compared.
+    """
     if visit.posterior is None or visit.presentation.attack:
         attack = visit.presentation.attack
         decision = (
@@ -129,8 +131,13 @@ def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) ->
     start = time.perf_counter()
     probe = SearchProbe(EvidenceKind.depth(visit.source, visit.frames_used), visit.posterior)
     result = by.index.search(probe, count=SHORTLIST, least_llr=-float("inf"))
+    # Nobody found among nobody would be told as if all had been looked at.
+    if result.unreadable and not result.searched:
+        raise StorageFault(
+            f"none of the {result.unreadable} references can be opened",
+            next_step="Give this process every master key that keys of subjects are wrapped with.",
+        )
     if result.not_comparable and not result.searched:
-        # Nobody found among nobody would be told as if all had been looked at.
         raise ModelMismatch(
             f"none of the {result.not_comparable} references can be compared under {by.calibration.identity}",
             next_step="Derive the templates anew for this service's model: recon batch submit --to-model.",
@@ -164,7 +171,7 @@ def searched(visit: ObservedVisit, *, limit: int, on: Stores, by: Identifier) ->
         IdentificationDecision.CANDIDATES if candidates else IdentificationDecision.NO_CANDIDATE,
         candidates,
         result.searched,
-        result.not_comparable,
+        result.not_comparable + result.unreadable,
         threshold,
         by.policy.name,
         supported,

@@ -4,11 +4,12 @@ made of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from recon_service.application.errors import Overloaded
+from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.searching.compared_versions import (
     ComparedVersion,
@@ -31,18 +32,19 @@ class IdentificationOff(Conflict):
 
 
 class ReferencesNotReady(Overloaded):
-    """The search loads the references; it answers when it has all of them."""
+    """The search loads the references, or others are at it: it answers when it has all of them."""
 
     code = "references-not-ready"
-    title = "The search is loading"
+    title = "The search is not ready"
     retry_after_s: int = 10
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceChange:
     """references: active templates, to be added, or taken instead of what was there under their ids. gone:
-    ids that are not active any more. sequence: number of the last change that this covers. fresh: what the
-    index holds goes first. complete: the index holds all that was active at that number then.
+    ids that are not active any more. sequence: number of the last change that this covers, and ``last`` its
+    template. fresh: what the index holds goes first. complete: the index holds all that was active at that
+    number then. unreadable: ids of active templates that cannot be opened, in place of what was there.
     """
 
     references: tuple[ComparedVersion, ...]
@@ -50,24 +52,38 @@ class ReferenceChange:
     sequence: int
     fresh: bool = False
     complete: bool = True
+    last: str = ""
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Ids of all that it speaks of."""
+        return (*self.gone, *self.unreadable, *(one.template_id for one in self.references))
 
 
 class ReferenceFeed:
-    """Reads what is active, and under which version it is compared by this calibration. Templates that cannot
-    be opened are skipped and counted: a damaged one must not end the search for all others.
+    """Reads what is active, and under which version it is compared by this calibration. A template that
+    cannot be opened must not end the search for all others: it is told apart, and asked for again after a
+    while.
     """
 
     def __init__(self, on: Stores, calibration: Calibration) -> None:
         self._on, self._calibration = on, calibration
-        self.unreadable = 0
 
-    def since(self, sequence: int | None) -> Iterator[ReferenceChange]:
-        """What an index that stands at that number (None: at nothing) lacks, to be applied in this order."""
+    def since(self, sequence: int | None, *, last: str = "") -> Iterator[ReferenceChange]:
+        """What an index that stands at that number (None: at nothing) lacks, to be applied in this order.
+
+        last: the template of the change of that number, if it is known. A database that was put back to an
+        older state, by a restore or by a standby that lacked the last commits, gives the numbers anew: where
+        the change is another one by now, everything is read again.
+        """
         if sequence is not None:
             with self._on.database.snapshot() as tx:
-                if tx.references.head() == sequence:
+                if last and _template_of(sequence, tx) != last:
+                    sequence = None
+                elif tx.references.head() == sequence:
                     return
-                if tx.references.oldest_change() > sequence + 1:
+                elif tx.references.oldest_change() > sequence + 1:
                     sequence = None  # the log was shortened meanwhile
         if sequence is None:
             for change in self._everything():
@@ -76,19 +92,29 @@ class ReferenceFeed:
         assert sequence is not None
         yield from self._changes(sequence)
 
+    def again(self, template_ids: Sequence[str], *, sequence: int, last: str = "") -> ReferenceChange:
+        """What could not be opened, opened now if it can be. sequence, last: where the index stands."""
+        with self._on.database.snapshot() as tx:
+            opened, active = self._opened(template_ids, tx)
+        gone = tuple(one for one in template_ids if one not in active)
+        return ReferenceChange(opened.versions, gone, sequence, last=last, unreadable=opened.unreadable)
+
     def _everything(self) -> Iterator[ReferenceChange]:
         """In pages. What changes meanwhile is in the log after the number that every page carries."""
-        self.unreadable, after = 0, ""
+        after = ""
         with self._on.database.snapshot() as tx:
             head = tx.references.head()
-        yield ReferenceChange((), (), head, fresh=True, complete=False)
+            last = _template_of(head, tx)
+        yield ReferenceChange((), (), head, fresh=True, complete=False, last=last)
         while True:
             with self._on.database.snapshot() as tx:
                 page = tx.references.page(after=after, limit=PAGE)
                 opened = compared_versions(page, self._calibration, on=self._on, tx=tx)
-            last = len(page) < PAGE
-            yield ReferenceChange(self._counted(opened), (), head, complete=last)
-            if last:
+            done = len(page) < PAGE
+            yield ReferenceChange(
+                opened.versions, (), head, complete=done, last=last, unreadable=opened.unreadable
+            )
+            if done:
                 return
             after = page[-1].template_id
 
@@ -97,16 +123,26 @@ class ReferenceFeed:
             with self._on.database.snapshot() as tx:
                 log = tx.references.changes(after=sequence, limit=PAGE)
                 touched = tuple(dict.fromkeys(template_id for _, template_id in log))
-                active = tx.references.of(touched)
-                opened = compared_versions(active, self._calibration, on=self._on, tx=tx)
+                opened, active = self._opened(touched, tx)
             if log:
-                there = {reference.template_id for reference in active}
-                sequence = log[-1][0]
-                gone = tuple(one for one in touched if one not in there)
-                yield ReferenceChange(self._counted(opened), gone, sequence)
+                sequence, last = log[-1]
+                gone = tuple(one for one in touched if one not in active)
+                yield ReferenceChange(
+                    opened.versions, gone, sequence, last=last, unreadable=opened.unreadable
+                )
             if len(log) < PAGE:
                 return
 
-    def _counted(self, opened: OpenedVersions) -> tuple[ComparedVersion, ...]:
-        self.unreadable += opened.unreadable
-        return opened.versions
+    def _opened(self, template_ids: Sequence[str], tx: Transaction) -> tuple[OpenedVersions, set[str]]:
+        """And which of them are active."""
+        active = tx.references.of(template_ids)
+        opened = compared_versions(active, self._calibration, on=self._on, tx=tx)
+        return opened, {reference.template_id for reference in active}
+
+
+def _template_of(sequence: int, tx: Transaction) -> str:
+    """Of the change of that number; empty where the log does not have it."""
+    for number, template_id in tx.references.changes(after=sequence - 1, limit=1):
+        if number == sequence:
+            return template_id
+    return ""

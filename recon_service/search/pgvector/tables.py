@@ -1,4 +1,6 @@
 """The tables of the index: what is searched, one table of vectors for each pair of kinds, and the trigger.
+Sources of which some reference holds visits are noted, that only those have vectors of their own among the
+cameras that the calibration does not know.
 
 The trigger removes the vector in the transaction that deletes a template, takes it out of force, or destroys
 a former version that may have been compared in its place.
@@ -6,17 +8,19 @@ a former version that may have been compared in its place.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.errors import ServiceFault
 from recon_service.search.pgvector.transactions import transaction
 
 NOT_COMPARABLE: Final = "-"
 """In place of the kind of the references."""
+UNREADABLE: Final = "!"
+"""The same, of those that cannot be opened."""
 _SETUP = (
     "CREATE TABLE IF NOT EXISTS search_probes ("
     "probe text PRIMARY KEY, made_with text NOT NULL, sequence integer, "
@@ -26,11 +30,14 @@ _SETUP = (
     "number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, probe text NOT NULL, reference text NOT NULL, "
     "UNIQUE (probe, reference))",
 )
+_SOURCES = "CREATE TABLE IF NOT EXISTS search_sources (source text PRIMARY KEY)"
 _FORGETTING = (
     # A vector stands under the template in force. A former version may be what it was made of where it is of
     # another model or calibration; the same destruction is in the log of changes, by which it is made anew.
     "CREATE OR REPLACE FUNCTION templates_forget_vectors() RETURNS trigger LANGUAGE plpgsql AS $$ "
     "DECLARE gone record; BEGIN "
+    # A restore without the vectors must be able to delete again whom it brought back.
+    "IF to_regclass('search_pairs') IS NULL THEN RETURN NULL; END IF; "
     "IF TG_OP = 'DELETE' OR NEW.state <> 'active' THEN "
     "FOR gone IN SELECT p.number, OLD.template_id AS template_id FROM search_pairs p "
     "UNION ALL SELECT p.number, t.template_id FROM search_pairs p, templates t "
@@ -43,11 +50,7 @@ _FORGETTING = (
     "CREATE OR REPLACE TRIGGER templates_forget_vectors AFTER UPDATE OR DELETE ON templates "
     "FOR EACH ROW EXECUTE FUNCTION templates_forget_vectors()",
 )
-_OF_BEFORE = (
-    "ALTER TABLE search_probes ADD COLUMN used_at timestamptz NOT NULL DEFAULT now()",
-    *_FORGETTING,
-)
-"""For tables of a version that did not know former versions."""
+_WHEN_USED = "ALTER TABLE search_probes ADD COLUMN used_at timestamptz NOT NULL DEFAULT now()"
 
 
 class PgvectorMissing(ServiceFault):
@@ -74,15 +77,20 @@ def prepare(engine: sa.Engine) -> None:
                 "the database server has no extension pgvector that this user may switch on",
                 next_step="Run CREATE EXTENSION vector as its owner, or set RECON_IDENTIFICATION=memory.",
             ) from None
-        tables = sa.inspect(connection)
-        if not tables.has_table("search_pairs"):
-            statements: tuple[str, ...] = (*_SETUP, *_FORGETTING)
-        elif not any(c["name"] == "used_at" for c in tables.get_columns("search_probes")):
-            statements = _OF_BEFORE
-        else:
-            return
-        for statement in statements:
+        for statement in _lacking(sa.inspect(connection)):
             connection.execute(sa.text(statement))
+
+
+def _lacking(tables: sa.Inspector) -> tuple[str, ...]:
+    """What makes the tables of this version of those that are there."""
+    if tables.has_table("search_sources"):
+        return ()
+    if not tables.has_table("search_pairs"):
+        return (*_SETUP, *_FORGETTING, _SOURCES)
+    of_before = (*_FORGETTING, _SOURCES)
+    if any(column["name"] == "used_at" for column in tables.get_columns("search_probes")):
+        return of_before
+    return (_WHEN_USED, *of_before)
 
 
 def tables_of(connection: sa.Connection, probe: str) -> dict[str, int]:
@@ -93,11 +101,8 @@ def tables_of(connection: sa.Connection, probe: str) -> dict[str, int]:
     return {row.reference: row.number for row in rows}
 
 
-def table_for(connection: sa.Connection, probe: str, kind: EvidenceKind | None) -> int:
-    """The number of the table of references of one kind (None: of those not comparable); made where it is
-    not there yet.
-    """
-    reference = str(kind or NOT_COMPARABLE)
+def table_for(connection: sa.Connection, probe: str, reference: str) -> int:
+    """The number of the table of references of one kind; made where it is not there yet."""
     there = tables_of(connection, probe).get(reference)
     if there is not None:
         return there
@@ -109,8 +114,23 @@ def table_for(connection: sa.Connection, probe: str, kind: EvidenceKind | None) 
     return int(number or 0)
 
 
+def note_sources(connection: sa.Connection, sources: Collection[str]) -> None:
+    """That some reference holds visits of them."""
+    if sources:
+        connection.execute(
+            sa.text("INSERT INTO search_sources (source) VALUES (:source) ON CONFLICT DO NOTHING"),
+            [{"source": source} for source in sorted(sources)],
+        )
+
+
+def noted_sources(connection: sa.Connection) -> frozenset[str]:
+    """See ``note_sources``."""
+    return frozenset(connection.scalars(sa.text("SELECT source FROM search_sources")))
+
+
 def make_table(connection: sa.Connection, number: int) -> None:
-    """Of one pair of kinds."""
+    """Of one pair of kinds. What a dump without the contents of these tables has left goes."""
+    connection.execute(sa.text(f"DROP TABLE IF EXISTS search_vectors_{number}"))
     connection.execute(
         sa.text(
             f"CREATE TABLE search_vectors_{number} "

@@ -42,6 +42,8 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
             # One search, one core: what others do must not wait for it.
             connection.execute(sa.text("SET LOCAL max_parallel_workers_per_gather = 0"))
             yield connection
+    except exc.TimeoutError as fault:
+        raise StorageUnavailable("no connection to the database was free in time") from fault
     except exc.DBAPIError as fault:
         if getattr(fault.orig, "sqlstate", "") in _OTHERS_AT_IT:
             raise ReferencesNotReady(

@@ -26,7 +26,7 @@ class TurnedSpaces:
     @property
     def made_with(self) -> str:
         """What vectors have in common that can be compared with each other."""
-        return f"{self.calibration.identity} rank {self.rank} format 1"
+        return f"{self.calibration.identity} rank {self.rank} format 2"
 
     def of(self, score: PairScore) -> BoundingSpace:
         """Of one pair of kinds, which has that score."""

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
@@ -14,10 +16,13 @@ from recon_service.bootstrap import open_stores
 from recon_service.domain.errors import Conflict, InsecureConfiguration
 from recon_service.settings import Settings
 from recon_service.telemetry.exposition import MetricsServer, metrics_token, open_metrics, refuse_open_metrics
+from recon_service.telemetry.memory import resident_bytes
 from recon_service.telemetry.metrics import Metrics
 from recon_service.telemetry.names import NAMES
-from recon_service.telemetry.standing import Standing, resident_bytes
+from recon_service.telemetry.standing import Standing
 from tests.integration.running import eventually
+from tests.servers.postgres import Postgres
+from tests.servers.proxy import Proxy
 from tests.stacks import Embedded, settings_for
 
 
@@ -153,6 +158,30 @@ def test_a_database_that_is_away_is_a_number_too(tmp_path: Path) -> None:
     found = values(metrics.text([standing]))
     assert found["recon_database_up[]"] == 0
     assert not any(name.startswith("recon_queue") for name in found)
+
+
+def test_a_database_that_stalls_holds_up_no_numbers(postgres: Postgres, tmp_path: Path) -> None:
+    """Its connections stay open and nothing comes back: as many as ask are answered, and one thread hangs."""
+    proxy = Proxy(postgres.port).start()
+    with postgres.database() as url:
+        through = url.replace(f":{postgres.port}/", f":{proxy.port}/")
+        opened = open_stores(settings_for(Embedded(), tmp_path, database_url=through))
+        standing = Standing(opened.stores, clock=itertools.count(0, 10).__next__, patience_s=0.2)
+        metrics = Metrics()
+        metrics.problem("not-found")
+        assert values(metrics.text([standing]))["recon_database_up[]"] == 1
+        proxy.stalled = True
+        before = threading.active_count()
+        for _ in range(5):
+            found = values(metrics.text([standing]))
+            assert found["recon_database_up[]"] == 0
+            assert found["recon_problems_total[('code', 'not-found')]"] == 1
+            assert not any(name.startswith("recon_queue") for name in found)
+        assert threading.active_count() <= before + 1
+        proxy.stalled = False
+        assert eventually(lambda: values(metrics.text([standing]))["recon_database_up[]"] == 1)
+        opened.close()
+    proxy.close()
 
 
 def test_memory_of_a_process_and_of_what_it_started() -> None:

@@ -286,6 +286,7 @@ def test_duplicates_that_end_at_one_moment_see_each_other(stores: Stores, hold: 
     """
     one, other, least = alike_and_not()
     index = SearchesTogether(stores, all_of_them=5)
+    index._load().join(10)
     service = Enrolling(stores, DuplicateCheck(replace(identifier(stores), index=index), least, hold=hold))
     names = [f"twin-{n}" for n in range(4)]
     people = [(name, one) for name in names] + [("alone", other)]
