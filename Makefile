@@ -92,7 +92,7 @@ lock: ## resolve the dependencies again (needs uv)
 	uv pip compile $$flags pyproject.toml -o locks/base.txt; \
 	uv pip compile $$flags --extra demo --extra dev -c locks/base.txt pyproject.toml -o locks/dev.txt; \
 	image="--quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate"; \
-	for kind in cpu gpu; do uv pip compile $$image --extra $$kind -c locks/dev.txt pyproject.toml -o locks/$$kind.txt; done
+	for kind in cpu gpu; do uv pip compile $$image --extra $$kind --extra otel -c locks/dev.txt pyproject.toml -o locks/$$kind.txt; done
 
 clean: ## remove .venv and caches; downloaded weights stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

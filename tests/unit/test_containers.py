@@ -5,16 +5,25 @@ Where `hadolint` or `docker compose` is installed, they have their say too.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 import yaml
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from recon_service.settings import Settings, known_names
+from tests.integration.running import eventually
+from tests.servers.processes import free_port
+from tests.servers.redis_server import PASSWORD, binary
 
 ROOT = Path(__file__).parents[2]
 ONCE = ("bucket", "weights")
@@ -90,6 +99,9 @@ def test_nothing_but_the_api_and_the_dashboard_can_be_reached(compose: dict[str,
     assert open_to_others == ["api", "grafana"]
     outside = {n for n, s in compose["services"].items() if set(s["networks"]) - internal}
     assert outside == {"api", "weights", "grafana", "alertmanager"}
+    for name in OURS:  # who sends webhooks must reach their receivers
+        sends = compose["services"][name]["environment"].get("RECON_WEBHOOK_SENDING", "true")
+        assert (sends == "true") == (name in outside), name
     for name in WATCHING:  # who looks at numbers reaches neither database nor selfies
         assert "inside" not in compose["services"][name]["networks"]
     for name, service in compose["services"].items():
@@ -216,6 +228,49 @@ def test_foreign_images_are_pinned(compose: dict[str, Any]) -> None:
             assert re.search(r":[A-Za-z]*\.?\d[\w.\-]*$", service["image"]), name
 
 
+def test_the_broker_is_configured_as_the_service_needs_it(compose: dict[str, Any], tmp_path: Path) -> None:
+    """Its command, run with a real Redis: the password is asked for, nothing is evicted and nothing kept; and
+    who asks the process to stop reaches it.
+    """
+    (tmp_path / "data").mkdir()
+    (tmp_path / "redis_password").write_text(PASSWORD)
+    port = free_port()
+    entry = tmp_path / "docker-entrypoint.sh"
+    entry.write_text(f'#!/bin/sh\nshift\nexec "{binary()}" "$@" --port {port} --bind 127.0.0.1\n')
+    entry.chmod(0o755)
+    shell, option, command = compose["services"]["broker"]["command"]
+    command = (
+        command.replace("$$", "$").replace("/run/secrets", str(tmp_path)).replace("/data", f"{tmp_path}/data")
+    )
+    running = subprocess.Popen(
+        [shell, option, command], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, stdout=subprocess.DEVNULL
+    )
+    try:
+        asking: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": port,
+            "decode_responses": True,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        client = redis.Redis(password=PASSWORD, **asking)
+
+        def answers() -> bool:
+            with contextlib.suppress(redis.ConnectionError):
+                return bool(client.ping())
+            return False
+
+        assert eventually(answers)
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(**asking).ping()
+        wanted = {"maxmemory-policy": "noeviction", "save": "", "appendonly": "no"}
+        assert {name: client.config_get(name)[name] for name in wanted} == wanted
+        assert (tmp_path / "data" / "redis.conf").stat().st_mode & 0o077 == 0
+        assert PASSWORD not in " ".join(psutil.Process(running.pid).cmdline())
+    finally:
+        running.terminate()
+        assert running.wait(10) == 0
+
+
 def test_targets_and_commands_are_those_of_the_images(
     compose: dict[str, Any], instructions: list[tuple[str, str]]
 ) -> None:
@@ -299,6 +354,16 @@ def test_versions_are_pinned_and_no_index_is_named(instructions: list[tuple[str,
     assert "onnxruntime-gpu==" in (ROOT / "locks" / "gpu.txt").read_text()
     assert text.count("--require-hashes") == 3
     assert not re.search(r"index-url|find-links|trusted-host", text)
+
+
+def test_the_images_can_send_traces() -> None:
+    """RECON_TRACES_ENDPOINT is a setting of theirs too; nothing can be installed into a running one."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extra = tomllib.load(file)["project"]["optional-dependencies"]["otel"]
+    for image in ("cpu", "gpu"):
+        locked = (ROOT / "locks" / f"{image}.txt").read_text()
+        for wanted in extra:
+            assert re.search(rf"^{re.split('[<>=]', wanted)[0]}==", locked, re.MULTILINE), (image, wanted)
 
 
 def test_hadolint_has_nothing_to_say() -> None:
