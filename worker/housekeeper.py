@@ -14,6 +14,7 @@ from recon_service.application.enrolling.consents import sweep_consents
 from recon_service.application.enrolling.enrollment_runs import JobPolicy
 from recon_service.application.housekeeping import Retention, outbox_waits, relay_outbox, sweep
 from recon_service.application.keeping.audit import SERVICE
+from recon_service.application.keeping.revocations import reapply_revocations
 from recon_service.application.keeping.steady_clock import ClockWatch
 from recon_service.application.ports.stores import Stores
 from recon_service.application.templates.restores import reapply_deletions, stored_receipts
@@ -23,6 +24,8 @@ from worker.queue import CeleryQueue
 RELAY_INTERVAL_S: Final = 1.0
 """How soon the relay notices what another process left in the outbox; its own are announced by the bell."""
 SHUTDOWN_S: Final = 10.0
+NOTES_S: Final = 3600.0
+"""How often revocations are looked for that could not be noted at their time."""
 
 
 class Housekeeper:
@@ -44,6 +47,7 @@ class Housekeeper:
         self._sweep_s, self._retention = sweep_s, retention
         self._stopping = threading.Event()
         self._reapplied = False
+        self._noted_at = 0.0
         self._clock_watch = ClockWatch(retention.consent.hold, 24 * retention.consent.hold)
         self._clock_doubted = False
         self._threads = [
@@ -52,8 +56,8 @@ class Housekeeper:
         ]
 
     def start(self) -> None:
-        """Delete again whom a restore has brought back, then begin."""
-        self._attempt("restore", self._reapply_deletions, False)
+        """Delete and revoke again what a restore has brought back, then begin."""
+        self._attempt("restore", self._reapply, False)
         for thread in self._threads:
             thread.start()
 
@@ -88,7 +92,13 @@ class Housekeeper:
         while not self._stopping.wait(self._sweep_s * random.uniform(0.5, 1.5)):
             failing = self._attempt("sweeper", self._sweep_once, failing)
 
-    def _reapply_deletions(self) -> None:
+    def _reapply(self) -> None:
+        revoked = reapply_revocations(on=self._stores)
+        if revoked:
+            structlog.get_logger().warning("revocations reapplied", api_keys=revoked)
+        self._noted_at = time.monotonic()
+        if self._reapplied:
+            return
         done = reapply_deletions(stored_receipts(on=self._stores), actor=SERVICE, on=self._stores)
         self._reapplied = True
         if done.receipts:
@@ -97,8 +107,9 @@ class Housekeeper:
             )
 
     def _sweep_once(self) -> None:
-        if not self._reapplied:  # the object store did not answer at the start
-            self._reapply_deletions()
+        # The object store did not answer at the start, or perhaps when a key was revoked.
+        if not self._reapplied or time.monotonic() - self._noted_at > NOTES_S:
+            self._reapply()
         swept = sweep(self._queue, on=self._stores, policy=self._policy, retention=self._retention)
         for what in ("requeued", "lost", "buried", "objects", "stale"):
             self._swept(what, getattr(swept, what))

@@ -10,13 +10,8 @@ from typing import Final
 
 import structlog
 
-from recon_service.application.notifying.webhooks import (
-    Round,
-    WebhookPolicy,
-    deliver_due,
-    deliveries_wait,
-    forget_deliveries,
-)
+from recon_service.application.notifying.deliveries import Deliveries, deliveries_wait, forget_deliveries
+from recon_service.application.notifying.webhooks import Round, WebhookPolicy
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.domain.errors import ReconError
@@ -38,9 +33,10 @@ class WebhookRelay:
         *,
         sent: Callable[[Round], None] = lambda round_: None,
     ) -> None:
-        """sent: hears what each round came to."""
-        self._stores, self._sender, self._policy, self._sent = stores, sender, policy, sent
-        self._stopping = threading.Event()
+        """sent: hears what deliveries came to."""
+        self._stores, self._policy, self._sent = stores, policy, sent
+        self._stopping, self._bell = threading.Event(), threading.Event()
+        self._deliveries = Deliveries(sender, on=stores, policy=policy, ended=self._bell.set)
         self._thread = threading.Thread(target=self._run, name="recon-webhooks", daemon=True)
 
     def start(self) -> None:
@@ -50,8 +46,10 @@ class WebhookRelay:
     def stop(self) -> None:
         """End; what is not sent now, another process or the next start sends."""
         self._stopping.set()
+        self._bell.set()
         if self._thread.is_alive():
             self._thread.join(SHUTDOWN_S)
+        self._deliveries.close(SHUTDOWN_S)
 
     def _run(self) -> None:
         failing, rounds = False, 0
@@ -69,13 +67,14 @@ class WebhookRelay:
             else:
                 failing = False
             if not busy:
-                self._stopping.wait(LOOK_S)
+                self._bell.wait(LOOK_S)
+                self._bell.clear()
 
     def _round(self) -> bool:
-        if not deliveries_wait(on=self._stores):
-            return False
-        done = deliver_due(self._sender, on=self._stores, policy=self._policy)
-        self._sent(done)
+        # What has ended first: its endpoints may be served again.
+        done = self._deliveries.done()
+        if done.total:
+            self._sent(done)
         if done.failed or done.dead:
             structlog.get_logger().warning("webhooks failed", failed=done.failed, given_up=done.dead)
-        return done.total > 0
+        return deliveries_wait(on=self._stores) and self._deliveries.begin() > 0

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from recon_service import __version__
 from recon_service.api import guidance
 from recon_service.api.body_limits import BodyLimits
+from recon_service.api.compute_turns import ComputeTurns
 from recon_service.api.description import DESCRIPTION, TAGS
 from recon_service.api.documentation import page as documentation
 from recon_service.api.middleware import RequestFrame
@@ -42,6 +43,7 @@ from recon_service.api.routers import (
 from recon_service.api.schemas import ProblemBody
 from recon_service.api.security import CAPTURE_SCHEME, SCHEME, Needs
 from recon_service.api.service import Service
+from recon_service.api.upload_memory import REQUESTS, UploadMemory, UploadShares
 from recon_service.console import pages as console
 from recon_service.web import pages
 
@@ -93,6 +95,9 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
     add_problem_handlers(app)
     limited = [*api_routes(), *console.ROUTES]
     app.add_middleware(BodyLimits, endpoints=limited, seconds=service.settings.upload_seconds)
+    app.state.compute_turns = ComputeTurns()
+    app.state.upload_memory = UploadMemory(REQUESTS * service.settings.max_request_bytes)
+    app.add_middleware(UploadShares, memory=app.state.upload_memory)
     app.add_middleware(RequestFrame, vault=service.stores.vault, telemetry=service.telemetry)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

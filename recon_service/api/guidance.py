@@ -13,6 +13,7 @@ from fastapi import APIRouter, WebSocket
 from fastapi.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
+from recon_service.api.compute_turns import computed
 from recon_service.api.routers.captures import opened
 from recon_service.api.schemas_selfies import selfie_body
 from recon_service.api.service import Service
@@ -56,7 +57,7 @@ async def _serve(socket: WebSocket) -> None:
     except ReconError as problem:
         await socket.close(REFUSED, problem.code)
         return
-    session_id = capture.session.session_id
+    session_id = socket.state.capture = capture.session.session_id
     if _open[session_id] >= SOCKETS:
         await socket.close(TOO_MANY, "too-many-requests")
         return
@@ -79,7 +80,7 @@ async def _look(socket: WebSocket, service: Service) -> None:
             return
         earliest = time.monotonic() + SHORTEST_INTERVAL_S
         try:
-            (report,) = await run_in_threadpool(check_quality, [picture], compute=service.compute)
+            (report,) = await computed(socket, check_quality, [picture], compute=service.compute)
             answer = selfie_body(report).model_dump(mode="json")
         except ServiceFault:
             answer = {"busy": True}

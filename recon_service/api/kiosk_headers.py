@@ -61,6 +61,7 @@ def presented_proof(
     subject_id: str,
     visit: KioskVisit,
     intrinsics: str,
+    confirmed: str | None = None,
 ) -> PresentedProof | None:
     """What came with a capture; None: nothing did. Raises InvalidValue for half of it."""
     if session is None and proof is None:
@@ -77,5 +78,6 @@ def presented_proof(
         depth=visit.depth,
         images=visit.images,
         intrinsics=intrinsics,
+        confirmed=confirmed,
     )
     return PresentedProof(session, proof, statement, visit.depth, client_of(request))

@@ -14,6 +14,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from recon_service.api.upload_memory import share_of
 from recon_service.application.errors import PayloadTooLarge, UnsupportedMedia, UploadTooSlow
 from recon_service.domain.errors import CallerError, InvalidValue
 
@@ -61,7 +62,7 @@ async def read_form(request: Request, limits: FormLimits) -> Form:
     """The parts of a multipart/form-data body.
 
     Raises UnsupportedMedia, CallerError for a malformed body, InvalidValue for unknown or repeated parts,
-    PayloadTooLarge, UploadTooSlow.
+    PayloadTooLarge, UploadTooSlow, Overloaded.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
@@ -85,13 +86,14 @@ async def _read(request: Request, boundary: bytes, limits: FormLimits) -> Form:
         raise _too_large(limits.total_bytes)
     collector = _Collector(limits)
     parser = MultipartParser(boundary, collector.callbacks())
-    received, refusal = 0, None
+    received, refusal, share = 0, None, share_of(request)
     async for chunk in request.stream():
         received += len(chunk)
         if refusal is None:
             try:
                 if received > limits.total_bytes:
                     raise _too_large(limits.total_bytes)
+                share.take(len(chunk))
                 parser.write(chunk)
             except CallerError as problem:
                 refusal, collector = problem, _Collector(limits)
@@ -208,14 +210,17 @@ def _malformed() -> CallerError:
 
 
 async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
-    """A body that is one file. Raises PayloadTooLarge, UploadTooSlow, InvalidValue when it is empty."""
-    content = bytearray()
+    """A body that is one file. Raises PayloadTooLarge, UploadTooSlow, Overloaded, InvalidValue when it is
+    empty.
+    """
+    content, share = bytearray(), share_of(request)
     try:
         async with asyncio.timeout(seconds):
             async for chunk in request.stream():
-                content += chunk
-                if len(content) > limit:
+                if len(content) + len(chunk) > limit:
                     raise _too_large(limit)
+                share.take(len(chunk))
+                content += chunk
     except TimeoutError:
         raise UploadTooSlow(
             f"the request did not arrive within {seconds:g} s", next_step="Send a smaller file, or try again."

@@ -17,16 +17,25 @@ NONCE_PATTERN: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def capture_statement(
-    *, session_id: str, subject_id: str, depth: Sequence[bytes], images: Sequence[bytes], intrinsics: str
+    *,
+    session_id: str,
+    subject_id: str,
+    depth: Sequence[bytes],
+    images: Sequence[bytes],
+    intrinsics: str,
+    confirmed: str | None = None,
 ) -> bytes:
     """The text that a proof covers, in ASCII: version, session and subject, then one line per part in the
     order of the request, each with the SHA-256 of its bytes (of the intrinsics: of their UTF-8 text as it was
-    sent). Lines end with a line feed. subject_id is empty where the request names no subject.
+    sent), and last, where the request has that part, ``confirmed`` with the SHA-256 of its text. Lines end
+    with a line feed. subject_id is empty where the request names no subject.
     """
     lines = [PROOF_VERSION, f"session {session_id}", f"subject {subject_id}"]
     lines += [f"depth {hashlib.sha256(frame).hexdigest()}" for frame in depth]
     lines += [f"image {hashlib.sha256(image).hexdigest()}" for image in images]
     lines.append(f"intrinsics {hashlib.sha256(intrinsics.encode()).hexdigest()}")
+    if confirmed is not None:
+        lines.append(f"confirmed {hashlib.sha256(confirmed.encode()).hexdigest()}")
     return "".join(f"{line}\n" for line in lines).encode("ascii")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.concurrency import run_in_threadpool
 
+from recon_service.api.compute_turns import computed
 from recon_service.api.examples import QUALITY
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
@@ -60,5 +60,6 @@ async def quality_check(request: Request) -> QualityBody:
         seconds=service.settings.upload_seconds,
     )
     form = await read_form(request, limits)
-    reports = await run_in_threadpool(check_quality, form.files.get("selfies", []), compute=service.compute)
+    selfies = form.files.get("selfies", [])
+    reports = await computed(request, check_quality, selfies, compute=service.compute)
     return QualityBody(accepted=any(r.accepted for r in reports), selfies=[selfie_body(r) for r in reports])

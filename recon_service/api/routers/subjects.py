@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import Response
 
+from recon_service.api.compute_turns import computed
 from recon_service.api.examples import RECEIPT, TEMPLATES
 from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
@@ -89,7 +90,7 @@ def activate(
         **documented(401, 403, 404, 409, 422, 500, 503),
     },
 )
-def mesh(
+async def mesh(
     request: Request,
     subject_id: SubjectId,
     template_id: TemplateId,
@@ -97,8 +98,14 @@ def mesh(
 ) -> Response:
     """Derived from the template on demand; it is stored nowhere."""
     service = service_of(request)
-    content = template_mesh(
-        subject_id, template_id, on=service.stores, compute=service.compute, actor=key.key_id
+    content = await computed(
+        request,
+        template_mesh,
+        subject_id,
+        template_id,
+        on=service.stores,
+        compute=service.compute,
+        actor=key.key_id,
     )
     return Response(
         content, media_type=GLB, headers={"Content-Disposition": f'attachment; filename="{template_id}.glb"'}

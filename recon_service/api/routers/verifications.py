@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.concurrency import run_in_threadpool
 
+from recon_service.api.compute_turns import computed
 from recon_service.api.examples import ATTACK, VERIFICATION
 from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
 from recon_service.api.parameters import SubjectId
@@ -70,9 +70,11 @@ async def verify(
         subject_id=subject_id,
         visit=visit,
         intrinsics=form.fields["intrinsics"],
+        confirmed=form.fields.get("confirmed"),
     )
     required_proof(presented, service.kiosk_policy)
-    outcome = await run_in_threadpool(
+    outcome = await computed(
+        request,
         verify_guarded,
         subject_id,
         visit,

@@ -1,8 +1,9 @@
 """The audit log: who did what to which subject, and when. Written in the transaction of what it speaks of.
 
 Each entry carries a keyed digest over itself and the digest before it: who can write to the database but has
-no key can neither change, remove, insert nor reorder entries without a trace. The end is kept apart, so that
-entries missing there show too; against a whole database that was set back, note the end elsewhere.
+no key can neither change, remove, insert nor reorder entries without a trace. The end is kept in a row of its
+own, so that entries missing there show too, unless that row was set back with them: against that, and a whole
+database that was set back, note the end elsewhere.
 """
 
 from __future__ import annotations

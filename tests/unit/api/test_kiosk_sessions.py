@@ -88,7 +88,11 @@ class Kiosk:
         return self.client.post(path, headers=self.key | headers)
 
     def request(
-        self, session: dict[str, Any], shown: tuple[bytes, ...], subject: str = "ada"
+        self,
+        session: dict[str, Any],
+        shown: tuple[bytes, ...],
+        subject: str = "ada",
+        confirmed: str | None = None,
     ) -> dict[str, Any]:
         """A verification, as somebody could record it on its way."""
         statement = capture_statement(
@@ -97,7 +101,9 @@ class Kiosk:
             depth=shown,
             images=(),
             intrinsics=INTRINSICS,
+            confirmed=confirmed,
         )
+        said = [("confirmed", (None, confirmed))] if confirmed is not None else []
         return {
             "url": f"/v1/subjects/{subject}/verifications",
             "headers": self.key
@@ -105,7 +111,7 @@ class Kiosk:
                 "Kiosk-Session": session["session_id"],
                 "Kiosk-Proof": capture_proof(session["nonce"], statement),
             },
-            "files": [*(("depth", ("d", f)) for f in shown), ("intrinsics", (None, INTRINSICS))],
+            "files": [*(("depth", ("d", f)) for f in shown), ("intrinsics", (None, INTRINSICS)), *said],
         }
 
     def send(self, request: dict[str, Any]) -> tuple[int, str]:
@@ -221,6 +227,19 @@ def test_a_proof_belongs_to_one_request(kiosk: Kiosk, change: str) -> None:
         request["headers"]["Kiosk-Proof"] = "0" * 64
     assert kiosk.send(request) == (403, "kiosk-proof-invalid")
     assert kiosk.send(kiosk.request(kiosk.open(), shown)) == (200, "MATCH"), "and nothing was used up"
+
+
+def test_nobody_on_the_way_says_that_card_and_pin_were_there(kiosk: Kiosk) -> None:
+    """It decides what may change the template."""
+    kiosk.key = authorization(kiosk.service.stores, Scope.VERIFY, Scope.CONFIRM)
+    said, unsaid = ("confirmed", (None, "card-and-pin")), kiosk.request(kiosk.open(), frames("genuine"))
+    unsaid["files"].append(said)
+    assert kiosk.send(unsaid) == (403, "kiosk-proof-invalid")
+    taken_out = kiosk.request(kiosk.open(), frames("genuine"), confirmed="card-and-pin")
+    taken_out["files"].remove(said)
+    assert kiosk.send(taken_out) == (403, "kiosk-proof-invalid")
+    taken_out["files"].append(said)
+    assert kiosk.send(taken_out) == (200, "MATCH")
 
 
 def test_a_session_is_its_keys_its_subjects_and_its_clients(kiosk: Kiosk) -> None:
