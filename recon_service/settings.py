@@ -309,8 +309,8 @@ class Settings(BaseSettings):
     )
     webhook_sending: bool = Field(
         True,
-        description="Whether this process sends webhooks; false where it has no way out: its attempts would only "
-        "use up those of the others.",
+        description="Whether this process sends webhooks; false where it has no way out: its attempts would "
+        "only use up those of the others.",
     )
     webhook_attempts: int = Field(8, ge=1, le=20, description="Attempts until a delivery is given up.")
     webhook_backoff_seconds: float = Field(
