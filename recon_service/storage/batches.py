@@ -143,7 +143,8 @@ class SqlBatches:
             last = sa.select(sa.func.max(_i.subject_id)).where(_i.batch_id == batch_id)
             values["cursor"] = self._connection.scalar(last)
         if made < limit:
-            values["listed_at"] = now
+            # The name of a subject: with its row at the latest it has to go, and nobody reads it any more.
+            values |= {"listed_at": now, "cursor": ""}
         self._connection.execute(sa.update(batches).where(_b.batch_id == batch_id).values(**values))
         return made
 
