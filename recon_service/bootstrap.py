@@ -155,9 +155,9 @@ def open_objects(settings: Settings) -> ObjectStore:
         access_key=settings.s3_access_key,
         secret_key=secret,
     )
-    store = S3ObjectStore(address)
+    store = S3ObjectStore(address, guarded=not settings.allow_insecure_connections)
     if not settings.allow_insecure_connections:
-        # Should it not answer at the moment, the service starts all the same and waits for it.
+        # Should it not answer at the moment, the service starts all the same, and asks before it stores.
         with contextlib.suppress(StorageUnavailable):
             store.refuse_if_public()
     return store

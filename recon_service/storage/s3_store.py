@@ -63,8 +63,10 @@ class S3ObjectStore:
         connect_s: float = CONNECT_S,
         read_s: float = READ_S,
         attempts: int = ATTEMPTS,
+        guarded: bool = False,
     ) -> None:
-        """Opens no connection."""
+        """Opens no connection. guarded: nothing is put before ``refuse_if_public`` has had an answer."""
+        self._unchecked = guarded
         self._bucket, self._prefix = address.bucket, address.prefix
         options: dict[str, Any] = {
             "connect_timeout": connect_s,
@@ -88,7 +90,8 @@ class S3ObjectStore:
         )
 
     def put(self, key: str, content: bytes) -> None:
-        """One request; repeated when the server stumbles."""
+        """One request; repeated when the server stumbles. Guarded, it raises InsecureConfiguration."""
+        self._guard()
         with _faults():
             self._client.put_object(Bucket=self._bucket, Key=self._name(key), Body=content)
 
@@ -129,7 +132,8 @@ class S3ObjectStore:
                     yield str(entry["Key"]).removeprefix(self._prefix)
 
     def check(self) -> None:
-        """Raises StorageFault unless a write succeeds."""
+        """Raises StorageFault unless a write succeeds; InsecureConfiguration where it is guarded."""
+        self._guard()
         probe = f"{self._prefix}checks/{secrets.token_hex(8)}"
         with _faults():
             self._client.put_object(Bucket=self._bucket, Key=probe, Body=b"ok")
@@ -141,7 +145,10 @@ class S3ObjectStore:
         stranger = boto3.client("s3", **self._place, config=config)
         try:
             stranger.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
-        except ClientError:
+        except ClientError as fault:
+            if fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
+                raise _unavailable() from fault  # it has not said no
+            self._unchecked = False
             return
         except BotoCoreError as fault:
             raise _unavailable() from fault
@@ -149,6 +156,10 @@ class S3ObjectStore:
             f"anybody can list the bucket {self._bucket}",
             next_step="Block public access to the bucket.",
         )
+
+    def _guard(self) -> None:
+        if self._unchecked:  # it did not answer at the start
+            self.refuse_if_public()
 
     def _name(self, key: str) -> str:
         check_key(key)

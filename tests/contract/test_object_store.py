@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -205,3 +206,41 @@ def test_a_bucket_that_anybody_can_list_is_refused(s3_server: S3) -> None:
     s3_store(s3_server).refuse_if_public()
     with S3(public=True) as public, pytest.raises(InsecureConfiguration, match="anybody"):
         s3_store(public).refuse_if_public()
+
+
+def test_a_public_bucket_that_did_not_answer_at_the_start_gets_nothing_later() -> None:
+    with S3(public=True) as public:
+        proxy = Proxy(public.port)
+        bucket = public.make_bucket()
+        guarded = s3_store(public, bucket=bucket, port=proxy.port, attempts=1, guarded=True)
+        proxy.refuse()
+        with pytest.raises(StorageUnavailable):
+            guarded.refuse_if_public()
+        proxy.start()
+        for attempt in (lambda: guarded.put("selfies/a", b"x"), guarded.check):
+            with pytest.raises(InsecureConfiguration, match="anybody"):
+                attempt()
+        assert list(s3_store(public, bucket=bucket).list_keys()) == []
+        proxy.close()
+
+
+def test_a_server_that_stumbles_has_not_said_that_a_bucket_is_private(s3_server: S3) -> None:
+    broken = threading.Event()
+
+    class Stumbling(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            broken.set()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stumbling)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(StorageUnavailable):
+        s3_store(s3_server, port=server.server_port, attempts=1).refuse_if_public()
+    server.shutdown()
+    server.server_close()
+    assert broken.is_set()
