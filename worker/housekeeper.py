@@ -49,7 +49,7 @@ class Housekeeper:
         self._reapplied = False
         self._noted_at = 0.0
         self._clock_watch = ClockWatch(retention.consent.hold, 24 * retention.consent.hold)
-        self._clock_doubted = False
+        self._clock_believed = self._clock_doubted = False
         self._threads = [
             threading.Thread(target=self._relay, name="recon-relay", daemon=True),
             threading.Thread(target=self._sweep, name="recon-sweeper", daemon=True),
@@ -87,9 +87,13 @@ class Housekeeper:
             relay_outbox(self._queue, on=self._stores)
 
     def _sweep(self) -> None:
-        failing = False
+        failing = restoring = False
         # Processes that started together shall not sweep together.
         while not self._stopping.wait(self._sweep_s * random.uniform(0.5, 1.5)):
+            # The object store did not answer at the start, or perhaps when a key was revoked. Nor may it be
+            # listed everywhere: jobs go on without.
+            if not self._reapplied or time.monotonic() - self._noted_at > NOTES_S:
+                restoring = self._attempt("restore", self._reapply, restoring)
             failing = self._attempt("sweeper", self._sweep_once, failing)
 
     def _reapply(self) -> None:
@@ -107,10 +111,13 @@ class Housekeeper:
             )
 
     def _sweep_once(self) -> None:
-        # The object store did not answer at the start, or perhaps when a key was revoked.
-        if not self._reapplied or time.monotonic() - self._noted_at > NOTES_S:
-            self._reapply()
-        swept = sweep(self._queue, on=self._stores, policy=self._policy, retention=self._retention)
+        swept = sweep(
+            self._queue,
+            on=self._stores,
+            policy=self._policy,
+            retention=self._retention,
+            clock_believed=self._clock_believed,
+        )
         for what in ("requeued", "lost", "buried", "objects", "stale"):
             self._swept(what, getattr(swept, what))
         if swept.anything:
@@ -126,6 +133,7 @@ class Housekeeper:
         self._sweep_consents()
 
     def _sweep_consents(self) -> None:
+        self._clock_believed = False
         done = sweep_consents(
             policy=self._retention.consent,
             watch=self._clock_watch,
@@ -134,6 +142,7 @@ class Housekeeper:
         )
         if done.subjects or done.consents:
             structlog.get_logger().info("consents ended", subjects=done.subjects, consents=done.consents)
+        self._clock_believed = not done.doubt
         doubted = bool(done.held)
         if doubted and not self._clock_doubted:
             structlog.get_logger().warning(
