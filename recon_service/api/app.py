@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,6 +18,8 @@ from recon_service.api.compute_turns import ComputeTurns
 from recon_service.api.description import DESCRIPTION, TAGS
 from recon_service.api.documentation import page as documentation
 from recon_service.api.middleware import RequestFrame
+from recon_service.api.operation_watch import OperationWatch
+from recon_service.api.problem_codes import codes_of, tell_codes
 from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
     administration,
@@ -44,6 +47,7 @@ from recon_service.api.schemas import ProblemBody
 from recon_service.api.security import CAPTURE_SCHEME, SCHEME, Needs
 from recon_service.api.service import Service
 from recon_service.api.upload_memory import REQUESTS, UploadMemory, UploadShares
+from recon_service.application.enrolling.operations import operation_versions
 from recon_service.console import pages as console
 from recon_service.web import pages
 
@@ -96,6 +100,7 @@ def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
     limited = [*api_routes(), *console.ROUTES]
     app.add_middleware(BodyLimits, endpoints=limited, seconds=service.settings.upload_seconds)
     app.state.compute_turns = ComputeTurns()
+    app.state.operation_watch = OperationWatch(partial(operation_versions, on=service.stores))
     app.state.upload_memory = UploadMemory(REQUESTS * service.settings.max_request_bytes)
     app.add_middleware(UploadShares, memory=app.state.upload_memory)
     app.add_middleware(RequestFrame, vault=service.stores.vault, telemetry=service.telemetry)

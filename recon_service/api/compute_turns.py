@@ -6,13 +6,16 @@ forty of them, of one caller, would keep everybody from being as much as recogni
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 from fastapi.requests import HTTPConnection
 
@@ -21,34 +24,45 @@ from recon_service.application.errors import Overloaded
 THREADS: Final = 40
 OF_ONE_CALLER: Final = 16
 T = TypeVar("T")
+_threads: RunVar[CapacityLimiter] = RunVar("recon_compute_threads")
 
 
 @dataclass(slots=True)
 class ComputeTurns:
     """Of one process. threads: that wait or work at a time; each: of one caller (an API key, a capture
-    session). For the thread of the event loop.
+    session).
     """
 
     threads: int = THREADS
     each: int = OF_ONE_CALLER
     _under_way: Counter[str] = field(default_factory=Counter)
-    _limiter: CapacityLimiter | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     async def run(self, caller: str, work: Callable[[], T]) -> T:
         """Raises Overloaded, and what ``work`` raises."""
-        if self._under_way[caller] >= self.each:
-            raise Overloaded(
-                "too many requests of this caller wait for an answer",
-                next_step="Send fewer at a time, and this one again in a few seconds.",
-            )
-        self._limiter = self._limiter or CapacityLimiter(self.threads)
-        self._under_way[caller] += 1
+        limiter = _threads.get(None)
+        if limiter is None:
+            limiter = CapacityLimiter(self.threads)
+            _threads.set(limiter)
+        with self._counted(caller):
+            return await run_sync(work, limiter=limiter)
+
+    @contextmanager
+    def _counted(self, caller: str) -> Iterator[None]:
+        with self._lock:
+            if self._under_way[caller] >= self.each:
+                raise Overloaded(
+                    "too many requests of this caller wait for an answer",
+                    next_step="Send fewer at a time, and this one again in a few seconds.",
+                )
+            self._under_way[caller] += 1
         try:
-            return await run_sync(work, limiter=self._limiter)
+            yield
         finally:
-            self._under_way[caller] -= 1
-            if not self._under_way[caller]:
-                del self._under_way[caller]
+            with self._lock:
+                self._under_way[caller] -= 1
+                if not self._under_way[caller]:
+                    del self._under_way[caller]
 
 
 async def computed(asked: HTTPConnection, work: Callable[..., T], *arguments: Any, **named: Any) -> T:

@@ -6,6 +6,7 @@ the machine has, and the process with all its other callers would die of it.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,25 +26,29 @@ ALONE: Final = 1 << 40
 @dataclass(slots=True)
 class UploadMemory:
     """limit: bytes of all requests together; of one caller (an API key, a capture session) half as many, so
-    that no one alone keeps the others out. For the thread of the event loop.
+    that no one alone keeps the others out.
     """
 
     limit: int
     held: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, count: int, caller: str) -> None:
         """Raises Overloaded."""
-        if self.held.total() + count > self.limit or self.held[caller] + count > self.limit // 2:
-            raise Overloaded(
-                "too much is being sent at this moment", next_step="Send the request again in a few seconds."
-            )
-        self.held[caller] += count
+        with self._lock:
+            if self.held.total() + count > self.limit or self.held[caller] + count > self.limit // 2:
+                raise Overloaded(
+                    "too much is being sent at this moment",
+                    next_step="Send the request again in a few seconds.",
+                )
+            self.held[caller] += count
 
     def give_back(self, count: int, caller: str) -> None:
         """The request has been answered."""
-        self.held[caller] -= count
-        if not self.held[caller]:
-            del self.held[caller]
+        with self._lock:
+            self.held[caller] -= count
+            if not self.held[caller]:
+                del self.held[caller]
 
 
 @dataclass(slots=True)

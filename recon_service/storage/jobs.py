@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -24,6 +24,8 @@ from recon_service.application.records.operations import (
 from recon_service.application.records.templates import TemplateState
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.storage import tables as t
+
+AT_ONCE: Final = 1000
 
 
 class SqlOperations:
@@ -67,6 +69,15 @@ class SqlOperations:
         query = sa.select(t.operations).where(t.operations.c.operation_id == operation_id)
         row = self._connection.execute(query).one_or_none()
         return _operation(dict(row._mapping)) if row else None
+
+    def versions(self, operation_ids: Sequence[str]) -> dict[str, int]:
+        """In pieces: a statement has only so many parameters."""
+        c, found = t.operations.c, {}
+        for start in range(0, len(operation_ids), AT_ONCE):
+            some = operation_ids[start : start + AT_ONCE]
+            query = sa.select(c.operation_id, c.version).where(c.operation_id.in_(some))
+            found |= {row.operation_id: row.version for row in self._connection.execute(query)}
+        return found
 
     def claim(self, operation_id: str, *, token: str, now: datetime, stale_before: datetime) -> Claim | None:
         """Take it if it waits, or if its worker fell silent."""

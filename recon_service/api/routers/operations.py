@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Final, Literal
@@ -12,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from recon_service.api.examples import OPERATION
+from recon_service.api.operation_watch import OperationWatch
 from recon_service.api.parameters import OperationId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
@@ -25,7 +25,8 @@ from recon_service.domain.errors import NotFound
 
 router = APIRouter(tags=["enroll", "ops"])
 
-POLL_S: Final = 0.1
+LOOK_S: Final = 1.0
+"""Whether the client is still there."""
 KEEP_ALIVE_S: Final = 10.0
 STREAM_LIMIT_S: Final = 600.0
 """Then the stream ends without an end event, and the client connects again."""
@@ -114,17 +115,18 @@ async def _events(current: Operation, service: Service, request: Request) -> Asy
     """Each event holds the whole operation, so a client that missed some has missed nothing."""
     begun = last_sign = time.monotonic()
     yield _event(current)
+    watch: OperationWatch = request.app.state.operation_watch
     while not current.state.ended and time.monotonic() - begun < STREAM_LIMIT_S:
-        await asyncio.sleep(POLL_S)
+        changed = await watch.changed(current.operation_id, current.version, limit_s=LOOK_S)
         if await request.is_disconnected():
             return
-        try:
-            newer = await run_in_threadpool(get_operation, current.operation_id, on=service.stores)
-        except NotFound:
-            yield "event: deleted\ndata: {}\n\n"
-            return
-        if newer.version != current.version:
-            current, last_sign = newer, time.monotonic()
+        if changed:
+            try:
+                current = await run_in_threadpool(get_operation, current.operation_id, on=service.stores)
+            except NotFound:
+                yield "event: deleted\ndata: {}\n\n"
+                return
+            last_sign = time.monotonic()
             yield _event(current)
         elif time.monotonic() - last_sign > KEEP_ALIVE_S:
             last_sign = time.monotonic()

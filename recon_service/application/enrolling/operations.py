@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
@@ -18,6 +18,12 @@ from recon_service.domain.errors import Conflict, NotFound, StorageFault
 
 PROGRESS_INTERVAL_S: Final = 0.5
 MAX_LISTED: Final = 500
+
+
+def operation_versions(operation_ids: Sequence[str], *, on: Stores) -> Mapping[str, int]:
+    """Of those that are there; each change of an operation is another version."""
+    with on.database.snapshot() as tx:
+        return tx.operations.versions(operation_ids)
 
 
 def get_operation(operation_id: str, *, on: Stores) -> Operation:

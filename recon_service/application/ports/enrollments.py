@@ -57,6 +57,10 @@ class Operations(Protocol):
 
     def get(self, operation_id: str) -> Operation | None: ...
 
+    def versions(self, operation_ids: Sequence[str]) -> dict[str, int]:
+        """Of those that are there."""
+        ...
+
     def claim(self, operation_id: str, *, token: str, now: datetime, stale_before: datetime) -> Claim | None:
         """Take a queued operation, or a running one whose worker has been silent since ``stale_before``.
         Atomic; None: not to be had.
