@@ -19,7 +19,6 @@ from recon_service.api.description import DESCRIPTION, TAGS
 from recon_service.api.documentation import page as documentation
 from recon_service.api.middleware import RequestFrame
 from recon_service.api.operation_watch import OperationWatch
-from recon_service.api.problem_codes import codes_of, tell_codes
 from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
     administration,
