@@ -87,7 +87,7 @@ class Housekeeper:
             relay_outbox(self._queue, on=self._stores)
 
     def _sweep(self) -> None:
-        failing = restoring = False
+        failing = restoring = keeping = False
         # Processes that started together shall not sweep together.
         while not self._stopping.wait(self._sweep_s * random.uniform(0.5, 1.5)):
             # The object store did not answer at the start, or perhaps when a key was revoked. Nor may it be
@@ -95,6 +95,7 @@ class Housekeeper:
             if not self._reapplied or time.monotonic() - self._noted_at > NOTES_S:
                 restoring = self._attempt("restore", self._reapply, restoring)
             failing = self._attempt("sweeper", self._sweep_once, failing)
+            keeping = self._attempt("sweeper of consents", self._sweep_consents, keeping)
 
     def _reapply(self) -> None:
         revoked = reapply_revocations(on=self._stores)
@@ -130,7 +131,6 @@ class Housekeeper:
                 stale_uploads=swept.stale,
                 retired_templates=swept.retired,
             )
-        self._sweep_consents()
 
     def _sweep_consents(self) -> None:
         self._clock_believed = False
