@@ -22,7 +22,7 @@ from functools import cache
 from importlib import import_module
 from math import prod
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def _written(value: object, frames: list[Any]) -> object:
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biuf":
             raise TypeError(f"an answer holds no array of {value.dtype}")
-        order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+        order: Literal["C", "F"] = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         frames.append(value.ravel(order).view(np.uint8).data)
         return {"array": [len(frames) - 1, value.dtype.str, list(value.shape), order]}
     if isinstance(value, datetime):

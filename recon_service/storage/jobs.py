@@ -72,7 +72,8 @@ class SqlOperations:
 
     def versions(self, operation_ids: Sequence[str]) -> dict[str, int]:
         """In pieces: a statement has only so many parameters."""
-        c, found = t.operations.c, {}
+        c = t.operations.c
+        found: dict[str, int] = {}
         for start in range(0, len(operation_ids), AT_ONCE):
             some = operation_ids[start : start + AT_ONCE]
             query = sa.select(c.operation_id, c.version).where(c.operation_id.in_(some))
