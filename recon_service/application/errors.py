@@ -88,6 +88,15 @@ class StorageUnavailable(StorageFault):
     retry_after_s: ClassVar[int] = 5
 
 
+class StorageRefused(StorageFault):
+    """The object store answers and does not let the service in: a key, a policy or a bucket is wrong. Waiting
+    does not help by itself, but what is stored is as good as before.
+    """
+
+    code = "storage-refused"
+    title = "The storage refuses the service"
+
+
 class PreconditionFailed(CallerError):
     """What the request was meant for has changed since the caller looked (If-Match)."""
 

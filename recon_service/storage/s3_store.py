@@ -14,8 +14,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from recon_service.application.errors import StorageUnavailable
-from recon_service.domain.errors import InsecureConfiguration, NotFound, StorageFault
+from recon_service.application.errors import StorageRefused, StorageUnavailable
+from recon_service.domain.errors import InsecureConfiguration, NotFound
 from recon_service.storage.folder_store import check_key
 
 CONNECT_S: Final = 3.0
@@ -185,7 +185,7 @@ def _faults() -> Iterator[None]:
         if code in _MISSING:
             raise NotFound("there is no such object") from None
         if code in _DENIED:
-            raise StorageFault(
+            raise StorageRefused(
                 f"the object store refuses the service ({code})",
                 next_step="Check bucket, keys and policy: RECON_OBJECT_STORE, RECON_S3_ACCESS_KEY.",
             ) from fault

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recon_service.application.errors import StorageUnavailable
+from recon_service.application.errors import StorageRefused, StorageUnavailable
 from recon_service.application.ports.objects import ObjectStore
 from recon_service.domain.errors import InsecureConfiguration, InvalidValue, NotFound, StorageFault
 from recon_service.storage.folder_store import FolderObjectStore
@@ -168,12 +168,12 @@ def test_lists_more_than_a_page(s3_server: S3) -> None:
 
 
 def test_buckets_and_keys_that_are_refused_are_faults(s3_server: S3) -> None:
-    with pytest.raises(StorageFault):
+    with pytest.raises(StorageRefused):
         s3_store(s3_server, bucket="no-such-bucket").check()
     address = S3Address.parse(
         "s3://x", endpoint=s3_server.endpoint, access_key=ACCESS_KEY, secret_key="other"
     )
-    with pytest.raises(StorageFault) as caught:
+    with pytest.raises(StorageRefused) as caught:
         S3ObjectStore(address).check()
     assert not isinstance(caught.value, StorageUnavailable), "waiting does not help"
 

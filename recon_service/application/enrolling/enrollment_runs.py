@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from recon_service.application.enrolling.keeping_evidence import keep_evidence
 from recon_service.application.enrolling.operations import signs_of_life
-from recon_service.application.errors import Overloaded, StorageUnavailable
+from recon_service.application.errors import Overloaded, StorageRefused, StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
 from recon_service.application.keeping.objects import delete_doomed
 from recon_service.application.keeping.selfies import open_selfies
@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # loaded only where somebody asks for it
 
 
 WORKER_LOST: Final = "worker-lost"
-NOT_ITS_OWN: Final = (StorageUnavailable, Overloaded, WeightsUnavailable)
+NOT_ITS_OWN: Final = (StorageUnavailable, StorageRefused, Overloaded, WeightsUnavailable)
 """Faults that another attempt, later or on another worker, may well not have: a worker that stops, that loads
 the references or lacks a model file must not use up the attempts of whatever comes by.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from recon_service.application.errors import Overloaded, StorageUnavailable
+from recon_service.application.errors import Overloaded, StorageRefused, StorageUnavailable
 from recon_service.application.keeping.selfies import open_selfies
 from recon_service.application.ports.batches import Rederiving
 from recon_service.application.ports.stores import Stores
@@ -34,7 +34,13 @@ NOTHING_KEPT: Final = "nothing-kept"
 ENROLLED_ANEW: Final = "enrolled-anew"
 NOT_GOOD_ENOUGH: Final = "no-selfie-accepted"
 
-NOT_THE_ITEMS: Final = (StorageUnavailable, Overloaded, WeightsUnavailable, BackendUnavailable)
+NOT_THE_ITEMS: Final = (
+    StorageUnavailable,
+    StorageRefused,
+    Overloaded,
+    WeightsUnavailable,
+    BackendUnavailable,
+)
 """Faults that another attempt, perhaps on another worker, may well not have: they cost nobody an attempt."""
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from recon_service.application.enrolling.enrollment_runs import run_enrollment
 from recon_service.application.enrolling.operations import get_operation, list_dead
-from recon_service.application.errors import Overloaded, RequestInFlight, StorageUnavailable
+from recon_service.application.errors import Overloaded, RequestInFlight, StorageRefused, StorageUnavailable
 from recon_service.application.housekeeping import Retention, recover_alone, relay_outbox, sweep
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import EnrollmentOutcome, OperationState
@@ -75,7 +75,8 @@ def test_the_callers_mistake_is_not_tried_again(stores: Stores) -> None:
         Overloaded("the service is shutting down"),
         ReferencesNotReady("the references are being loaded"),
         WeightsUnavailable("a file is missing"),
-        StorageUnavailable("refused"),
+        StorageUnavailable("does not answer"),
+        StorageRefused("a key was changed"),
     ],
 )
 def test_what_is_wrong_with_a_worker_costs_no_attempt_for_a_day(stores: Stores, fault: ReconError) -> None:
