@@ -57,8 +57,8 @@ that address explains it. `next_step` says what to do. With 429 and 503 `Retry-A
 `too-little-depth`, `no-face-in-depth` |
 | 428 | `kiosk-session-required` |
 | 429 | `too-many-requests`, `locked-out` |
-| 500 | `internal-fault`, `service-fault`, `compute-fault`, `fit-failed`, `storage-fault`, `storage-refused`, \
-`reconstruction-failed` |
+| 500 | `internal-fault`, `service-fault`, `compute-fault`, `fit-failed`, `storage-fault`, \
+`storage-refused`, `reconstruction-failed` |
 | 503 | `overloaded`, `queue-full`, `time-limit`, `storage-unavailable`, `references-not-ready`, \
 `weights-unavailable` and other `weights-…` that say what is wrong with a model file |
 """
