@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.keeping.keys import create_api_key, revoke_api_key
 from recon_service.application.ports.stores import utc_now
-from recon_service.application.records.access import FailureKind
+from recon_service.application.records.access import FailureKind, Scope
 from recon_service.application.templates.subjects import delete_subject
 from recon_service.application.templates.tombstones import receipt_json
 from recon_service.bootstrap import open_stores
@@ -81,18 +83,29 @@ def test_a_lock_out_is_shown_and_lifted(state: Path) -> None:
     assert "lock-out.lifted" in recon("audit", "show")[1]
 
 
-def test_receipts_from_a_file_delete_again(state: Path, tmp_path: Path) -> None:
+def test_receipts_from_a_file_delete_again_and_revoked_keys_are_revoked_again(
+    state: Path, tmp_path: Path
+) -> None:
     opened = open_stores(Settings(state_dir=state))
     request_enrollment(EnrollmentRequest("ada", (b"x",), "c"), on=opened.stores, queue=ListQueue())
+    key = create_api_key("kiosk", [Scope.VERIFY], on=opened.stores).key
+    backup = sqlite3.connect(tmp_path / "backup.sqlite3")
+    with sqlite3.connect(state / "recon.sqlite3") as there:
+        there.backup(backup)
     receipt = delete_subject("ada", on=opened.stores)
+    revoke_api_key(key.key_id, on=opened.stores)
     file = tmp_path / "receipts.jsonl"
     file.write_text(receipt_json(receipt) + "\n\n")
-    # As after a restore: she is there again, from before the deletion, and nobody remembers the receipt.
-    with opened.stores.database.transaction() as tx:
-        tx.subjects.add(opened.stores.vault.new_key("ada"), now=receipt.deleted_at)
+    # The tombstones are lost too; the receipt was kept.
+    opened.stores.objects.delete(*opened.stores.objects.list_keys("tombstones/"))
     opened.close()
+    with sqlite3.connect(state / "recon.sqlite3") as there:
+        backup.backup(there)
+
     code, output = recon("subjects", "reapply-deletions", str(file), "--json")
-    assert (code, json.loads(output)) == (0, {"receipts": 1, "refused": 0, "deleted": 1})
-    assert json.loads(recon("subjects", "reapply-deletions", str(file), "--json")[1])["deleted"] == 0
+    done = {"receipts": 1, "refused": 0, "deleted": 1, "api_keys_revoked": 1}
+    assert (code, json.loads(output)) == (0, done)
+    again = json.loads(recon("subjects", "reapply-deletions", str(file), "--json")[1])
+    assert (again["deleted"], again["api_keys_revoked"]) == (0, 0)
     file.write_text("{}\n")
     assert recon("subjects", "reapply-deletions", str(file))[0] == 1
