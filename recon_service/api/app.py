@@ -19,6 +19,7 @@ from recon_service.api.description import DESCRIPTION, TAGS
 from recon_service.api.documentation import page as documentation
 from recon_service.api.middleware import RequestFrame
 from recon_service.api.operation_watch import OperationWatch
+from recon_service.api.problem_codes import codes_of, tell_codes
 from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
     administration,
@@ -144,6 +145,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
                 early = [429] * bool(scopes) + [400, 408, 413] * (route.body_field is not None)
                 for status, answer in documented(*early).items():
                     entry["responses"].setdefault(str(status), answer)
+                tell_codes(entry, codes_of(route, method))
         app.openapi_schema = schema
     return app.openapi_schema
 

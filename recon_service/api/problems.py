@@ -235,19 +235,27 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _documented(status: int, code: str, title: str) -> dict[str, Any]:
-    example = ProblemBody(
+    schema = {"$ref": "#/components/schemas/ProblemBody"}
+    example = problem_example(status, code, title)
+    return {"description": title, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
+
+
+def problem_example(status: int, code: str, title: str) -> dict[str, Any]:
+    """As it is answered."""
+    return ProblemBody(
         type=f"/problems/{code}",
         title=title,
         status=status,
         detail="What happened in this request.",
         next_step="What to do about it.",
         instance="urn:recon:request:0b1c2d3e4f5061728394a5b6c7d8e9f0",
-    )
-    schema = {"$ref": "#/components/schemas/ProblemBody"}
-    return {
-        "description": title,
-        "content": {MEDIA_TYPE: {"schema": schema, "example": example.model_dump()}},
-    }
+    ).model_dump()
+
+
+def titles() -> dict[str, tuple[int, str]]:
+    """Of every code that there is, its status and title."""
+    frameworks = {code: (status, title) for status, (code, title) in HTTP_CODES.items()}
+    return frameworks | {kind.code: (status_of(kind), kind.title) for kind in _all_errors()}
 
 
 _OURS: Final = {

@@ -54,7 +54,9 @@ class FaceReconstructor(Protocol):
 
 
 class Compute(Protocol):
-    """The heavy part of the use cases, wherever it runs."""
+    """The heavy part of the use cases, wherever it runs. It runs under limits, so that every call raises
+    Overloaded, TimeLimitReached, MemoryLimitReached or ComputeFault where they are met.
+    """
 
     def reconstruct(
         self, selfies: Sequence[bytes], progress: Progress, *, backend: str

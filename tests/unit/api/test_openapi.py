@@ -4,8 +4,10 @@ examples that are what they are examples of.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from recon_service.api import problems
 from recon_service.api.description import DESCRIPTION
 
 Document = dict[str, Any]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -130,9 +133,36 @@ def test_what_needs_a_key_says_how_it_refuses(document: Document) -> None:
         for status, answer in call["responses"].items():
             if status.startswith(("4", "5")) and name != "GET /readyz":
                 assert list(answer["content"]) == ["application/problem+json"], f"{name}: {status}"
-                shown = answer["content"]["application/problem+json"]["example"]
-                assert shown["status"] == int(status), f"{name}: {status}"
-                assert problems.explain(shown["type"].removeprefix("/problems/")).status_code == 200
+                content = answer["content"]["application/problem+json"]
+                for shown in examples_of(content, {}):
+                    assert shown["status"] == int(status), f"{name}: {status}"
+                    code = shown["type"].removeprefix("/problems/")
+                    assert problems.explain(code).status_code == 200
+                    assert f"`{code}`" in answer["description"] or "examples" not in content
+                assert examples_of(content, {}), f"{name}: {status}"
+
+
+def test_codes_of_problems_are_what_the_code_raises() -> None:
+    spec = importlib.util.spec_from_file_location("codes", ROOT / "scripts/problem_codes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    written = script.FILE.read_text(encoding="utf-8")
+    assert written == script.written(), "run: .venv/bin/python scripts/problem_codes.py"
+
+
+def test_a_verification_names_all_that_can_be_wrong_with_it(document: Document) -> None:
+    answers = document["paths"]["/v1/subjects/{subject_id}/verifications"]["post"]["responses"]
+    named = {
+        s: set(a["content"]["application/problem+json"].get("examples", {}))
+        for s, a in answers.items()
+        if s > "4"
+    }
+    assert named["409"] == {"capture-replayed", "kiosk-session-invalid", "model-mismatch", "nonce-used"}
+    assert named["429"] == {"locked-out", "too-many-requests"}
+    assert "kiosk-proof-invalid" in named["403"]
+    assert {"too-little-depth", "image-corrupt"} <= named["422"]
 
 
 def test_every_problem_that_callers_can_meet_is_in_the_description() -> None:
