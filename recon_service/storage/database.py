@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -222,10 +223,20 @@ def open_engine(url: str, limits: DatabaseLimits = DatabaseLimits()) -> sa.Engin
         return _open_postgresql(parsed.set(drivername="postgresql+psycopg"), limits)
     if kind != "sqlite":
         raise _unknown_url()
+    if parsed.database and not parsed.database.startswith((":memory:", "file:")):
+        _make_private(parsed.database)
     engine = sa.create_engine(parsed, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_private(path: str) -> None:
+    """A new file is for its owner alone, whoever may look into its folder; what SQLite lays beside it (the
+    log, its index) gets the same rights.
+    """
+    with suppress(OSError):  # it is there, or cannot be: the first connection tells
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _unknown_url() -> InsecureConfiguration:
