@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from recon_service.application.keeping.backoff import LONGEST
 from recon_service.application.ports.batches import Switched
 from recon_service.application.records.batches import (
     BatchItem,
@@ -29,6 +30,7 @@ from recon_service.storage import batch_retention, batch_switches
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import batch_of, is_held, item_of, keeps_evidence, keeps_selfies
 from recon_service.storage.batch_tables import batch_items, batches
+from recon_service.storage.moments import long_past
 from recon_service.storage.templates import insert_templates, template_of
 
 _b, _i = batches.c, batch_items.c
@@ -49,9 +51,11 @@ class SqlBatchItems:
         ).one_or_none()
         if row is None:
             return None
-        chosen = self._free(batch_id, (_i.state == ItemState.WAITING.value) & (_i.at <= now), limit)
+        # No item is put off for so long: what is due later was due by a clock that has been put back.
+        due = (_i.at <= now) | (_i.at > now + 2 * LONGEST)
+        chosen = self._free(batch_id, (_i.state == ItemState.WAITING.value) & due, limit)
         if not chosen:
-            silent = (_i.at < stale_before) | (_i.at > now + abs(now - stale_before))
+            silent = long_past(_i.at, stale_before, now=now)
             chosen = self._free(batch_id, (_i.state == ItemState.RUNNING.value) & silent, limit)
         if not chosen:
             return None
@@ -179,7 +183,8 @@ class SqlBatchItems:
         """What somebody works on is left to him while he lives."""
         unheld = _i.state == ItemState.WAITING.value
         if stale_before is not None:
-            unheld |= (_i.state == ItemState.RUNNING.value) & (_i.at < stale_before)
+            silent = long_past(_i.at, stale_before, now=now)
+            unheld |= (_i.state == ItemState.RUNNING.value) & silent
         return self._connection.execute(
             sa.update(batch_items)
             .where(_i.batch_id == batch_id, unheld)

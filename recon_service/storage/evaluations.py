@@ -18,6 +18,7 @@ from recon_service.application.records.evaluations import (
     Way,
 )
 from recon_service.storage.evaluation_tables import batch_evaluations, evaluation_observations
+from recon_service.storage.moments import long_past
 
 _e, _o = batch_evaluations.c, evaluation_observations.c
 _COLUMNS = tuple(name for name in _e.keys() if name != "claim_token")  # noqa: SIM118
@@ -41,13 +42,14 @@ class SqlEvaluations:
         query = sa.select(batch_evaluations).where(_e.batch_id == batch_id).order_by(_e.evaluation_set.desc())
         return [_evaluation(row) for row in self._connection.execute(query)]
 
-    def waits(self, *, stale_before: datetime) -> bool:
+    def waits(self, *, now: datetime, stale_before: datetime) -> bool:
         """By the index on the state."""
-        return self._connection.scalar(sa.select(_e.batch_id).where(_open(stale_before)).limit(1)) is not None
+        query = sa.select(_e.batch_id).where(_open(now, stale_before)).limit(1)
+        return self._connection.scalar(query) is not None
 
     def take(self, *, token: str, now: datetime, stale_before: datetime) -> BatchEvaluation | None:
         """Locked rows belong to somebody who is taking them."""
-        query = sa.select(batch_evaluations).where(_open(stale_before)).order_by(_e.asked_at).limit(1)
+        query = sa.select(batch_evaluations).where(_open(now, stale_before)).order_by(_e.asked_at).limit(1)
         row = self._connection.execute(query.with_for_update(skip_locked=True)).one_or_none()
         if row is None:
             return None
@@ -119,9 +121,9 @@ def _under(key: ObservationKey) -> sa.ColumnElement[bool]:
     return (_o.set_key == key.set_key) & (_o.way_key == key.way_key) & (_o.code == key.code)
 
 
-def _open(stale_before: datetime) -> sa.ColumnElement[bool]:
+def _open(now: datetime, stale_before: datetime) -> sa.ColumnElement[bool]:
     pending = _e.state == EvaluationState.PENDING.value
-    return pending & (_e.claim_token.is_(None) | (_e.updated_at < stale_before))
+    return pending & (_e.claim_token.is_(None) | long_past(_e.updated_at, stale_before, now=now))
 
 
 def _values(evaluation: BatchEvaluation) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from recon_service.application.records.operations import (
 from recon_service.application.records.templates import TemplateState
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.storage import tables as t
+from recon_service.storage.moments import long_past
 
 AT_ONCE: Final = 1000
 
@@ -83,7 +84,9 @@ class SqlOperations:
     def claim(self, operation_id: str, *, token: str, now: datetime, stale_before: datetime) -> Claim | None:
         """Take it if it waits, or if its worker fell silent."""
         c = t.operations.c
-        abandoned = (c.state == OperationState.RUNNING.value) & _silent(now, stale_before)
+        abandoned = (c.state == OperationState.RUNNING.value) & long_past(
+            t.operations.c.updated_at, stale_before, now=now
+        )
         free = (c.state == OperationState.QUEUED.value) | abandoned
         taken = self._change(
             (c.operation_id == operation_id) & free,
@@ -163,7 +166,7 @@ class SqlOperations:
         """Take running operations away from workers that fell silent."""
         condition = t.operations.c.state == OperationState.RUNNING.value
         if stale_before is not None:
-            condition &= _silent(now, stale_before)
+            condition &= long_past(t.operations.c.updated_at, stale_before, now=now)
         return self._change(condition, now=now, **_waiting(now))
 
     def bring_forward(self, *, now: datetime, latest: datetime) -> int:
@@ -223,7 +226,10 @@ class SqlOperations:
             sa.select(
                 sa.func.count().filter(waits).label("waiting"),
                 sa.func.count().filter(~waits).label("running"),
-                sa.func.count().filter(waits & open_.c.published_at.is_(None)).label("unpublished"),
+                # What waits for its next attempt is not the broker's to have.
+                sa.func.count()
+                .filter(waits & open_.c.published_at.is_(None) & (open_.c.queued_at <= now))
+                .label("unpublished"),
             ).select_from(open_)
         ).one()
         return QueueState(lane, row.waiting, row.running, row.unpublished, self.oldest_queued(lane))
@@ -293,12 +299,6 @@ def _waiting(due: datetime) -> dict[str, Any]:
         "queued_at": due,
         "published_at": None,
     }
-
-
-def _silent(now: datetime, stale_before: datetime) -> sa.ColumnElement[bool]:
-    """No sign of life since then. One from the future is none either: the clock has been put back."""
-    updated = t.operations.c.updated_at
-    return (updated < stale_before) | (updated > now + abs(now - stale_before))
 
 
 def _held(claim: Claim) -> sa.ColumnElement[bool]:

@@ -9,6 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from recon_service.storage import tables as t
+from recon_service.storage.moments import long_past
 
 AT_ONCE: Final = 500
 """Keys in one statement."""
@@ -42,7 +43,7 @@ class SqlLooseObjects:
     def doom_stale(self, *, begun_before: datetime, now: datetime) -> int:
         """Mark uploads that began so long ago, or, by a clock that was put back, in the future."""
         c = t.loose_objects.c
-        stale = c.doomed.is_(False) & ((c.since < begun_before) | (c.since > now + abs(now - begun_before)))
+        stale = c.doomed.is_(False) & long_past(c.since, begun_before, now=now)
         return self._connection.execute(sa.update(t.loose_objects).where(stale).values(doomed=True)).rowcount
 
     def doomed(self, *, limit: int) -> list[str]:

@@ -65,7 +65,7 @@ def evaluation(which: EvaluationSet = EvaluationSet.SIMULATED, *, later: int = 0
 def test_an_evaluation_is_held_by_one_worker_until_it_falls_silent(database: Database) -> None:
     add_batch(database)
     with database.transaction() as tx:
-        assert not tx.evaluations.waits(stale_before=NOW)
+        assert not tx.evaluations.waits(now=NOW, stale_before=NOW)
         tx.evaluations.put(evaluation(EvaluationSet.REAL, later=1))
         tx.evaluations.put(evaluation())
     long_ago, soon = NOW - SECOND, NOW + 10 * SECOND
@@ -79,8 +79,8 @@ def test_an_evaluation_is_held_by_one_worker_until_it_falls_silent(database: Dat
     assert first is not None
     assert take("three") is None
     with database.snapshot() as tx:
-        assert not tx.evaluations.waits(stale_before=long_ago)
-        assert tx.evaluations.waits(stale_before=soon)
+        assert not tx.evaluations.waits(now=NOW, stale_before=long_ago)
+        assert tx.evaluations.waits(now=NOW, stale_before=soon)
     assert take("four", soon) == first
     under_way = replace(first, done=3, total=9, updated_at=soon)
     with database.transaction() as tx:
@@ -98,6 +98,10 @@ def test_an_evaluation_is_held_by_one_worker_until_it_falls_silent(database: Dat
     with database.transaction() as tx:
         tx.evaluations.put(evaluation(later=2))  # asked for anew
     assert take("seven") == evaluation(later=2)
+    with database.transaction() as tx:  # somebody whose clock was ahead took it, and died
+        hours = timedelta(hours=3)
+        assert tx.evaluations.take(token="eight", now=NOW + hours, stale_before=NOW + hours) is not None
+    assert take("nine", NOW - timedelta(minutes=6)) is not None
 
 
 def test_what_was_seen_of_a_set_is_kept_once_and_while_it_is_needed(database: Database) -> None:

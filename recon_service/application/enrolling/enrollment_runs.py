@@ -16,6 +16,7 @@ from recon_service.application.enrolling.keeping_evidence import keep_evidence
 from recon_service.application.enrolling.operations import signs_of_life
 from recon_service.application.errors import Overloaded, StorageRefused, StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
+from recon_service.application.keeping.backoff import wait_after
 from recon_service.application.keeping.objects import delete_doomed
 from recon_service.application.keeping.selfies import open_selfies
 from recon_service.application.notifying.webhooks import emit, operation_ended
@@ -73,8 +74,7 @@ class JobPolicy:
     @property
     def longest_wait(self) -> timedelta:
         """Between two attempts."""
-        growth: int = 4 ** (self.attempts - 1)
-        return max(self.excused_backoff, self.backoff * growth)
+        return max(self.excused_backoff, wait_after(self.attempts, first=self.backoff))
 
     @property
     def heartbeat(self) -> timedelta:
@@ -260,7 +260,7 @@ def _give_back(
             code = _problem(fault).code
             emit(tx, operation_ended(claim.operation, OperationState.FAILED, problem=code), now=now)
         elif attempts < policy.attempts:
-            tx.operations.requeue(claim, now=now, due=now + policy.backoff * 4 ** (attempts - 1))
+            tx.operations.requeue(claim, now=now, due=now + wait_after(attempts, first=policy.backoff))
         else:
             tx.operations.finish(
                 claim, state=OperationState.FAILED, now=now, problem=_problem(fault), dead=True

@@ -32,7 +32,7 @@ class Evaluations(Protocol):
         """In the order of their sets."""
         ...
 
-    def waits(self, *, stale_before: datetime) -> bool:
+    def waits(self, *, now: datetime, stale_before: datetime) -> bool:
         """Whether there is one to work on that nobody holds."""
         ...
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.errors import Overloaded, StorageRefused, StorageUnavailable
+from recon_service.application.keeping.backoff import wait_after
 from recon_service.application.keeping.selfies import open_selfies
 from recon_service.application.ports.batches import Rederiving
 from recon_service.application.ports.stores import Stores
@@ -224,5 +225,5 @@ def _fault(item: Taken, fault: Exception, policy: ItemPolicy, now: datetime) -> 
         return ItemEnd(item.subject_id, again, key_id, code, due=due, refund=True)
     if isinstance(fault, CallerError) or item.attempts >= policy.attempts:
         return ItemEnd(item.subject_id, ItemState.FAILED, key_id, code)
-    due = now + policy.backoff * 4 ** (item.attempts - 1)
+    due = now + wait_after(item.attempts, first=policy.backoff)
     return ItemEnd(item.subject_id, again, key_id, code, due=due)

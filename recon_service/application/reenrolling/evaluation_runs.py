@@ -52,7 +52,7 @@ def work_on_evaluations(*, on: Stores, compute: Evaluating, yields_after: timede
     """
     now = on.clock()
     with on.database.snapshot() as tx:
-        if not tx.evaluations.waits(stale_before=now - SILENCE):
+        if not tx.evaluations.waits(now=now, stale_before=now - SILENCE):
             return False
     if people_wait(on=on, longer_than=yields_after):
         return False

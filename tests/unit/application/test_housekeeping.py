@@ -301,6 +301,21 @@ def test_what_was_put_back_while_a_clock_was_ahead_does_not_wait_for_it(stores: 
     assert get_operation(operation_id, on=stores).state is OperationState.SUCCEEDED
 
 
+def test_however_many_attempts_there_are_the_next_one_comes(stores: Stores) -> None:
+    """Four times as long each time is eighteen hours after nine attempts, and no date at all after thirty."""
+    many = replace(POLICY, attempts=100)
+    operation_id, queue = ask(stores), ListQueue(depth=0)
+    for _ in range(many.attempts - 1):
+        with pytest.raises(FitFailed):
+            run_enrollment(operation_id, on=stores, compute=ScriptedCompute(fail), queue=queue, policy=many)
+    sweep(queue, on=stores, policy=many, retention=Retention(dead=HOUR))
+    assert relay_outbox(queue, on=at(stores, HOUR)) == 1
+    with pytest.raises(FitFailed):
+        run_enrollment(operation_id, on=stores, compute=ScriptedCompute(fail), queue=queue, policy=many)
+    (dead,) = list_dead(on=stores)
+    assert dead.attempts == 100
+
+
 def test_by_a_clock_that_is_not_believed_nothing_is_destroyed(stores: Stores) -> None:
     """A machine that starts in the year 2030 must not end what operations could still try again."""
     run(stores, ask(stores, subject="bob"))

@@ -168,6 +168,16 @@ def test_what_a_dead_runner_held_is_taken_again_and_its_late_end_is_void(stores:
     assert all(len(list_templates(name, on=stores)) == 2 for name in names)
 
 
+def test_items_that_were_made_while_a_clock_was_ahead_do_not_wait_for_it(stores: Stores) -> None:
+    add_subjects(stores, [f"s{n}" for n in range(4)])
+    batch_id = submit(stores)
+    ahead = replace(stores, clock=lambda: utc_now() + timedelta(hours=3))
+    work(ahead, turns=1)
+    assert states(stores, batch_id) == {"waiting": 4}
+    work(stores)
+    assert states(stores, batch_id) == {"succeeded": 4}
+
+
 def test_an_item_that_kills_its_runners_is_given_up(stores: Stores) -> None:
     add_subject(stores, "a")
     batch_id = submit(stores)
