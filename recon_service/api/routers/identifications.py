@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.compute_turns import computed
 from recon_service.api.kiosk_headers import ProofHeader, SessionHeader, presented_proof
@@ -63,7 +64,8 @@ async def identify_person(
     service = service_of(request)
     form = await read_form(request, visit_limits(service))
     visit = visit_of(form)
-    presented = presented_proof(
+    presented = await run_in_threadpool(  # digests of all that came
+        presented_proof,
         request,
         kiosk_session,
         kiosk_proof,

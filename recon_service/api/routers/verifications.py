@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.compute_turns import computed
 from recon_service.api.examples import ATTACK, VERIFICATION
@@ -63,7 +64,8 @@ async def verify(
     check_subject_id(subject_id)
     form = await read_form(request, visit_limits(service, "confirmed"))
     visit = visit_of(form, confirmed=_confirmed(form.fields.get("confirmed"), key))
-    presented = presented_proof(
+    presented = await run_in_threadpool(  # digests of all that came
+        presented_proof,
         request,
         kiosk_session,
         kiosk_proof,

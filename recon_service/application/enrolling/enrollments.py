@@ -162,10 +162,12 @@ def _open_request(
     """Reserve the Idempotency-Key, see to the subject's data key, and list the objects that are about to be
     written. The first value is None without an Idempotency-Key.
     """
+    # Of all selfies: not while others wait for the transaction.
+    digest = _digest(request, on) if request.idempotency_key is not None else ""
     for race in range(RACES):
         try:
             with on.database.transaction() as tx:
-                reservation = _reserve(request, tx, on)
+                reservation = _reserve(request, digest, tx, on)
                 if reservation is None or reservation.state is IdempotencyState.NEW:
                     _check_budget(request.lane, budget, tx, on)
                     tx.loose_objects.begin([s.object_key for s in stored], now=on.clock())
@@ -183,13 +185,13 @@ def _open_request(
     raise AssertionError("unreachable")
 
 
-def _reserve(request: EnrollmentRequest, tx: Transaction, on: Stores) -> Reservation | None:
+def _reserve(request: EnrollmentRequest, digest: str, tx: Transaction, on: Stores) -> Reservation | None:
     if request.idempotency_key is None:
         return None
     reservation = tx.idempotency.reserve(
         api_key_id=request.api_key_id,
         key=request.idempotency_key,
-        digest=_digest(request, on),
+        digest=digest,
         subject_id=request.subject_id,
         now=on.clock(),
     )

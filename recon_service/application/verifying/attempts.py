@@ -23,6 +23,7 @@ from recon_service.application.records.kiosks import PresentedProof
 from recon_service.application.verifying.kiosk_sessions import (
     REFUSALS,
     SpentNonce,
+    digests_of_frames,
     end_session,
     forget_attempt,
     record_refusal,
@@ -165,10 +166,11 @@ def _begin(
     on: Stores,
 ) -> Attempt:
     used = tuple(counted for counted in counters if counted.limit and counted.name)
+    frames = digests_of_frames(presented, on=on)
     try:
         with on.database.transaction() as tx:
             spent = (
-                spend_nonce(tx, presented, subject_id=subject_id, api_key_id=api_key_id, on=on)
+                spend_nonce(tx, presented, frames=frames, subject_id=subject_id, api_key_id=api_key_id, on=on)
                 if presented
                 else None
             )

@@ -13,6 +13,7 @@ and every process knows them all.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -115,11 +116,23 @@ def required_proof(presented: PresentedProof | None, policy: KioskPolicy) -> Non
         )
 
 
+def digests_of_frames(presented: PresentedProof | None, *, on: Stores) -> tuple[str, ...]:
+    """By which frames are known again. They are large: not while others wait for a transaction."""
+    return tuple(on.vault.digest("capture", frame) for frame in presented.frames) if presented else ()
+
+
 def spend_nonce(
-    tx: Transaction, presented: PresentedProof, *, subject_id: str, api_key_id: str, on: Stores
+    tx: Transaction,
+    presented: PresentedProof,
+    *,
+    frames: Sequence[str],
+    subject_id: str,
+    api_key_id: str,
+    on: Stores,
 ) -> SpentNonce:
     """Use up the nonce that the proof was made with, and remember the frames; before anything is compared.
-    subject_id: empty in a search among all, which a session for one subject is not good for.
+    frames: ``digests_of_frames``. subject_id: empty in a search among all, which a session for one subject is
+    not good for.
 
     A replay is told in the value, so that this transaction can be committed; ``refuse_replay`` raises it.
     Raises KioskSessionInvalid, NonceUsed, KioskProofInvalid, which use up nothing.
@@ -141,8 +154,7 @@ def spend_nonce(
         )
     session = replace(session, spent=session.issued)
     tx.kiosk_sessions.update(session)
-    captures = [on.vault.digest("capture", frame) for frame in presented.frames]
-    new, replayed = tx.kiosk_sessions.remember(captures, session_id=session.session_id, now=now)
+    new, replayed = tx.kiosk_sessions.remember(frames, session_id=session.session_id, now=now)
     return SpentNonce(session, tuple(new), replayed)
 
 

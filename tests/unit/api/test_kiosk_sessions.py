@@ -6,7 +6,9 @@ import dataclasses
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -190,6 +192,42 @@ def test_a_visit_may_send_its_frames_again_until_it_is_decided(kiosk: Kiosk) -> 
     assert session["attempts_left"] == 6
     assert kiosk.send(kiosk.request(session, (*frames("genuine"), *shown))) == (200, "MATCH")
     assert kiosk.more(session).status_code == 409
+
+
+class Watching:
+    """Stores that tell whether something as large as a frame is digested while a transaction is open."""
+
+    def __init__(self, service: Service) -> None:
+        self.stores, self.open, self.large = service.stores, 0, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stores.vault if name in dir(self.stores.vault) else self.stores.database, name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        with self.stores.database.transaction() as tx:
+            self.open += 1
+            try:
+                yield tx
+            finally:
+                self.open -= 1
+
+    def digest(self, purpose: str, *parts: bytes) -> str:
+        if max(map(len, parts), default=0) > 1000:
+            self.large.append((purpose, self.open))
+        return self.stores.vault.digest(purpose, *parts)
+
+
+def test_nobody_waits_for_the_digests_of_what_was_sent(fresh_service: Service) -> None:
+    """Ten frames of 40 MB take a while, and a transaction of SQLite holds up all others."""
+    watching = Watching(fresh_service)
+    stores = dataclasses.replace(fresh_service.stores, database=watching, vault=watching)
+    kiosk = Kiosk(dataclasses.replace(fresh_service, stores=stores))
+    shown = tuple(frame + bytes(1500) for frame in frames("genuine"))
+    assert kiosk.send(kiosk.request(kiosk.open(), shown)) == (200, "MATCH")
+    wish = EnrollmentRequest("cleo", (bytes(2000),), "c", idempotency_key="k")
+    request_enrollment(wish, on=kiosk.service.stores, queue=ListQueue())
+    assert watching.large == [("capture", 0), ("capture", 0), ("idempotency", 0)]
 
 
 def test_what_could_not_be_read_may_be_sent_in_another_session(kiosk: Kiosk) -> None:
