@@ -29,6 +29,7 @@ from recon_service.storage.connections import (
     check_broker_url,
     check_database_url,
     check_s3_endpoint,
+    check_traces_endpoint,
     is_local,
 )
 from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine
@@ -139,6 +140,7 @@ def refuse_insecure_connections(settings: Settings) -> None:
         check_database_url(settings.resolved_database_url)
         check_broker_url(settings.broker_url)
         check_s3_endpoint(settings.s3_endpoint)
+        check_traces_endpoint(settings.traces_endpoint, secret=settings.traces_headers is not None)
 
 
 def open_objects(settings: Settings) -> ObjectStore:

@@ -97,6 +97,18 @@ def _check_broker(url: str) -> None:
         )
 
 
+def check_traces_endpoint(endpoint: str, *, secret: bool) -> None:
+    """Raises InsecureConfiguration for a collector of traces on another machine that would be shown a secret
+    without TLS. secret: whether headers are sent with them.
+    """
+    parts = urlsplit(endpoint)
+    if endpoint and secret and parts.scheme != "https" and not is_local(parts.hostname or ""):
+        raise InsecureConfiguration(
+            "RECON_TRACES_HEADERS would go to a collector of traces on another machine in the open",
+            next_step=f"Use https://… in RECON_TRACES_ENDPOINT, {OVERRIDE}.",
+        )
+
+
 def check_s3_endpoint(endpoint: str, environment: Mapping[str, str] = os.environ) -> None:
     """Raises InsecureConfiguration for an S3 server on another machine without TLS. Empty: the one that the
     environment names for every client, else Amazon's, with TLS.

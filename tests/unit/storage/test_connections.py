@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 
 from recon_service.domain.errors import InsecureConfiguration
-from recon_service.storage.connections import check_broker_url, check_database_url, check_s3_endpoint
+from recon_service.storage.connections import (
+    check_broker_url,
+    check_database_url,
+    check_s3_endpoint,
+    check_traces_endpoint,
+)
 
 
 @pytest.mark.parametrize(
@@ -86,3 +91,12 @@ def test_object_stores_beyond_this_machine_need_https() -> None:
         check_s3_endpoint("https://s3.example", {name: "http://other.example"})
         with pytest.raises(InsecureConfiguration):
             check_s3_endpoint("", {name: "http://s3.example"})
+
+
+def test_what_opens_a_collector_of_traces_goes_there_by_tls() -> None:
+    check_traces_endpoint("", secret=True)
+    check_traces_endpoint("http://localhost:4318/v1/traces", secret=True)
+    check_traces_endpoint("https://traces.example/v1/traces", secret=True)
+    check_traces_endpoint("http://traces.example/v1/traces", secret=False)
+    with pytest.raises(InsecureConfiguration):
+        check_traces_endpoint("http://traces.example/v1/traces", secret=True)
