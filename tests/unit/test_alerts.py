@@ -81,16 +81,16 @@ class Watched:
         return False
 
     def _scrape(self) -> None:
-        for job, up in self.up.items():
-            where = {"job": job, "instance": f"{job}:9464"}
+        for name, up in self.up.items():
+            where = {"job": name.partition("#")[0], "instance": f"{name}:9464"}
             self.series.add("up", where, self.now, up)
             if not up:
                 continue
-            for family in self.processes[job].registry.collect():
+            for family in self.processes[name].registry.collect():
                 for sample in family.samples:
                     self.series.add(sample.name, {**sample.labels, **where}, self.now, sample.value)
-            for (name, labels), value in self.gauges.items():
-                self.series.add(name, {**dict(labels), **where}, self.now, value)
+            for (metric, labels), value in self.gauges.items():
+                self.series.add(metric, {**dict(labels), **where}, self.now, value)
 
 
 def decided(metrics: Metrics, decision: str) -> None:
@@ -214,6 +214,14 @@ def nothing_moves_and_there_is_no_worker(watched: Watched) -> None:
     nothing_moves(watched)
 
 
+def one_of_two_workers_is_gone(watched: Watched) -> None:
+    watched.processes["recon-worker#2"] = Metrics()
+    watched.up["recon-worker#2"] = 1.0
+    watched.passes(HOUR_S)
+    del watched.up["recon-worker"]
+    watched.passes(20 * 60)
+
+
 def matches_fell(watched: Watched) -> None:
     """To nothing, with processes that have never matched anybody."""
     watched.passes(2 * HOUR_S, lambda: decided(watched.api, "MATCH"), step=120)
@@ -240,6 +248,7 @@ TROUBLE: list[tuple[str, Callable[[Watched], None]]] = [
     ("ReconApiDown", down("recon-api", 2, gone=False)),
     ("ReconWorkerDown", down("recon-worker", 5, gone=False)),
     ("ReconWorkerDown", down("recon-worker", 5, gone=True)),
+    ("ReconWorkersFewer", one_of_two_workers_is_gone),
     ("ReconDatabaseDown", stands_at(0, "recon_database_up", 3)),
     ("ReconQueueWaits", stands_at(90, "recon_queue_oldest_seconds", 5, lane="interactive")),
     ("ReconBatchWaits", stands_at(30_000, "recon_queue_oldest_seconds", 35, lane="batch")),
