@@ -66,8 +66,10 @@ export class FilePictures {
   }
 
   private update(): void {
-    const { missing } = this.frames;
-    element("files-missing").textContent = missing > 0 ? this.words.needMore(missing) : "";
+    const { accepted, missing } = this.frames;
+    // Those that the camera took count too, and are not among the pictures below.
+    const there = accepted > 0 ? this.words.have(accepted) : "";
+    element("files-missing").textContent = `${there} ${missing > 0 ? this.words.needMore(missing) : ""}`.trim();
     element<HTMLButtonElement>("files-enroll").disabled = missing > 0;
   }
 }

@@ -41,9 +41,14 @@ export class Frames {
     return TARGETS.filter((t) => !t.passing).length;
   }
 
-  /** How many accepted pictures an enrollment still needs, however they came. */
+  /** How many pictures were accepted, however they came. */
+  get accepted(): number {
+    return [...this.places.values()].filter((place) => place === "accepted").length;
+  }
+
+  /** How many of them an enrollment still needs. */
   get missing(): number {
-    return Math.max(0, LEAST - [...this.places.values()].filter((place) => place === "accepted").length);
+    return Math.max(0, LEAST - this.accepted);
   }
 
   add(target: Target, picture: Blob): void {

@@ -31,6 +31,7 @@ export interface Strings {
   readonly checking: string;
   readonly accepted: string;
   readonly needMore: (missing: number) => string;
+  readonly have: (there: number) => string;
   readonly enroll: string;
   readonly picture: (number: number) => string;
   readonly measures: Readonly<Record<string, string>>;
@@ -126,6 +127,7 @@ const en: Strings = {
   checking: "Being checked …",
   accepted: "Good",
   needMore: (missing) => (missing === 1 ? "One more picture is needed." : `${missing} more pictures are needed.`),
+  have: (there) => (there === 1 ? "One good picture is there." : `${there} good pictures are there.`),
   enroll: "Go on with these pictures",
   picture: (number) => `Picture ${number}`,
   measures: {
@@ -238,6 +240,7 @@ const ko: Strings = {
   checking: "확인하는 중 …",
   accepted: "좋습니다",
   needMore: (missing) => `사진이 ${missing}장 더 필요합니다.`,
+  have: (there) => `좋은 사진이 ${there}장 있습니다.`,
   enroll: "이 사진으로 계속하기",
   picture: (number) => `사진 ${number}`,
   measures: {
