@@ -134,7 +134,7 @@ def request_enrollment(
         raise InvalidValue("the consent has ended already", next_step="Ask the person for a new one.")
     operation_id = new_id("op")
     stored = selfie_rows(operation_id)
-    reservation, key = _open_request(request, stored, budget, on)
+    reservation, key, first = _open_request(request, stored, budget, on)
     if reservation is not None and reservation.operation_id is not None:
         return _replayed(reservation, reservation.operation_id, key, on)
     try:
@@ -143,7 +143,7 @@ def request_enrollment(
     except BaseException:
         # What cannot be withdrawn now is listed, and the sweeper finds it.
         with contextlib.suppress(StorageFault):
-            _withdraw(request, operation_id, stored, reservation, on)
+            _withdraw(request, operation_id, stored, reservation, key if first else None, on)
         raise
     queue.ring()
     return Acknowledged(operation)
@@ -158,9 +158,9 @@ def _replayed(earlier: Reservation, operation_id: str, key: WrappedKey, on: Stor
 
 def _open_request(
     request: EnrollmentRequest, stored: Sequence[StoredSelfie], budget: timedelta | None, on: Stores
-) -> tuple[Reservation | None, WrappedKey]:
+) -> tuple[Reservation | None, WrappedKey, bool]:
     """Reserve the Idempotency-Key, see to the subject's data key, and list the objects that are about to be
-    written. The first value is None without an Idempotency-Key.
+    written. The first value is None without an Idempotency-Key; the last says whether the subject was made.
     """
     # Of all selfies: not while others wait for the transaction.
     digest = _digest(request, on) if request.idempotency_key is not None else ""
@@ -172,10 +172,11 @@ def _open_request(
                     _check_budget(request.lane, budget, tx, on)
                     tx.loose_objects.begin([s.object_key for s in stored], now=on.clock())
                 key = tx.subjects.key(request.subject_id)
-                if key is None:
-                    key = on.vault.new_key(request.subject_id)
-                    tx.subjects.add(key, now=on.clock())
-                return reservation, key
+                if key is not None:
+                    return reservation, key, False
+                key = on.vault.new_key(request.subject_id)
+                tx.subjects.add(key, now=on.clock())
+                return reservation, key, True
         except RequestInFlight:
             raise
         except Conflict:
@@ -309,8 +310,10 @@ def _withdraw(
     operation_id: str,
     stored: Sequence[StoredSelfie],
     reservation: Reservation | None,
+    made: WrappedKey | None,
     on: Stores,
 ) -> None:
+    """made: of the subject that came with this request, and goes with it."""
     keys = [s.object_key for s in stored]
     with on.database.transaction() as tx:
         # Before the look: where the server still works on a commit whose confirmation was lost, its locks on
@@ -323,4 +326,6 @@ def _withdraw(
             tx.idempotency.release(
                 api_key_id=request.api_key_id, key=request.idempotency_key, since=reservation.since
             )
+        if made is not None:
+            tx.subjects.forget_unused(made)
     delete_doomed(keys, on=on)

@@ -17,7 +17,7 @@ from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import EnrollmentOutcome, OperationState
 from recon_service.application.records.webhooks import EventKind, WebhookEndpoint
 from recon_service.application.searching.reference_feed import ReferencesNotReady
-from recon_service.application.templates.subjects import delete_subject, list_templates
+from recon_service.application.templates.subjects import delete_subject, list_subjects, list_templates
 from recon_service.domain.errors import (
     Conflict,
     FitFailed,
@@ -282,6 +282,7 @@ def test_a_failing_object_store_leaves_no_trace_of_the_request(
         ask(stores, idempotency_key="k")
     monkeypatch.undo()
     assert object_count(stores) == 0
+    assert list_subjects(on=stores) == [], "nobody has consented to anything yet"
     with stores.database.snapshot() as tx:
         assert tx.operations.queued() == []
     ask(stores, idempotency_key="k")

@@ -88,3 +88,22 @@ def test_a_commit_that_the_server_still_works_on_is_not_withdrawn(stores: Stores
         assert tx.operations.queued() == [operation_id]
     assert object_count(stores) == 1
     assert run(stores, operation_id).state is OperationState.SUCCEEDED
+
+
+def test_a_subject_for_whom_another_request_enrolls_meanwhile_stays(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, others = stores.objects.put, list[str]()
+
+    def fails_after_another(key: str, content: bytes) -> None:
+        if not others:
+            others.append("")
+            others[0] = ask(stores)
+            raise StorageUnavailable("refused")
+        put(key, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.objects, "put", fails_after_another)
+        with pytest.raises(StorageUnavailable):
+            ask(stores)
+    assert run(stores, others[0]).state is OperationState.SUCCEEDED
