@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from recon_service.application.searching.reference_feed import ReferenceChange, ReferenceFeed
 from recon_service.application.templates.subjects import delete_subject
 from recon_service.bootstrap import OpenStores, open_stores
+from recon_service.domain.errors import InvalidValue
 from recon_service.search.pgvector.index import PgvectorIndex
 from recon_service.search.pgvector.tables import PgvectorMissing
 from recon_service.settings import Settings
@@ -92,6 +93,17 @@ def test_searches_that_need_a_second_connection_do_not_wait_for_each_other(
             counts = [count for one in searching for count in one.result()]
         assert set(counts) <= {1, 2, 3, 4}
         assert search(0) == [4] * 4
+        opened.close()
+
+
+def test_one_connection_is_too_few_and_the_start_says_so(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with make_stack("production", request) as stack:
+        opened = open_stores(settings_for(stack, tmp_path, database_connections=1))
+        with pytest.raises(InvalidValue) as caught:
+            PgvectorIndex(opened.stores, opened.database.engine, CALIBRATION)
+        assert "RECON_DATABASE_CONNECTIONS" in caught.value.next_step
         opened.close()
 
 

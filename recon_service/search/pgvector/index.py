@@ -23,6 +23,7 @@ from recon_service.application.searching.reference_feed import ReferenceFeed, Re
 from recon_service.comparison.calibration import Calibration
 from recon_service.comparison.evidence_kind import EvidenceKind
 from recon_service.domain.arrays import Array
+from recon_service.domain.errors import InvalidValue
 from recon_service.search.bounding_space import BoundingSpace, ProbeVector
 from recon_service.search.exact_search import Ranked, best_of
 from recon_service.search.pgvector.scan import ServerScan
@@ -39,6 +40,8 @@ up and searching has none.
 """
 AT_ONCE: Final = 3
 """Searches of one process."""
+CONNECTIONS: Final = 2
+"""One holds the place of who brings the vectors up to date, the other applies page by page."""
 
 
 class PgvectorIndex:
@@ -47,7 +50,12 @@ class PgvectorIndex:
     def __init__(
         self, on: Stores, engine: sa.Engine, calibration: Calibration, *, rank: int | None = None
     ) -> None:
-        """rank: how many directions are kept, None for all. Raises PgvectorMissing."""
+        """rank: how many directions are kept, None for all. Raises PgvectorMissing, InvalidValue."""
+        if isinstance(engine.pool, sa.QueuePool) and engine.pool.size() < CONNECTIONS:
+            raise InvalidValue(
+                f"a search with pgvector needs {CONNECTIONS} connections to the database",
+                next_step=f"Set RECON_DATABASE_CONNECTIONS to {CONNECTIONS} or more.",
+            )
         prepare(engine)
         self._on, self._engine, self._calibration = on, engine, calibration
         self._feed = ReferenceFeed(on, calibration)
