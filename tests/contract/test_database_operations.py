@@ -79,7 +79,7 @@ def test_the_outbox_holds_what_the_broker_does_not_know(database: Database) -> N
         assert tx.operations.unpublished(now=NOW - timedelta(days=1), limit=9) == [], "not due"
         assert len(tx.operations.unpublished(now=NOW + timedelta(minutes=1), limit=2)) == 2
         tx.operations.mark_published(["op_1", "op_2"], now=NOW)
-        state = tx.operations.queue_state(Lane.INTERACTIVE, now=NOW)
+        state = tx.operations.queue_state(Lane.INTERACTIVE, now=NOW + timedelta(minutes=1))
     assert waiting(database) == [("op_3", Lane.INTERACTIVE)]
     assert (state.waiting, state.running, state.unpublished) == (3, 0, 1)
     assert state.oldest == operation(1).created_at
@@ -121,6 +121,9 @@ def test_an_attempt_may_be_put_off_and_not_counted(database: Database) -> None:
         tx.operations.requeue(held, now=NOW, due=NOW + timedelta(hours=1), refund=True)
         assert tx.operations.unpublished(now=NOW, limit=9) == []
         assert tx.operations.unpublished(now=NOW + timedelta(hours=1), limit=9) != []
+        for moment, missing in ((NOW, 0), (NOW + timedelta(hours=1), 1)):
+            state = tx.operations.queue_state(Lane.INTERACTIVE, now=moment)
+            assert (state.waiting, state.unpublished) == (1, missing), "not before it is due"
     again = claim(database)
     assert again is not None
     assert again.operation.attempts == 1
