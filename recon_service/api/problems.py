@@ -128,20 +128,23 @@ def internal_fault(request: Request) -> Response:
     )
 
 
+def problem_of(request: Request, fault: ReconError) -> Response:
+    """The answer for one of our errors."""
+    wait = getattr(fault, "retry_after_s", None)
+    return problem_response(
+        request,
+        status=status_of(type(fault)),
+        code=fault.code,
+        title=fault.title,
+        detail=fault.detail,
+        next_step=fault.next_step,
+        headers={"Retry-After": str(wait)} if wait else None,
+    )
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Every error leaves the application as a problem."""
-
-    @app.exception_handler(ReconError)
-    def ours(request: Request, fault: ReconError) -> Response:
-        return problem_response(
-            request,
-            status=status_of(type(fault)),
-            code=fault.code,
-            title=fault.title,
-            detail=fault.detail,
-            next_step=fault.next_step,
-            headers={"Retry-After": str(wait)} if (wait := getattr(fault, "retry_after_s", None)) else None,
-        )
+    app.add_exception_handler(ReconError, problem_of)  # type: ignore[arg-type]
 
     @app.exception_handler(HTTPException)
     def frameworks(request: Request, fault: HTTPException) -> Response:

@@ -34,7 +34,12 @@ class Needs:
         self.scopes = scopes
 
     def __call__(self, request: Request) -> ApiKey:
-        """Raises Unauthenticated, TooManyRequests, Forbidden."""
+        """Raises Unauthenticated, TooManyRequests, Forbidden. Asked before the body is read, and again by the
+        framework after it: one request is counted once.
+        """
+        admitted: ApiKey | None = getattr(request.state, "admitted", None)
+        if admitted is not None:
+            return admitted
         service = service_of(request)
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token:
@@ -50,4 +55,5 @@ class Needs:
                 f"this endpoint needs the scope {wanted}",
                 next_step=f"Use a key made with --scope {self.scopes[0].value}.",
             )
+        request.state.admitted = key
         return key

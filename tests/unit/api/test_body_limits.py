@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import uvicorn
+from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.body_limits import MAX_JSON_BYTES
@@ -56,3 +58,28 @@ def test_a_slow_json_body_is_not_waited_for(address: str, service: Service) -> N
         connection.sendall(head.encode())
         answer = connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 408")
+
+
+def test_the_body_of_a_stranger_is_not_read(address: str, service: Service) -> None:
+    """Nor that of a key without the scope: a connection costs nobody a megabyte."""
+    other = authorization(service.stores, Scope.ENROLL)["Authorization"]
+    keys = ["", f"Bearer recon_000000000000_{'0' * 64}", other]
+    for key, status in zip(keys, (401, 401, 403), strict=True):
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            head = (
+                f"POST /v1/kiosk-sessions HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"
+            )
+            connection.sendall(head.encode())
+            answer = connection.recv(4096)
+        assert answer.startswith(f"HTTP/1.1 {status}".encode())
+        assert b"application/problem+json" in answer
+
+
+def test_a_request_with_a_body_is_counted_once(fresh_service: Service) -> None:
+    wanted = fresh_service.settings.model_copy(update={"requests_per_minute": 5})
+    client = TestClient(create_app(dataclasses.replace(fresh_service, settings=wanted)))
+    headers = authorization(fresh_service.stores, Scope.VERIFY)
+    answers = [client.post("/v1/kiosk-sessions", json={}, headers=headers).status_code for _ in range(7)]
+    assert answers == [201] * 5 + [429] * 2
