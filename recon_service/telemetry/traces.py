@@ -5,6 +5,7 @@ logs all the same.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from recon_service.telemetry.context import TraceContext, current
 Value = str | int | float | bool
 EXPORT_S: Final = 10
 """Time limit of one delivery to the collector."""
+CLOSE_S: Final = 5.0
+"""What is left is sent at the end for so long: a collector that hangs must not use up the time in which a
+process has to stop.
+"""
 
 
 class TracingUnavailable(CallerError):
@@ -82,7 +87,15 @@ class NoTraces:
 class OtelTraces:
     """Through the OpenTelemetry SDK to a collector, in batches, beside the work."""
 
-    def __init__(self, endpoint: str, *, role: str, ratio: float = 1.0, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        role: str,
+        ratio: float = 1.0,
+        headers: Mapping[str, str],
+        close_s: float = CLOSE_S,
+    ) -> None:
         """role: api, worker or housekeeping. ratio: share of the traces that begin here and are kept."""
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -95,6 +108,7 @@ class OtelTraces:
                 "RECON_TRACES_ENDPOINT is set and OpenTelemetry is not installed",
                 next_step="Install the extra 'otel': pip install 'recon-service[otel]'.",
             ) from fault
+        self._close_s = close_s
         resource = Resource(
             {
                 "service.name": f"recon-{role}",
@@ -144,8 +158,10 @@ class OtelTraces:
         made.end(end_time=ended_ns)
 
     def close(self) -> None:
-        """Send what is left, within the time limit of one delivery."""
-        self._provider.shutdown()
+        """Send what is left, for a while."""
+        closing = threading.Thread(target=self._provider.shutdown, name="recon-traces", daemon=True)
+        closing.start()
+        closing.join(self._close_s)
 
 
 def open_traces(settings: Settings, *, role: str) -> Traces:

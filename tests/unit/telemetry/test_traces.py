@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from recon_service.domain.errors import NotFound
 from recon_service.settings import Settings
 from recon_service.telemetry.context import TraceContext
-from recon_service.telemetry.traces import NoTraces, open_traces
+from recon_service.telemetry.traces import NoTraces, OtelTraces, open_traces
 from tests.servers.otlp_receiver import OtlpReceiver
 
 
@@ -68,3 +70,17 @@ def test_without_the_packages_it_is_said_what_to_install() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert "otel" in done.stdout
+
+
+def test_a_collector_that_hangs_does_not_keep_a_process_from_stopping() -> None:
+    """It takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        traces = OtelTraces(f"http://127.0.0.1:{port}/v1/traces", role="api", headers={}, close_s=0.1)
+        for _ in range(600):
+            with traces.span("request", kind="server"):
+                pass
+        closing = threading.Thread(target=traces.close, daemon=True)
+        closing.start()
+        closing.join(8)  # its deliveries alone would take twenty seconds
+        assert not closing.is_alive()
