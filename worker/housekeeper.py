@@ -47,7 +47,7 @@ class Housekeeper:
         self._sweep_s, self._retention = sweep_s, retention
         self._stopping = threading.Event()
         self._reapplied = False
-        self._noted_at = 0.0
+        self._noted_at = -NOTES_S
         self._clock_watch = ClockWatch(retention.consent.hold, 24 * retention.consent.hold)
         self._clock_believed = self._clock_doubted = False
         self._threads = [
@@ -57,7 +57,8 @@ class Housekeeper:
 
     def start(self) -> None:
         """Delete and revoke again what a restore has brought back, then begin."""
-        self._attempt("restore", self._reapply, False)
+        self._attempt("restore", self._reapply_deletions, False)
+        self._attempt("revocations", self._reapply_revocations, False)
         for thread in self._threads:
             thread.start()
 
@@ -87,29 +88,31 @@ class Housekeeper:
             relay_outbox(self._queue, on=self._stores)
 
     def _sweep(self) -> None:
-        failing = restoring = keeping = False
+        failing = restoring = keeping = noting = False
         # Processes that started together shall not sweep together.
         while not self._stopping.wait(self._sweep_s * random.uniform(0.5, 1.5)):
             # The object store did not answer at the start, or perhaps when a key was revoked. Nor may it be
             # listed everywhere: jobs go on without.
-            if not self._reapplied or time.monotonic() - self._noted_at > NOTES_S:
-                restoring = self._attempt("restore", self._reapply, restoring)
+            if not self._reapplied:
+                restoring = self._attempt("restore", self._reapply_deletions, restoring)
+            if time.monotonic() - self._noted_at > NOTES_S:
+                noting = self._attempt("revocations", self._reapply_revocations, noting)
             failing = self._attempt("sweeper", self._sweep_once, failing)
             keeping = self._attempt("sweeper of consents", self._sweep_consents, keeping)
 
-    def _reapply(self) -> None:
-        revoked = reapply_revocations(on=self._stores)
-        if revoked:
-            structlog.get_logger().warning("revocations reapplied", api_keys=revoked)
-        self._noted_at = time.monotonic()
-        if self._reapplied:
-            return
+    def _reapply_deletions(self) -> None:
         done = reapply_deletions(stored_receipts(on=self._stores), actor=SERVICE, on=self._stores)
         self._reapplied = True
         if done.receipts:
             structlog.get_logger().warning(
                 "deletions reapplied", receipts=done.receipts, refused=done.refused, deleted=done.deleted
             )
+
+    def _reapply_revocations(self) -> None:
+        revoked = reapply_revocations(on=self._stores)
+        self._noted_at = time.monotonic()
+        if revoked:
+            structlog.get_logger().warning("revocations reapplied", api_keys=revoked)
 
     def _sweep_once(self) -> None:
         swept = sweep(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -277,6 +278,32 @@ def test_a_revocation_that_could_not_be_noted_is_noted_later(
     assert reapply_revocations(on=stores) == 0
     restore(engine, backup)
     assert reapply_revocations(on=stores) == 1
+    opened.close()
+
+
+def test_notes_that_cannot_be_listed_keep_no_deletion_from_being_done_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy of the bucket that was written before there were notes."""
+    opened = open_stores(settings)
+    stores = opened.stores
+    enroll("ada", stores)
+    backup = backed_up(stores, opened.database.engine)
+    delete_subject("ada", on=stores)
+    restore(opened.database.engine, backup)
+    listed = stores.objects.list_keys
+
+    def refuse(prefix: str = "") -> Iterator[str]:
+        if prefix.startswith("revocations"):
+            raise StorageFault("the object store refuses the service (AccessDenied)")
+        return listed(prefix)
+
+    monkeypatch.setattr(stores.objects, "list_keys", refuse)
+    keeper = keeper_of(settings, stores)
+    keeper.start()
+    keeper.stop()
+    with pytest.raises(NotFound):
+        list_templates("ada", on=stores)
     opened.close()
 
 
