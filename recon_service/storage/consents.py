@@ -13,6 +13,7 @@ from recon_service.application.records.consents import Consent
 from recon_service.application.records.operations import OperationState
 from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
+from recon_service.storage.templates import count_changes
 
 consents = sa.Table(
     "consents",
@@ -88,7 +89,9 @@ class SqlConsents:
         """All but the active one."""
         c = t.templates.c
         gone = sa.delete(t.templates).where(c.operation_id == operation_id, c.state != TemplateState.ACTIVE)
-        return sorted(self._connection.scalars(gone.returning(c.template_id)).all())
+        rows = self._connection.execute(gone.returning(c.template_id, c.subject_id)).all()
+        count_changes(self._connection, [row.subject_id for row in rows])
+        return sorted(row.template_id for row in rows)
 
     def now(self) -> datetime:
         """SQLite has the clock of this machine, PostgreSQL that of its server."""

@@ -27,7 +27,7 @@ from recon_service.application.keeping.steady_clock import ClockWatch
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.operations import EnrollmentOutcome
-from recon_service.application.templates.subjects import list_templates
+from recon_service.application.templates.subjects import list_templates, subject_version
 from recon_service.domain.errors import InvalidValue, NotFound, StorageFault
 from tests.stacks import Stack
 from tests.unit.application.stores import OUTCOME, ListQueue, ScriptedCompute, object_count, open_in
@@ -147,9 +147,11 @@ def test_a_newer_consent_counts_and_the_older_takes_what_was_its_own(house: Hous
     house.passes(timedelta(hours=1))
     house.enroll("ada", until=9 * DAY, keep=True)
     assert (house.templates("ada"), object_count(house.on)) == (2, 2)
+    seen = subject_version("ada", on=house.on)
     house.passes(2 * DAY)
     house.sweep_believed()
     assert (house.templates("ada"), object_count(house.on)) == (1, 1)
+    assert subject_version("ada", on=house.on) != seen, "what was seen is not what is there"
     (active,) = list_templates("ada", on=house.on)
     assert active.state.value == "active"
     with house.on.database.snapshot() as tx:
