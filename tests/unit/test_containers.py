@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from recon_service.settings import Settings, known_names
+from recon_service.storage.master_key import load_accepted_keys
 from tests.integration.running import eventually
 from tests.servers.processes import free_port
 from tests.servers.redis_server import PASSWORD, binary
@@ -376,21 +377,48 @@ def test_hadolint_has_nothing_to_say() -> None:
 
 
 def test_the_entry_takes_secrets_from_files(tmp_path: Path) -> None:
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / "recon_database_url").write_text("postgresql://recon:p@ss 'w$d@database/recon\n")
-    (tmp_path / "secrets" / "recon_master_key").write_text("k")
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "recon_database_url").write_text("postgresql://recon:p@ss 'w$d@database/recon\n")
+    (secrets / "recon_master_key").write_text("k")
+    (secrets / "recon_accepted_master_keys").write_text("")
     fake = tmp_path / "recon"
     fake.write_text(
-        '#!/bin/sh\nprintf "%s|%s|%s|%s" "$RECON_DATABASE_URL" "$RECON_MASTER_KEY_FILE" "$1" "$2"\n'
+        '#!/bin/sh\nprintf "%s|" "$RECON_DATABASE_URL" "$RECON_MASTER_KEY_FILE" '
+        '"$RECON_ACCEPTED_MASTER_KEYS_FILE" "$1" "$2"\n'
     )
     fake.chmod(0o755)
     done = subprocess.run(
         ["/bin/sh", str(ROOT / "scripts" / "container_entry.sh"), "serve", "--host 0"],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SECRETS_DIR": str(tmp_path / "secrets")},
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SECRETS_DIR": str(secrets)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout == (
-        f"postgresql://recon:p@ss 'w$d@database/recon|{tmp_path}/secrets/recon_master_key|serve|--host 0"
-    )
+    assert done.stdout.split("|") == [
+        "postgresql://recon:p@ss 'w$d@database/recon",
+        f"{secrets}/recon_master_key",
+        f"{secrets}/recon_accepted_master_keys",
+        "serve",
+        "--host 0",
+        "",
+    ]
+
+
+def test_every_secret_is_made_by_the_commands_of_the_documentation(
+    compose: dict[str, Any], tmp_path: Path
+) -> None:
+    """Under whatever mask for new files: Prometheus and Grafana have users of their own, who must read them."""
+    text = (ROOT / "docs/operations.md").read_text()
+    (commands,) = re.findall(r"^mkdir -m 700 secrets.*?(?=^sudo chown)", text, re.M | re.S)
+    subprocess.run(["bash", "-ec", f"umask 077\n{commands}"], cwd=tmp_path, check=True, timeout=60)
+    made = {file.name: file for file in (tmp_path / "secrets").iterdir()}
+    assert set(made) == set(compose["secrets"])
+    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    assert all(file.stat().st_mode & 0o044 == 0o044 for file in made.values())
+    assert [name for name, file in made.items() if not file.read_text().strip()] == [
+        "recon_accepted_master_keys"
+    ]
+    assert load_accepted_keys(value=None, file=made["recon_accepted_master_keys"]) == ()
+    password = made["postgres_password"].read_text().strip()
+    assert made["recon_database_url"].read_text() == f"postgresql://recon:{password}@database/recon"
