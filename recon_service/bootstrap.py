@@ -37,6 +37,7 @@ from recon_service.storage.folder_store import FolderObjectStore
 from recon_service.storage.master_key import Origin, load_accepted_keys, load_master_key
 from recon_service.storage.schema import migrate
 from recon_service.storage.service_keys import SERVICE
+from recon_service.storage.state_lock import StateLock
 from recon_service.storage.template_format import BinaryTemplateFormat
 from recon_service.storage.vault import SubjectVault
 
@@ -65,7 +66,7 @@ class OpenStores:
 
 def open_stores(settings: Settings) -> OpenStores:
     """Open database (brought to the newest schema), objects and vault. Raises StorageFault,
-    InsecureConfiguration.
+    InsecureConfiguration; Conflict when the schema is an older one and a service runs on it.
     """
     try:
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +93,8 @@ def open_stores(settings: Settings) -> OpenStores:
             lock=settings.database_lock_seconds,
         ),
     )
-    migrate(engine)
+    # The one who is alone with a state folder: a command of a newer version must not change what it reads.
+    migrate(engine, alone=StateLock(settings.state_dir).held() if settings.embedded else None)
     database = SqlDatabase(engine)
     stores = Stores(
         database=database,

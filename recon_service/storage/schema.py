@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,17 +43,20 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
     command.downgrade(alembic_config(engine), revision)
 
 
-def migrate(engine: sa.Engine) -> None:
-    """Bring the database to HEAD. Raises StorageFault when it is newer than this code, StorageUnavailable."""
+def migrate(engine: sa.Engine, *, alone: AbstractContextManager[object] | None = None) -> None:
+    """Bring the database to HEAD. alone: entered before anything is changed in a database that is not empty;
+    what it raises keeps the database as it is. Raises StorageFault when it is newer than this code,
+    StorageUnavailable.
+    """
     try:
-        _migrate(engine)
+        _migrate(engine, alone or nullcontext())
     except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as fault:
         raise StorageUnavailable(
             "the database does not answer", next_step="Start it, or correct RECON_DATABASE_URL."
         ) from fault
 
 
-def _migrate(engine: sa.Engine) -> None:
+def _migrate(engine: sa.Engine, alone: AbstractContextManager[object]) -> None:
     revision = current_revision(engine)
     if revision == HEAD:
         return
@@ -63,7 +67,8 @@ def _migrate(engine: sa.Engine) -> None:
         )
     from alembic import command
 
-    command.upgrade(alembic_config(engine), "head")
+    with alone if revision is not None else nullcontext():
+        command.upgrade(alembic_config(engine), "head")
 
 
 def alembic_config(engine: sa.Engine) -> Config:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from recon_service.domain.errors import Conflict
@@ -30,6 +32,15 @@ class StateLock:
                 next_step="Stop it, or choose another folder with RECON_STATE_DIR.",
             ) from None
         self._descriptor = descriptor
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For a while. Raises Conflict."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Let others have it."""
