@@ -408,7 +408,9 @@ def test_the_entry_takes_secrets_from_files(tmp_path: Path) -> None:
 def test_every_secret_is_made_by_the_commands_of_the_documentation(
     compose: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Under whatever mask for new files: Prometheus and Grafana have users of their own, who must read them."""
+    """Under whatever mask for new files: Prometheus and Grafana have users of their own, who must read
+    them.
+    """
     text = (ROOT / "docs/operations.md").read_text()
     (commands,) = re.findall(r"^mkdir -m 700 secrets.*?(?=^sudo chown)", text, re.M | re.S)
     subprocess.run(["bash", "-ec", f"umask 077\n{commands}"], cwd=tmp_path, check=True, timeout=60)
@@ -416,9 +418,8 @@ def test_every_secret_is_made_by_the_commands_of_the_documentation(
     assert set(made) == set(compose["secrets"])
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
     assert all(file.stat().st_mode & 0o044 == 0o044 for file in made.values())
-    assert [name for name, file in made.items() if not file.read_text().strip()] == [
-        "recon_accepted_master_keys"
-    ]
+    empty = [name for name, file in made.items() if not file.read_text().strip()]
+    assert empty == ["recon_accepted_master_keys"]
     assert load_accepted_keys(value=None, file=made["recon_accepted_master_keys"]) == ()
     password = made["postgres_password"].read_text().strip()
     assert made["recon_database_url"].read_text() == f"postgresql://recon:{password}@database/recon"
