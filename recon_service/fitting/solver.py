@@ -28,7 +28,7 @@ from recon_service.domain.posterior import IdentityPosterior
 from recon_service.fitting.normal_equations import NormalEquations
 from recon_service.fitting.start import pose_from_landmarks
 from recon_service.fitting.terms.depth_surface import DepthSurfaceTerm
-from recon_service.fitting.terms.landmarks import LandmarkTerm
+from recon_service.fitting.terms.landmarks import EVERY, EVERY_ON_THE_WAY, LandmarkTerm
 from recon_service.fitting.terms.surface_matches import SurfaceMatchTerm
 from recon_service.fitting.terms.surface_points import SurfacePointTerm
 from recon_service.fitting.terms.term import Term, TermReport
@@ -62,7 +62,8 @@ def fit_identity(
     person; with them there need be no capture. start: an earlier fit of the same captures to go
     on from. iterations: Gauss-Newton steps at most (default: enough to arrive). expression_sd: standard
     deviation of the prior on expression coefficients. provisional: the fit is only a start for the next
-    one: its covariance is that of the prior, and its residuals are from one step before the returned state.
+    one: it looks at fewer landmarks, its covariance is that of the prior, and its residuals are from one step
+    before the returned state.
 
     Every capture has its own pose and expression; captures of the same uncalibrated camera share one focal
     length. The result does not depend on the order of the captures. Raises InvalidValue without captures or
@@ -77,7 +78,8 @@ def fit_identity(
         if start is None
         else _state_of(start, captures, layout)
     )
-    terms = _terms(model, captures, landmark_model, layout, state.poses)
+    every = EVERY_ON_THE_WAY if provisional else EVERY
+    terms = _terms(model, captures, landmark_model, layout, state.poses, every=every)
     terms += [SurfaceMatchTerm((captures[m.first], captures[m.second]), m, model, layout) for m in matches]
     terms += [SurfacePointTerm(points, model, layout) for points in surfaces]
     with_depth = any(isinstance(term, DepthSurfaceTerm) for term in terms)
@@ -145,6 +147,8 @@ def _terms(
     landmark_model: LandmarkModel | None,
     layout: Layout,
     poses: Sequence[HeadPose],
+    *,
+    every: int,
 ) -> list[Term]:
     images = sum(any(isinstance(e, LandmarkEvidence) for e in capture.evidence) for capture in captures)
     terms: list[Term] = []
@@ -154,7 +158,9 @@ def _terms(
                 case LandmarkEvidence():
                     seen = _matching(landmark_model, evidence)
                     terms.append(
-                        LandmarkTerm(i, capture, evidence, seen, layout, start=poses[i], images=images)
+                        LandmarkTerm(
+                            i, capture, evidence, seen, layout, start=poses[i], images=images, every=every
+                        )
                     )
                 case DepthSurfaceEvidence():
                     terms.append(DepthSurfaceTerm(i, capture, evidence, model, layout))

@@ -41,7 +41,7 @@ class MatchOptions:
     kept per pair. sd: standard deviation of a match. effective_matches: independent matches of a pair.
     """
 
-    texels_mm: tuple[float, ...] = (1.2, 0.8, 0.65)
+    texels_mm: tuple[float, ...] = (1.6, 1.0, 0.65)
     compared_mm: float = 1.2
     stride: int = 6
     face_px: float = 300.0

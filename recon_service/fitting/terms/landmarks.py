@@ -30,6 +30,10 @@ Rows = NDArray[np.int64]
 
 EVERY = 2
 """Every second usable landmark is enough: neighbors err together."""
+EVERY_ON_THE_WAY = 4
+"""For a fit that the next one starts from. Not where it ends: there, with every fourth, scores of genuine
+visits fell (docs/adr/0172).
+"""
 
 NUGGET = 0.1
 """Added to the diagonal of the correlation matrix: the learned covariance has directions with nearly no
@@ -43,7 +47,9 @@ MIN_FACING = 0.25
 
 
 class LandmarkTerm:
-    """Landmarks of one capture. ``images``: how many pictures of the person take part in the fit."""
+    """Landmarks of one capture. images: how many pictures of the person take part in the fit. every: of the
+    usable landmarks one in so many, where the evidence names none.
+    """
 
     def __init__(
         self,
@@ -55,11 +61,12 @@ class LandmarkTerm:
         *,
         start: HeadPose,
         images: int,
+        every: int = EVERY,
     ) -> None:
         self.capture = capture_index
         self._layout = layout
         self._columns = layout.columns(capture_index)
-        rows = _visible(model, _chosen(model, evidence), start)
+        rows = _visible(model, _chosen(model, evidence, every), start)
         self._points: LinearPoints = model.points.take(rows)
         self._bases = Precisions(self._points.identity, self._points.expression)
         camera = capture.camera
@@ -143,10 +150,10 @@ class LandmarkTerm:
         return squared(lost.reshape(2 * len(wild), -1))
 
 
-def _chosen(model: LandmarkModel, evidence: LandmarkEvidence) -> Rows:
+def _chosen(model: LandmarkModel, evidence: LandmarkEvidence, every: int) -> Rows:
     if evidence.rows is not None:
         return np.asarray(evidence.rows, dtype=np.int64)
-    return np.asarray(np.flatnonzero(model.usable)[::EVERY], dtype=np.int64)
+    return np.asarray(np.flatnonzero(model.usable)[::every], dtype=np.int64)
 
 
 def _visible(model: LandmarkModel, rows: Rows, pose: HeadPose) -> Rows:
