@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from recon_service.application.keeping.audit import subject_digest, verify_audit
+from recon_service.application.keeping.audit import COMMAND_LINE, subject_digest
+from recon_service.application.keeping.audit_ends import accept_end, check_audit
 from recon_service.application.records.audit import AuditHead
 from recon_service.bootstrap import open_stores
 from recon_service.cli.client import ServiceClient
@@ -59,8 +60,8 @@ def verify(
 ) -> None:
     """Check the whole chain; the exit status is 1 and the first broken entry is named if it does not hold.
 
-    Note the printed end in another place: a log that was set back to an older state, together with its end,
-    is found out by nothing else.
+    A log that was set back to an older state, together with its end, is found out by an end that was noted
+    in another place: the service notes one in the object store every hour, and you the one that is printed.
 
     For example:
 
@@ -72,7 +73,7 @@ def verify(
     else:
         opened = open_stores(Settings.from_environment())
         try:
-            verdict = verify_audit(on=opened.stores, since=noted)
+            verdict = check_audit(on=opened.stores, since=noted)
         finally:
             opened.close()
         end = f"{verdict.head.sequence}:{verdict.head.digest}"
@@ -91,6 +92,23 @@ def verify(
         typer.secho(said, fg="red", err=True)
     if found["broken"] is not None:
         raise typer.Exit(1)
+
+
+@app.command()
+def accept() -> None:
+    """After a restore: the log ends where the backup did, and that is known. From now on this end counts, and
+    the log says that you said so. An end that you noted yourself goes on counting.
+
+    For example:
+
+      recon audit verify --since 1042:9f3c… || recon audit accept
+    """
+    opened = open_stores(Settings.from_environment())
+    try:
+        accept_end(actor=COMMAND_LINE, on=opened.stores)
+    finally:
+        opened.close()
+    typer.echo("accepted", err=True)
 
 
 def _stored(subject: str | None, action: str | None, after: int) -> Iterator[dict[str, Any]]:

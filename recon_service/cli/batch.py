@@ -93,16 +93,15 @@ def list_(
     if as_json:
         typer.echo(json.dumps(found))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from recon_service.cli.tables import print_table
 
-    table = Table("batch", "state", "done", "succeeded", "per second", "created")
+    rows = []
     for b in found["batches"]:
         total = max(b["expected"], b["listed"])
         rate = "" if b["per_second"] is None else f"{b['per_second']:.1f}"
         done = (f"{b['done']} of {total}", str(b["items"]["succeeded"]), rate)
-        table.add_row(b["batch_id"], b["state"], *done, b["created_at"][:19])
-    Console().print(table)
+        rows.append((b["batch_id"], b["state"], *done, b["created_at"][:19]))
+    print_table(("batch", "state", "done", "succeeded", "per second", "created"), rows)
 
 
 @app.command()

@@ -13,6 +13,9 @@ from typing import Any, Final, NoReturn
 import httpx
 import typer
 
+from recon_service.application.records.identifiers import check_subject_id
+from recon_service.domain.errors import InvalidValue
+
 EXIT_USAGE: Final = 2
 EXIT_FAULT: Final = 3
 DEFAULT_URL: Final = "http://127.0.0.1:8460"
@@ -52,7 +55,7 @@ class ServiceClient:
     ) -> httpx.Response:
         """Send a form."""
         with self.reached():
-            answer = self.http.post(path, files=list(parts), data=fields, headers=headers)
+            answer = self.http.post(_address(path), files=list(parts), data=fields, headers=headers)
         self.check(answer)
         return answer
 
@@ -70,7 +73,7 @@ class ServiceClient:
     ) -> httpx.Response:
         """Ask with a JSON body, or none."""
         with self.reached():
-            answer = self.http.request(method, path, json=body, headers=headers)
+            answer = self.http.request(method, _address(path), json=body, headers=headers)
         self.check(answer)
         return answer
 
@@ -90,7 +93,7 @@ class ServiceClient:
         while True:
             with self.reached():
                 try:
-                    answer = self.http.get(path)
+                    answer = self.http.get(_address(path))
                 except httpx.TransportError:
                     if not patience.wait():
                         raise
@@ -168,6 +171,26 @@ def read_parts(name: str, files: Sequence[Path]) -> list[Part]:
         except OSError as fault:
             stop(EXIT_USAGE, f"{path} cannot be read: {fault.strerror}.", "")
     return parts
+
+
+def path_of(subject: str) -> str:
+    """Address of a subject; ends the command for what cannot be one's id."""
+    try:
+        check_subject_id(subject)
+    except InvalidValue as fault:
+        stop(EXIT_USAGE, f"{subject!r} names nobody: {fault.detail}.", fault.next_step)
+    return f"/v1/subjects/{subject}"
+
+
+def _address(path: str) -> str:
+    """The path; an identifier in it that would lead elsewhere ends the command."""
+    if {".", ".."} & set(path.partition("?")[0].split("/")):
+        stop(
+            EXIT_USAGE,
+            "An identifier is not '.' or '..' and has no '/../' in it.",
+            "Copy it as it was printed.",
+        )
+    return path
 
 
 def stop(code: int, what: str, next_step: str) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, ServiceClient, read_parts, stop
+from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, ServiceClient, path_of, read_parts, stop
 
 EXIT_REJECTED = 1
 
@@ -51,7 +51,7 @@ def command(
         **({"consent_expires_at": consent_ends} if consent_ends else {}),
     }
     answer = client.post(
-        f"/v1/subjects/{subject}/enrollments",
+        f"{path_of(subject)}/enrollments",
         parts=read_parts("selfies", images),
         fields=fields,
         headers={"Idempotency-Key": str(uuid.uuid4())},

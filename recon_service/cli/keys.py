@@ -68,14 +68,13 @@ def list_keys(url: RemoteUrl = None, api_key: Key = None, as_json: AsJson = Fals
     if as_json:
         typer.echo(json.dumps(keys))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from recon_service.cli.tables import print_table
 
-    table = Table("id", "name", "scopes", "made", "state")
+    rows = []
     for key in keys:
         state = "revoked" if key["revoked_at"] else "development" if key["development"] else "active"
-        table.add_row(key["id"], key["name"], " ".join(key["scopes"]), key["created_at"][:16], state)
-    Console().print(table)
+        rows.append((key["id"], key["name"], " ".join(key["scopes"]), key["created_at"][:16], state))
+    print_table(("id", "name", "scopes", "made", "state"), rows)
 
 
 @app.command()

@@ -21,23 +21,18 @@ def command(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False
     if as_json:
         typer.echo(json.dumps(found))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from recon_service.cli.tables import print_table
 
-    console = Console()
-    columns = ("worker", "state", "model", "calibration", "can load", "seen")
-    workers = Table(*columns, title="Workers", title_justify="left")
+    workers = []
     for worker in found["workers"]:
         runs = worker["models"] or {"model": "", "calibration": "", "others": []}
         others = ", ".join(other["model"] for other in runs["others"])
-        state = f"[red]{worker['problem']}[/]" if worker["problem"] else "[green]ready[/]"
-        seen = worker["reported_at"][:19]
-        workers.add_row(worker["worker_id"], state, runs["model"], runs["calibration"], others, seen)
-    console.print(workers)
-    made = Table(
-        "model", "calibration", "source", "state", "templates", title="Templates", title_justify="left"
-    )
-    for row in found["templates"]:
-        words = (row["model"], row["calibration"], row["source"], row["state"])
-        made.add_row(*words, str(row["templates"]))
-    console.print(made)
+        state, seen = worker["problem"] or "ready", worker["reported_at"][:19]
+        workers.append((worker["worker_id"], state, runs["model"], runs["calibration"], others, seen))
+    columns = ("worker", "state", "model", "calibration", "can load", "seen")
+    print_table(columns, workers, title="Workers", colors={"ready": "green"})
+    made = [
+        (row["model"], row["calibration"], row["source"], row["state"], str(row["templates"]))
+        for row in found["templates"]
+    ]
+    print_table(("model", "calibration", "source", "state", "templates"), made, title="Templates")

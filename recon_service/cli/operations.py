@@ -146,10 +146,8 @@ def _fields(operation: Operation) -> dict[str, object]:
 
 
 def _print_table(rows: list[dict[str, object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from recon_service.cli.tables import print_table
 
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    print_table(
+        list(rows[0]), [["" if value is None else str(value) for value in row.values()] for row in rows]
+    )

@@ -18,7 +18,7 @@ from recon_service.application.records.subjects import DeletionReceipt
 from recon_service.application.templates.restores import reapply_deletions, stored_receipts
 from recon_service.application.templates.tombstones import receipt_of_json
 from recon_service.bootstrap import open_stores
-from recon_service.cli.client import DEFAULT_URL, ServiceClient
+from recon_service.cli.client import DEFAULT_URL, ServiceClient, path_of
 from recon_service.cli.options import AsJson, Key, Url
 from recon_service.domain.errors import InvalidValue
 from recon_service.settings import Settings
@@ -56,10 +56,10 @@ def delete(
 
       recon subjects delete user-8c41 >> receipts.jsonl
     """
-    client = ServiceClient(url, api_key)
+    client, path = ServiceClient(url, api_key), path_of(subject)
     if not yes:
         typer.confirm(f"Destroy everything of {subject}? It cannot be brought back", abort=True, err=True)
-    typer.echo(json.dumps(client.send("DELETE", f"/v1/subjects/{subject}").json()))
+    typer.echo(json.dumps(client.send("DELETE", path).json()))
 
 
 @app.command("reapply-deletions")

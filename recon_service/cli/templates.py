@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, stop
+from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, path_of, stop
 from recon_service.cli.options import AsJson, Key, Url
 from recon_service.cli.progress import progress_bar
 
@@ -28,7 +28,7 @@ def list_(subject: Subject, url: Url = DEFAULT_URL, api_key: Key = None, as_json
 
       recon templates list user-8c41
     """
-    _show(ServiceClient(url, api_key).get(f"/v1/subjects/{subject}/templates").json(), as_json)
+    _show(ServiceClient(url, api_key).get(f"{path_of(subject)}/templates").json(), as_json)
 
 
 @app.command()
@@ -46,7 +46,7 @@ def activate(
       recon templates activate user-8c41 tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e
     """
     client = ServiceClient(url, api_key)
-    _show(client.send("POST", f"/v1/subjects/{subject}/templates/{template}:activate").json(), as_json)
+    _show(client.send("POST", f"{path_of(subject)}/templates/{template}:activate").json(), as_json)
 
 
 @app.command()
@@ -254,12 +254,11 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from recon_service.cli.tables import print_table
 
-    table = Table("template", "state", "made by", "model", "source", "calibration", "quality", "made")
+    rows = []
     for t in found["templates"]:
-        state = f"[green]{t['state']}[/]" if t["state"] == "active" else t["state"]
         columns = (t["origin"], t["model"], t["source"], t["calibration"], f"{t['quality']:.0f}")
-        table.add_row(t["template_id"], state, *columns, t["created_at"][:19])
-    Console().print(table)
+        rows.append((t["template_id"], t["state"], *columns, t["created_at"][:19]))
+    headings = ("template", "state", "made by", "model", "source", "calibration", "quality", "made")
+    print_table(headings, rows, colors={"active": "green"})

@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from recon_service.cli.client import DEFAULT_URL, EXIT_FAULT, EXIT_USAGE, ServiceClient, read_parts, stop
+from recon_service.cli.client import (
+    DEFAULT_URL,
+    EXIT_FAULT,
+    EXIT_USAGE,
+    ServiceClient,
+    path_of,
+    read_parts,
+    stop,
+)
 from recon_service.domain.kiosk_proof import capture_proof, capture_statement
 
 EXIT_CODES = {"MATCH": 0, "NO_MATCH": 1, "PRESENTATION_ATTACK": 1, "INCONCLUSIVE": 4}
@@ -65,7 +73,7 @@ def command(
             "Kiosk-Proof": capture_proof(session["nonce"], statement),
         }
     answer = client.post(
-        f"/v1/subjects/{subject}/verifications",
+        f"{path_of(subject)}/verifications",
         parts=[*depth_parts, *image_parts],
         fields={"intrinsics": camera},
         headers=session,

@@ -13,10 +13,12 @@ _PRINTABLE: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def check_subject_id(subject_id: str) -> None:
-    """Raises InvalidValue unless it is 1 to 64 of the unreserved characters of a URL."""
-    if not _SUBJECT_ID.fullmatch(subject_id):
+    """Raises InvalidValue unless it is 1 to 64 of the unreserved characters of a URL, and not '.' or '..',
+    which mean another address to every client and proxy.
+    """
+    if not _SUBJECT_ID.fullmatch(subject_id) or subject_id in (".", ".."):
         raise InvalidValue(
-            "a subject id is 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-'",
+            "a subject id is 1 to 64 characters of A-Z, a-z, 0-9, '.', '_', '~' and '-', and not '.' or '..'",
             next_step="Use a pseudonym of your own, never a name or an address.",
         )
 

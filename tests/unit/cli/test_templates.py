@@ -23,6 +23,11 @@ def test_versions_are_listed_and_taken_back(tmp_path: Path) -> None:
         assert load_template("ada", None, on=service.stores).template_id == first
         assert "retired" in service.recon("templates", "list", "ada")[1]
         assert service.recon("templates", "activate", "ada", "tpl_none")[0] == 2
+        shown = service.recon("templates", "list", "ada")[1]
+        assert first in shown, "whole, or nobody could copy it"
+        assert second in shown
+        for elsewhere in ("../api-keys", "..", "a/b", "a b"):
+            assert service.recon("subjects", "delete", elsewhere, "--yes")[0] == 2
 
 
 def test_from_one_service_into_another(tmp_path: Path) -> None:
