@@ -14,6 +14,7 @@ from recon_service.application.enrolling.consents import sweep_consents
 from recon_service.application.enrolling.enrollment_runs import JobPolicy
 from recon_service.application.housekeeping import Retention, outbox_waits, relay_outbox, sweep
 from recon_service.application.keeping.audit import SERVICE
+from recon_service.application.keeping.audit_ends import note_end
 from recon_service.application.keeping.revocations import reapply_revocations
 from recon_service.application.keeping.steady_clock import ClockWatch
 from recon_service.application.ports.stores import Stores
@@ -25,7 +26,7 @@ RELAY_INTERVAL_S: Final = 1.0
 """How soon the relay notices what another process left in the outbox; its own are announced by the bell."""
 SHUTDOWN_S: Final = 10.0
 NOTES_S: Final = 3600.0
-"""How often revocations are looked for that could not be noted at their time."""
+"""How often the end of the audit log is noted, and revocations that could not be at their time."""
 
 
 class Housekeeper:
@@ -58,7 +59,7 @@ class Housekeeper:
     def start(self) -> None:
         """Delete and revoke again what a restore has brought back, then begin."""
         self._attempt("restore", self._reapply_deletions, False)
-        self._attempt("revocations", self._reapply_revocations, False)
+        self._attempt("notes", self._note, False)
         for thread in self._threads:
             thread.start()
 
@@ -96,7 +97,7 @@ class Housekeeper:
             if not self._reapplied:
                 restoring = self._attempt("restore", self._reapply_deletions, restoring)
             if time.monotonic() - self._noted_at > NOTES_S:
-                noting = self._attempt("revocations", self._reapply_revocations, noting)
+                noting = self._attempt("notes", self._note, noting)
             failing = self._attempt("sweeper", self._sweep_once, failing)
             keeping = self._attempt("sweeper of consents", self._sweep_consents, keeping)
 
@@ -108,11 +109,14 @@ class Housekeeper:
                 "deletions reapplied", receipts=done.receipts, refused=done.refused, deleted=done.deleted
             )
 
-    def _reapply_revocations(self) -> None:
+    def _note(self) -> None:
         revoked = reapply_revocations(on=self._stores)
-        self._noted_at = time.monotonic()
         if revoked:
             structlog.get_logger().warning("revocations reapplied", api_keys=revoked)
+        missing = note_end(on=self._stores)
+        self._noted_at = time.monotonic()
+        if missing is not None:
+            structlog.get_logger().error("audit entries are missing that were there", noted=missing.sequence)
 
     def _sweep_once(self) -> None:
         swept = sweep(

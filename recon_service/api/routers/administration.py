@@ -29,7 +29,8 @@ from recon_service.api.schemas_administration import (
 )
 from recon_service.api.security import Needs
 from recon_service.api.service import service_of
-from recon_service.application.keeping.audit import subject_digest, verify_audit
+from recon_service.application.keeping.audit import subject_digest
+from recon_service.application.keeping.audit_ends import check_audit
 from recon_service.application.keeping.keys import create_api_key, list_api_keys, revoke_api_key
 from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.records.audit import AuditHead
@@ -154,10 +155,10 @@ def audit_entries(
 )
 def audit_check(request: Request, asked: AuditCheckRequest) -> AuditCheckBody:
     """Reads the whole chain. A log that was set back together with its end is found out only by an end that
-    was noted elsewhere: `since`.
+    was noted elsewhere: in the object store, every hour, and by you: `since`.
     """
     since = None
     if asked.since is not None:
         number, _, digest = asked.since.partition(":")
         since = AuditHead(int(number), digest)
-    return AuditCheckBody.of(verify_audit(on=service_of(request).stores, since=since))
+    return AuditCheckBody.of(check_audit(on=service_of(request).stores, since=since))

@@ -3,7 +3,7 @@
 Each entry carries a keyed digest over itself and the digest before it: who can write to the database but has
 no key can neither change, remove, insert nor reorder entries without a trace. The end is kept in a row of its
 own, so that entries missing there show too, unless that row was set back with them: against that, and a whole
-database that was set back, note the end elsewhere.
+database that was set back, the end is noted elsewhere (``audit_ends``).
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def operation_digest(operation_id: str, *, on: Stores) -> str:
     return on.vault.digest("operation", operation_id.encode())
 
 
-def verify_audit(*, on: Stores, since: AuditHead | None = None) -> AuditVerdict:
-    """Check every entry. since: an end that was noted before; the log must still hold it."""
+def verify_audit(*, on: Stores, ends: Sequence[AuditHead] = ()) -> AuditVerdict:
+    """Check every entry. ends: that were noted before; the log must still hold them."""
     before, count = AuditHead(0, ""), 0
     with on.database.snapshot() as tx:
         for entry in tx.audit.entries():
@@ -112,10 +112,10 @@ def verify_audit(*, on: Stores, since: AuditHead | None = None) -> AuditVerdict:
             if entry.digest != _digest(replace(entry, digest=""), before.digest, on):
                 return AuditVerdict(count, entry.sequence, "was altered", before)
             before, count = AuditHead(entry.sequence, entry.digest), count + 1
-            if since is not None and since.sequence == entry.sequence and since.digest != entry.digest:
+            if any(end.sequence == entry.sequence and end.digest != entry.digest for end in ends):
                 return AuditVerdict(count, entry.sequence, "is not the one that was noted", before)
         head = tx.audit.head()
-    if since is not None and since.sequence > before.sequence:
+    if any(end.sequence > before.sequence for end in ends):
         return AuditVerdict(count, before.sequence + 1, "was there before and is missing", before)
     if head != before:
         return AuditVerdict(count, before.sequence + 1, "is missing, by the end of the log", before)

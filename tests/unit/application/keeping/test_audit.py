@@ -18,12 +18,13 @@ from recon_service.application.keeping.audit import (
     subject_digest,
     verify_audit,
 )
+from recon_service.application.keeping.audit_ends import accept_end, check_audit, note_end, noted_end
 from recon_service.application.keeping.keys import create_api_key, revoke_api_key
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.access import Scope
 from recon_service.application.templates.subjects import delete_subject
 from recon_service.bootstrap import OpenStores
-from recon_service.domain.errors import InvalidValue, ReconError
+from recon_service.domain.errors import InvalidValue, ReconError, StorageFault
 from recon_service.storage.append_only import unprotect
 from recon_service.storage.tables import metadata
 from tests.stacks import Stack
@@ -129,7 +130,7 @@ def test_a_log_that_was_set_back_as_a_whole_is_found_by_the_noted_end(opened: Op
     early = verify_audit(on=stores).head
     fill(stores, 3)
     noted = verify_audit(on=stores).head
-    assert verify_audit(on=stores, since=early).broken is None
+    assert verify_audit(on=stores, ends=[early]).broken is None
     with opened.database.engine.begin() as connection:
         dialect = connection.dialect.name
         unprotect("audit_log", lambda s: connection.execute(sa.text(s)), dialect)
@@ -138,6 +139,56 @@ def test_a_log_that_was_set_back_as_a_whole_is_found_by_the_noted_end(opened: Op
             sa.text("UPDATE audit_head SET sequence = 3, digest = :digest"), {"digest": early.digest}
         )
     assert verify_audit(on=stores).broken is None, "nothing within the database can tell"
-    assert verify_audit(on=stores, since=noted).broken == 4
+    assert verify_audit(on=stores, ends=[noted]).broken == 4
     fill(stores, 5)
-    assert verify_audit(on=stores, since=noted).broken == 6, "going on does not hide it"
+    assert verify_audit(on=stores, ends=[noted]).broken == 6, "going on does not hide it"
+
+
+def test_a_log_that_was_cut_off_with_its_end_is_found_by_the_service_itself(opened: OpenStores) -> None:
+    stores = opened.stores
+    assert note_end(on=stores) is None, "an empty log has no end to note"
+    fill(stores, 3)
+    early = verify_audit(on=stores).head
+    assert note_end(on=stores) is None
+    fill(stores, 3)
+    assert note_end(on=stores) is None
+    late = verify_audit(on=stores).head
+    assert noted_end(on=stores) == late
+    assert len(list(stores.objects.list_keys("audit-ends/"))) == 1
+    stores.objects.put("audit-ends/000000000000099", b'{"digest": "0", "authentication": "0"}')
+    stores.objects.put("audit-ends/rubbish", b"no json")
+    assert noted_end(on=stores) == late, "forged notes count for nothing"
+    assert check_audit(on=stores).broken is None
+
+    with opened.database.engine.begin() as connection:
+        dialect = connection.dialect.name
+        unprotect("audit_log", lambda s: connection.execute(sa.text(s)), dialect)
+        connection.execute(sa.text("DELETE FROM audit_log WHERE sequence > 3"))
+        connection.execute(
+            sa.text("UPDATE audit_head SET sequence = 3, digest = :digest"), {"digest": early.digest}
+        )
+    assert verify_audit(on=stores).broken is None, "nothing within the database can tell"
+    assert check_audit(on=stores).broken == 4
+    assert note_end(on=stores) == late, "it is told, and not noted away"
+    fill(stores, 5)
+    assert check_audit(on=stores).broken == 6, "going on does not hide it"
+    assert note_end(on=stores) == late
+
+    accept_end(actor="ops", on=stores)
+    assert check_audit(on=stores).broken is None
+    with stores.database.snapshot() as tx:
+        (*_, last) = tx.audit.entries()
+    assert (last.action, last.actor, last.outcome) == ("audit.end-accepted", "ops", "noted 6")
+    assert noted_end(on=stores) == verify_audit(on=stores).head
+
+
+def test_where_the_object_store_does_not_answer_the_chain_is_checked_all_the_same(
+    opened: OpenStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(opened.stores)
+
+    def refuse(_prefix: str = "") -> list[str]:
+        raise StorageFault("the store does not answer")
+
+    monkeypatch.setattr(opened.stores.objects, "list_keys", refuse)
+    assert check_audit(on=opened.stores).broken is None

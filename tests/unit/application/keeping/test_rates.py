@@ -86,7 +86,7 @@ def test_a_key_whose_share_is_being_asked_for_keeps_no_other_waiting(bench: Benc
     assert bench.database.entered.wait(30)
     served = threading.Thread(target=limiter.take, args=("other",), daemon=True)
     served.start()
-    served.join(30)
+    served.join(10)
     still_waits = waiting.is_alive()
     bench.database.release.set()
     waiting.join(30)
