@@ -341,6 +341,8 @@ def test_the_door_asks_for_its_scope_and_its_setting(
     body = answer.json()
     assert (answer.status_code, len(body["candidates"]), body["searched"]) == (200, 2, 3)
     assert client.post("/v1/identifications?limit=21", headers=key, files=visit).status_code == 422
+    counted = b'recon_identifications_total{decision="CANDIDATES",policy="lenient"} 1.0'
+    assert counted in service.telemetry.metrics.text()
     with stores.database.snapshot() as tx:
         entries = list(tx.audit.entries(action="identification"))
     assert [entry.outcome.split()[0] for entry in entries] == ["CANDIDATES"]
