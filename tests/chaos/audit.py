@@ -9,13 +9,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.keeping.audit import operation_digest, verify_audit
+from recon_service.application.keeping import audit_ends, revocations
+from recon_service.application.keeping.audit import operation_digest
 from recon_service.application.ports.stores import Stores
+from recon_service.application.templates import tombstones
 from recon_service.application.templates.subjects import load_template
 from recon_service.domain.errors import ReconError
 from recon_service.storage import tables as t
 from tests.chaos.ledger import Ledger
 from tests.integration.running import ENDED
+
+NOTES = (tombstones.PREFIX, revocations.PREFIX, audit_ends.PREFIX)
+"""What outlives whom it speaks of, and has no row."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def audit(ledger: Ledger, engine: sa.Engine, stores: Stores) -> Found:
     with stores.database.snapshot() as tx:
         told = Counter(entry.object_id for entry in tx.audit.entries(action="enrollment.ended"))
     # Everything in the store: what is under no name that is known here is an orphan too.
-    stored = {key for key in stores.objects.list_keys() if not key.startswith("tombstones/")}
+    stored = {key for key in stores.objects.list_keys() if not key.startswith(NOTES)}
     dead = {o.operation_id for o in operations if o.dead_at is not None}
     kept = {key for key in owned if key.split("/")[1] in dead}
     there = keys | subjects | {o.subject_id for o in operations} | {row.subject_id for row in templates}
@@ -67,7 +72,7 @@ def audit(ledger: Ledger, engine: sa.Engine, stores: Stores) -> Found:
             if place in ledger.kept.values()
         ),
         unreadable=sum(not _opens(o, stores) for o in operations if o.state == "succeeded"),
-        log_intact=verify_audit(on=stores).broken is None,
+        log_intact=audit_ends.check_audit(on=stores).broken is None,
         states=Counter(o.state for o in operations),
         attempts=Counter(str(o.attempts) for o in operations),
     )
