@@ -255,6 +255,8 @@ TROUBLE: list[tuple[str, Callable[[Watched], None]]] = [
     ("ReconNothingMoves", nothing_moves),
     ("ReconNothingMoves", nothing_moves_and_there_is_no_worker),
     ("ReconBrokerAway", stands_at(1, "recon_queue_unpublished", 7, lane="batch")),
+    ("ReconPutOff", goes_on(20, lambda w: w.worker.attempt("weights-missing"))),
+    ("ReconPutOff", goes_on(20, lambda w: w.worker.attempt("storage-unavailable"))),
     ("ReconGivenUp", stands_at(1, "recon_dead_operations", 1)),
     ("ReconFaults", goes_on(10, one_in_ten_fails)),
     ("ReconVerificationSlow", goes_on(15, lambda w: w.api.stage("verification", "total", 2.0))),
