@@ -54,6 +54,8 @@ def peer(rig: Rig, seconds: float) -> dict[str, Any]:
         process.kill()
         process.wait()
     result: dict[str, Any] = {"enrollment": told(lines, "peer")}
+    if result["enrollment"]["failed"]:
+        raise SystemExit("requests to the peer failed: there is nothing to compare with")
     spent = after.user + after.system - before.user - before.system
     result["processor_ms"] = {"peer": round(1000 * spent / max(1, result["enrollment"]["answers"]), 1)}
     return result
@@ -62,8 +64,9 @@ def peer(rig: Rig, seconds: float) -> dict[str, Any]:
 def _wait_until_live(host: str, process: subprocess.Popen[bytes]) -> None:
     for _ in range(300):
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{host}/livez").status_code == 200:
-                return
+            answer = httpx.get(f"{host}/livez")
+            if answer.status_code == 200 and answer.json().get("pid") == process.pid:
+                return  # else another program has the port
         if process.poll() is not None:
             break
         time.sleep(0.1)
