@@ -10,27 +10,34 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 
+from recon_service.application.computing.local_compute import LocalCompute
 from recon_service.application.errors import ComputeFault
 from recon_service.application.records.evaluations import EvaluationSet, PersonObserved, Way
 from recon_service.application.records.inspections import Inspection
 from recon_service.application.records.operations import EnrollmentOutcome, Problem, SelfieReport
+from recon_service.application.records.probes import ProbeSeen
 from recon_service.application.records.visits import VerificationOutcome
-from recon_service.domain.template import ComparisonScore, Decision, VerificationResult
+from recon_service.domain.appearance import Appearance
+from recon_service.domain.posterior import IdentityPosterior
+from recon_service.domain.template import ComparisonScore, Decision, Template, VerificationResult
 from recon_service.settings import Settings
 from recon_service.storage.template_format import BinaryTemplateFormat
 from tests.unit.application.stores import GOOD, OUTCOME
 from tests.unit.storage.test_template_format import make_template
 from worker import answers, children
 from worker.answers import BadAnswer
+from worker.batch_compute import BatchChildCompute
 from worker.children import ChildCompute
 
 
@@ -119,6 +126,44 @@ def test_nothing_else_is_sent(ends: tuple[Connection, Connection]) -> None:
     ):
         with pytest.raises(TypeError):
             answers.send(ends[1], value)
+
+
+def records_in(hint: Any, seen: set[type]) -> set[type]:
+    """Every record and enumeration that a value of this type may hold."""
+    if isinstance(hint, type) and is_dataclass(hint) and hint not in seen:
+        seen.add(hint)
+        known = {**vars(sys.modules[hint.__module__]), **LATER}
+        for part in get_type_hints(hint, known).values():
+            records_in(part, seen)
+    elif isinstance(hint, type) and issubclass(hint, Enum):
+        seen.add(hint)
+    for part in get_args(hint):
+        records_in(part, seen)
+    return seen
+
+
+LATER = {
+    "Template": Template,
+    "ProbeSeen": ProbeSeen,
+    "IdentityPosterior": IdentityPosterior,
+    "Appearance": Appearance,
+    "Decision": Decision,
+}
+"""Names that some modules import for annotations alone."""
+
+
+def test_whatever_a_compute_process_is_asked_for_it_can_answer() -> None:
+    calls = {**vars(ChildCompute), **vars(BatchChildCompute)}
+    public = [name for name in calls if hasattr(LocalCompute, name) and not name.startswith("_")]
+    assert len(public) > 10
+    found: set[type] = set()
+    for name in public:
+        call = calls[name]
+        if not isinstance(call, property):
+            records_in(get_type_hints(call, {**vars(sys.modules[call.__module__]), **LATER})["return"], found)
+    assert {VerificationOutcome, EnrollmentOutcome, Inspection, PersonObserved, Decision} <= found
+    for kind in found:
+        assert answers._name(kind), "a record of an answer lives in domain or application/records"
 
 
 RECORD = "recon_service.domain.template:Template"
