@@ -33,6 +33,7 @@ RANK: Final = 44
 """
 PATIENCE_S: Final = 2.0
 ATTEMPTS: Final = 3
+CLOSE_S: Final = 5.0
 MOST_SIDES: Final = 16
 """Kinds of probes whose vectors are kept, a fifth of a gigabyte each for a million references; of more, those
 that were searched last.
@@ -60,6 +61,7 @@ class MemoryIndex:
         self._patience_s, self._clock = patience_s, clock
         self._lock = threading.Lock()
         self._loading = threading.Lock()
+        self._closed = threading.Event()
         self._loader: threading.Thread | None = None
         self._load_fault: Exception | None = None
         self._sequence: int | None = None
@@ -95,10 +97,12 @@ class MemoryIndex:
         return SearchResult(tuple(hits[:count]), searched, everybody - searched, scored, unreadable)
 
     def close(self) -> None:
-        """Let go of everything."""
-        with self._lock:
+        """Let go of everything, also in the middle of loading: a process that stops has no minutes for it."""
+        self._closed.set()
+        if self._lock.acquire(timeout=CLOSE_S):
             self._clear()
             self._sequence = None
+            self._lock.release()
 
     def _side(self, kind: EvidenceKind) -> ProbeSide:
         kind = searched_as(kind, self._calibration, seen=self._slots.sources)
@@ -164,6 +168,8 @@ class MemoryIndex:
         if self._sequence is None and not loading:
             return False
         for change in self._feed.since(self._sequence, last=self._last):
+            if self._closed.is_set():
+                raise _not_ready("the service is shutting down")
             if change.fresh and not loading:
                 self._sequence = None
                 return False

@@ -80,6 +80,27 @@ def test_who_asks_while_it_loads_is_told_so_and_does_not_wait(opened: OpenStores
     assert eventually(answers)
 
 
+def test_it_is_closed_in_the_middle_of_loading(opened: OpenStores) -> None:
+    """A million references take minutes, which a process that stops is not given."""
+    begun = threading.Event()
+
+    class Endless(ReferenceFeed):
+        def since(self, sequence: int | None, *, last: str = "") -> Iterator[ReferenceChange]:
+            yield ReferenceChange((), (), 0, fresh=True, complete=False)
+            while True:
+                begun.set()
+                yield ReferenceChange((), (), 0, complete=False)
+
+    index = MemoryIndex(opened.stores, CALIBRATION)
+    index._feed = Endless(opened.stores, CALIBRATION)
+    index.start()
+    assert begun.wait(10)
+    index.close()
+    assert index._loader is not None
+    index._loader.join(10)
+    assert not index._loader.is_alive()
+
+
 def test_a_database_that_was_put_back_is_read_again(opened: OpenStores) -> None:
     """A standby that lacked the last commits takes over: it gives their numbers to others."""
     stores, engine = opened.stores, opened.database.engine
