@@ -4,17 +4,23 @@ up.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from recon_service.api.service import Service, service_of
-from recon_service.application.enrolling.operations import get_operation, list_dead, queue_states, retry_dead
+from recon_service.application.enrolling.operations import (
+    MAX_LISTED,
+    get_operation,
+    list_dead,
+    queue_states,
+    retry_dead,
+)
 from recon_service.application.records.batches import WORKING, Batch, BatchState
 from recon_service.application.records.operations import OperationState
-from recon_service.application.reenrolling.batches import list_batches
+from recon_service.application.reenrolling.batches import look_at_batch
 from recon_service.application.reenrolling.models import overview_of_models
 from recon_service.console.access import FormToken, Session
 from recon_service.console.answers import go, show
@@ -24,6 +30,9 @@ from recon_service.domain.errors import Conflict
 router = APIRouter(prefix="/console", include_in_schema=False)
 
 VERIFICATIONS_WITHIN: Final = 20_000
+BATCHES_WITHIN: Final = 200
+BATCHES: Final = 20
+READY_SHOWN: Final = timedelta(days=14)
 LISTED: Final = 200
 
 
@@ -66,20 +75,23 @@ def _overview(service: Service) -> dict[str, Any]:
     with stores.database.snapshot() as tx:
         day = tx.operations.outcomes(since=now - timedelta(days=1))
         decisions = tx.audit.outcomes("verification", within=VERIFICATIONS_WITHIN)
+        batches = [b for b in tx.batches.newest(limit=BATCHES_WITHIN) if _waits_or_works(b, now)]
     by_decision: dict[str, int] = {}
     for outcome, number in decisions.items():
         decision = outcome.partition(" ")[0]
         by_decision[decision] = by_decision.get(decision, 0) + number
-    working = [b for b in list_batches(on=stores, limit=20) if b.batch.ended_at is None or _works(b.batch)]
     return {
         "lanes": queue_states(on=stores),
         "day": day,
         "decisions": by_decision,
-        "dead": len(list_dead(on=stores, limit=500)),
-        "batches": working,
+        "dead": len(list_dead(on=stores, limit=MAX_LISTED)),
+        "dead_at_most": MAX_LISTED,
+        "batches": [look_at_batch(b.batch_id, on=stores) for b in batches[:BATCHES]],
         "models": overview_of_models(on=stores),
     }
 
 
-def _works(found: Batch) -> bool:
-    return found.state in (*WORKING, BatchState.PAUSED)
+def _waits_or_works(found: Batch, now: datetime) -> bool:
+    """Whether something is done, or somebody has to say what: one that is ready asks for a while."""
+    ready = found.state is BatchState.READY and now - found.updated_at < READY_SHOWN
+    return ready or found.state in (*WORKING, BatchState.PAUSED)

@@ -16,9 +16,14 @@ from recon_service.application.errors import ComputeFault
 from recon_service.application.keeping.keys import create_api_key, revoke_api_key
 from recon_service.application.ports.stores import utc_now
 from recon_service.application.records.access import Scope
-from recon_service.application.records.batches import BatchTarget, Selection
+from recon_service.application.records.batches import BatchState, BatchTarget, Selection
 from recon_service.application.records.operations import EnrollmentOutcome
-from recon_service.application.reenrolling.batches import look_at_batch, submit_batch
+from recon_service.application.reenrolling.batches import (
+    cancel_batch,
+    look_at_batch,
+    pause_batch,
+    submit_batch,
+)
 from recon_service.bootstrap import open_stores
 from recon_service.console.pages import ROUTES
 from recon_service.console.rendering import POLICY as CONTENT_POLICY
@@ -179,6 +184,32 @@ def address(service: Service) -> str:
 
 def state_of(address: str, service: Service) -> str:
     return look_at_batch(address.rpartition("/")[2], on=service.stores).batch.state.value
+
+
+def test_who_waits_for_the_operator_is_on_the_overview_however_many_came_since(
+    operator: TestClient, service: Service
+) -> None:
+    """What was paused or is ready begins nothing by itself."""
+    run(service.stores, ask(service.stores))
+
+    def submitted() -> str:
+        asked = {"priority": 5, "actor": "t", "on": service.stores}
+        made, _ = submit_batch(Selection(everybody=True), BatchTarget(), **asked)  # type: ignore[arg-type]
+        assert made is not None
+        return made.batch_id
+
+    paused, ready, over = submitted(), submitted(), ""
+    pause_batch(paused, actor="t", on=service.stores)
+    with service.stores.database.transaction() as tx:
+        tx.batches.change(ready, into=BatchState.READY, out_of=[BatchState.RUNNING], now=utc_now())
+    for _ in range(22):
+        over = submitted()
+        cancel_batch(over, actor="t", on=service.stores)
+    page = operator.get("/console").text
+    assert f"/console/batches/{paused}" in page
+    assert f"/console/batches/{ready}" in page
+    assert f"/console/batches/{over}" not in page
+    cancel_batch(paused, actor="t", on=service.stores)
 
 
 def test_buttons_of_a_batch(operator: TestClient, service: Service, address: str) -> None:
