@@ -35,7 +35,7 @@ from recon_service.settings import Settings
 from recon_service.storage.template_format import BinaryTemplateFormat
 from tests.unit.application.stores import GOOD, OUTCOME
 from tests.unit.storage.test_template_format import make_template
-from worker import answers, children
+from worker import answers, child_process
 from worker.answers import BadAnswer
 from worker.batch_compute import BatchChildCompute
 from worker.children import ChildCompute
@@ -255,7 +255,7 @@ def test_a_child_that_was_taken_over_runs_nothing_in_its_parent(
     ready = READY if when == "as an answer" else attack
     program.write_text(TAKEN_OVER.format(python=sys.executable, ready=ready, answer=attack))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(children, "sys", SimpleNamespace(executable=str(program)))
+    monkeypatch.setattr(child_process, "sys", SimpleNamespace(executable=str(program)))
     compute = ChildCompute(Settings(model="builtin"), processes=1, limit_s=5.0)
     try:
         with pytest.raises(ComputeFault):

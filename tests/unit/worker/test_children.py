@@ -16,13 +16,14 @@ import pytest
 from recon_service.application.errors import ComputeFault, StorageUnavailable, TimeLimitReached
 from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
-from recon_service.domain.errors import DepthRejected, ReconError, WeightsUnavailable
+from recon_service.domain.errors import DepthRejected, WeightsUnavailable
 from recon_service.settings import Settings
 from tests.images import portrait
 from tests.integration.running import portrait_jpeg
 from tests.unit.storage.test_template_format import make_template
 from worker.child import described
-from worker.children import ChildCompute, _rebuilt
+from worker.child_process import rebuilt
+from worker.children import ChildCompute
 
 SETTINGS = Settings(model="builtin")
 
@@ -123,9 +124,9 @@ def test_an_error_of_a_heavy_module_arrives_as_its_closest_light_class() -> None
     from recon_service.depth.errors import NoFaceInDepth
 
     _, content = described(NoFaceInDepth("none", next_step="look here"))
-    rebuilt: ReconError = _rebuilt(*content)  # type: ignore[misc]
-    assert isinstance(rebuilt, DepthRejected)
-    assert (rebuilt.code, rebuilt.title, rebuilt.detail, rebuilt.next_step) == (
+    fault = rebuilt(*content)  # type: ignore[misc]
+    assert isinstance(fault, DepthRejected)
+    assert (fault.code, fault.title, fault.detail, fault.next_step) == (
         NoFaceInDepth.code,
         NoFaceInDepth.title,
         "none",
