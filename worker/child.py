@@ -2,8 +2,8 @@
 goes.
 
 Started as ``python -m worker.child FD NICENESS``; FD is a socket to the parent. Messages are tuples (see
-``children.py``); those of the child are written by ``answers.py``. The child keeps nothing between calls and
-writes nothing anywhere; ``child_limits`` sees to that, and to what a call may use.
+``child_process.py``); those of the child are written by ``answers.py``. The child keeps nothing between calls
+and writes nothing anywhere; ``child_limits`` sees to that, and to what a call may use.
 """
 
 from __future__ import annotations
