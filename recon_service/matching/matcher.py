@@ -21,6 +21,7 @@ from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.matching.flow import CLOSE, NEIGHBORHOOD, motions
+from recon_service.matching.lots import lots
 from recon_service.matching.neighborhood import blurred_half
 from recon_service.matching.texture import SkinTexture
 from recon_service.matching.unrolled import UnrolledSkin
@@ -157,10 +158,8 @@ class SurfaceMatcher:
         chosen = np.flatnonzero(good)
         if len(chosen) < o.min_matches:
             return None
-        # Every node has its own lot: a rounding error that lets one more match in changes one of those kept,
-        # not all.
-        lots = np.random.default_rng((round_, i, j)).random(len(skin.rows), dtype=np.float32)[nodes[chosen]]
-        chosen = chosen[np.argsort(lots)[: o.samples]]
+        drawn = lots(round_, pair, len(skin.rows))[nodes[chosen]]
+        chosen = chosen[np.argsort(drawn)[: o.samples]]
         end = (texels[chosen] + move[chosen] + top_left).astype(np.float32)
         target = cv2.remap(second.pictured, end[None, :, 0], end[None, :, 1], cv2.INTER_LINEAR)[0]
         kept = nodes[chosen]

@@ -24,6 +24,7 @@ from recon_service.matching.batched.flow import Motions, motions_of, textured
 from recon_service.matching.batched.images import eroded, sampled
 from recon_service.matching.batched.skin import DeviceSkin
 from recon_service.matching.batched.texture import SkinTextures
+from recon_service.matching.lots import lots
 from recon_service.matching.matcher import MatchOptions, SurfaceMatcher
 from recon_service.matching.protocol import PictureSet
 from recon_service.matching.texture import SkinTexture
@@ -97,10 +98,9 @@ class BatchedSurfaceMatcher:
         textures = self.unrolled(sets, round_=round_)
         begins = list(accumulate((len(one.views) for one in sets), initial=0))
         ends = np.array([(begins[owner] + i, begins[owner] + j) for owner, (i, j) in wanted])
-        orders = np.concatenate([np.arange(len(one.pairs)) for one in sets])
-        lots = _lots(round_ % self.rounds, int(orders.max()) + 1, len(skin.texels))
         for part in np.array_split(np.arange(len(wanted)), -(-len(wanted) // self._sizes.pairs)):
-            chosen = self._matched(textures, skin, ends[part], lots[orders[part]])
+            drawn = np.stack([lots(round_ % self.rounds, wanted[k][1], len(skin.texels)) for k in part])
+            chosen = self._matched(textures, skin, ends[part], drawn)
             for k, selection in zip(part, chosen, strict=True):
                 if selection is not None:
                     owner, pair = wanted[k]
@@ -126,9 +126,9 @@ class BatchedSurfaceMatcher:
         )
 
     def _matched(
-        self, textures: SkinTextures, skin: DeviceSkin, ends: Integers, lots: NDArray[np.float32]
+        self, textures: SkinTextures, skin: DeviceSkin, ends: Integers, drawn: NDArray[np.float32]
     ) -> list[_Selection | None]:
-        """What is kept of each pair of textures (P, 2), by lots (P, N)."""
+        """What is kept of each pair of textures (P, 2), by the lots of their nodes (P, N): the lowest."""
         o = self._options
         first, second = torch.from_numpy(ends).to(self._device).unbind(1)
         both = textures.mask[first] & textures.mask[second]
@@ -138,14 +138,14 @@ class BatchedSurfaceMatcher:
         one, other = textures.pixels[first] * both, textures.pixels[second] * both
         moved = motions_of(one, other, skin.texels, patches_at_once=self._sizes.patches)
         good = usable & self._good(moved, usable, textured(one)[:, rows, columns], inner, skin.texels)
-        chance = torch.where(good, torch.from_numpy(lots).to(self._device), -1.0)
-        drawn, nodes = chance.topk(min(o.samples, chance.shape[1]), dim=1)
+        lot = torch.where(good, torch.from_numpy(drawn).to(self._device), torch.inf)
+        lowest, nodes = lot.topk(min(o.samples, lot.shape[1]), dim=1, largest=False)
         landed = skin.texels + moved.motion
         landed = landed.gather(1, nodes[..., None].expand(-1, -1, 2))
         target = sampled(textures.pictured[second], landed).transpose(1, 2)
         origin = textures.nodes[first].gather(1, nodes[..., None].expand(-1, -1, 2))
         enough = (usable.sum(1) >= o.min_matches) & (good.sum(1) >= o.min_matches)
-        packed = zip(*(t.cpu().numpy() for t in (enough, drawn >= 0, nodes, origin, target)), strict=True)
+        packed = zip(*(t.cpu().numpy() for t in (enough, lowest < 1, nodes, origin, target)), strict=True)
         return [_Selection(n[k], a[k], b[k]) if right else None for right, k, n, a, b in packed]
 
     def _good(self, moved: Motions, usable: Tensor, texture: Tensor, inner: Tensor, texels: Tensor) -> Tensor:
@@ -189,13 +189,6 @@ class _Selection:
     nodes: Integers
     origin: NDArray[np.float32]
     target: NDArray[np.float32]
-
-
-def _lots(seed: int, pairs: int, nodes: int) -> NDArray[np.float32]:
-    """(pairs, nodes) in [0, 1): which matches are kept where there are too many. Row k is the same however
-    many rows there are.
-    """
-    return np.random.default_rng(seed).random((pairs, nodes), dtype=np.float32)
 
 
 def _quantile(values: Tensor, counted: Tensor, share: float) -> Tensor:
