@@ -25,6 +25,7 @@ from recon_service.application.records.access import FailureKind, Scope
 from recon_service.application.records.identifications import ObservedVisit
 from recon_service.application.records.visits import KioskVisit
 from recon_service.application.searching.identification import Identifier
+from recon_service.application.searching.reference_feed import ReferencesNotReady
 from recon_service.application.verifying.lockouts import locked_out
 from recon_service.comparison.identification_policy import IdentificationPolicy
 from recon_service.domain.errors import DepthRejected
@@ -32,6 +33,7 @@ from recon_service.domain.kiosk_proof import capture_proof, capture_statement
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.presentation import PresentationMeasure, PresentationResult
 from recon_service.search.memory_index import MemoryIndex
+from tests.integration.running import eventually
 from tests.references import MODES, SPACE, enroll, small_calibration
 from tests.unit.api.conftest import authorization
 from tests.unit.application.stores import ScriptedCompute
@@ -72,6 +74,14 @@ class Sees(ScriptedCompute):
         )
 
 
+def ready(index: MemoryIndex) -> bool:
+    try:
+        index.check()
+    except ReferencesNotReady:
+        return False
+    return True
+
+
 @dataclass
 class Kiosk:
     """A kiosk that searches, with a key of its own. limit: searches that name nobody until it may not."""
@@ -92,12 +102,15 @@ class Kiosk:
                 "lockout_key_failures": 2,
             }
         )
+        index = MemoryIndex(self.stores, calibration)
+        index.start()
+        assert eventually(lambda: ready(index)), "searches while it loads are refused"
         self.service = dataclasses.replace(
             self.service,
             settings=settings,
             stores=self.stores,
             compute=self.compute,
-            identifier=Identifier(MemoryIndex(self.stores, calibration), calibration, policy),
+            identifier=Identifier(index, calibration, policy),
         )
         self.client = TestClient(create_app(self.service), raise_server_exceptions=False)
         self.key = authorization(self.stores, Scope.IDENTIFY)
