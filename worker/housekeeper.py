@@ -12,6 +12,7 @@ import structlog
 
 from recon_service.application.enrolling.consents import sweep_consents
 from recon_service.application.enrolling.enrollment_runs import JobPolicy
+from recon_service.application.errors import StorageUnavailable
 from recon_service.application.housekeeping import Retention, outbox_waits, relay_outbox, sweep
 from recon_service.application.keeping.audit import SERVICE
 from recon_service.application.keeping.audit_ends import note_end
@@ -141,12 +142,19 @@ class Housekeeper:
 
     def _sweep_consents(self) -> None:
         self._clock_believed = False
-        done = sweep_consents(
-            policy=self._retention.consent,
-            watch=self._clock_watch,
-            monotonic_s=time.monotonic(),
-            on=self._stores,
-        )
+        try:
+            done = sweep_consents(
+                policy=self._retention.consent,
+                watch=self._clock_watch,
+                monotonic_s=time.monotonic(),
+                on=self._stores,
+            )
+        except StorageUnavailable:
+            raise
+        except ReconError:
+            # Of one subject, after all others: what was found out about the clock holds.
+            self._clock_believed = not self._clock_watch.doubt
+            raise
         if done.subjects or done.consents:
             structlog.get_logger().info("consents ended", subjects=done.subjects, consents=done.consents)
         self._clock_believed = not done.doubt

@@ -119,6 +119,7 @@ def test_a_service_moves_to_another_model(tmp_path: Path, weights_mirror: Path) 
         "RECON_DUPLICATE_CHECK": "report",
         "RECON_DUPLICATE_LLR": "0",
         "RECON_SWEEP_SECONDS": "0.5",
+        "RECON_CONSENT_HOLD_MINUTES": "0",
     }
     old = Server(tmp_path / "state", settings).start()
     kept = {"ada": {"keep_selfies": "true"}, "bea": {"keep_evidence": "true"}, "cay": {}, "dan": {}}

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from recon_service.application.enrolling import consents
+from recon_service.application.enrolling.consents import ConsentPolicy
 from recon_service.application.enrolling.enrollment_runs import JobPolicy
 from recon_service.application.enrolling.operations import get_operation, list_dead
-from recon_service.application.housekeeping import Retention
+from recon_service.application.housekeeping import Retention, Swept
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import Operation, OperationState
 from recon_service.domain.errors import StorageFault
 from tests.stacks import Embedded, settings_for
-from tests.unit.application.enrollments_support import ask
+from tests.unit.application.enrollments_support import ask, run
 from tests.unit.application.stores import open_in
+from worker import housekeeper
 from worker.app import make_app
 from worker.housekeeper import Housekeeper
 from worker.queue import CeleryQueue
@@ -64,3 +67,35 @@ def test_jobs_go_on_where_the_object_store_cannot_be_listed(
     keeper.stop()
     assert len(list_dead(on=stores)) == 1, "a clock is not believed at once"
     opened.close()
+
+
+def test_a_subject_that_cannot_be_destroyed_casts_no_doubt_on_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing that is retired, given up or seen long ago would go any more."""
+    opened = open_in(tmp_path, Embedded())
+    stores = opened.stores
+    soon = utc_now() + timedelta(seconds=0.2)
+    run(stores, ask(stores, subject="ada", consent_expires_at=soon))
+
+    def fail(*_: object, **__: object) -> None:
+        raise StorageFault("a row that cannot be read")
+
+    monkeypatch.setattr(consents, "erase_subject", fail)
+    swept: list[bool] = []
+
+    def sweeping(*_: object, clock_believed: bool, **__: object) -> Swept:
+        swept.append(clock_believed)
+        return Swept()
+
+    monkeypatch.setattr(housekeeper, "sweep", sweeping)
+    keeper = keeper_of(stores, tmp_path, Retention(consent=ConsentPolicy(hold=timedelta(0))))
+    keeper.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while swept[-3:] != [True] * 3 and time.monotonic() < deadline:
+        if utc_now() < soon:
+            swept.clear()
+        time.sleep(0.02)
+    keeper.stop()
+    opened.close()
+    assert swept[-3:] == [True] * 3
