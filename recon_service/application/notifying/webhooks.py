@@ -16,6 +16,7 @@ from recon_service.application.ports.records import SERVICE_OWNER
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.vault import SubjectCipher
 from recon_service.application.ports.webhooks import WebhookSender
+from recon_service.application.records.batches import Batch, BatchState, ItemState, Tally
 from recon_service.application.records.identifiers import new_id
 from recon_service.application.records.operations import Operation, OperationState
 from recon_service.application.records.webhooks import (
@@ -90,6 +91,14 @@ def operation_ended(
             "attempts": operation.attempts,
         },
     )
+
+
+def batch_ended(batch: Batch, state: BatchState, tally: Tally) -> Event:
+    """The event of a batch whose items all have their end, that was cancelled, or whose templates were
+    exchanged.
+    """
+    counts = {s.value: tally.states.get(s, 0) for s in ItemState}
+    return Event(EventKind.BATCH_ENDED, {"batch_id": batch.batch_id, "state": state.value, **counts})
 
 
 def register_endpoint(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from recon_service.application.keeping.audit import SERVICE, record, record_many
-from recon_service.application.notifying.webhooks import emit
+from recon_service.application.notifying.webhooks import batch_ended, emit
 from recon_service.application.ports.batches import Rederiving
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.batches import (
@@ -25,14 +25,11 @@ from recon_service.application.records.batches import (
     BatchState,
     Group,
     ItemEnd,
-    ItemState,
     Standing,
-    Tally,
 )
 from recon_service.application.records.identifiers import new_id
 from recon_service.application.records.models import ModelsInForce
 from recon_service.application.records.operations import Lane
-from recon_service.application.records.webhooks import Event, EventKind
 from recon_service.application.reenrolling.batch_items import ItemPolicy, derived_anew
 from recon_service.application.reenrolling.models import model_for, serves
 from recon_service.domain.errors import StorageFault
@@ -221,12 +218,6 @@ def _complete(batch: Batch, on: Stores) -> bool:
         said = tuple(f"{state.value}={n}" for state, n in tally.states.items() if n)
         record(tx, on=on, action="batch.ready", actor=SERVICE, object_id=batch.batch_id, outcome=said)
     return True
-
-
-def batch_ended(batch: Batch, state: BatchState, tally: Tally) -> Event:
-    """The event of a batch whose items all have their end, or whose templates were exchanged."""
-    counts = {s.value: tally.states.get(s, 0) for s in ItemState}
-    return Event(EventKind.BATCH_ENDED, {"batch_id": batch.batch_id, "state": state.value, **counts})
 
 
 def _switch_page(batch: Batch, on: Stores, policy: RunnerPolicy) -> bool:

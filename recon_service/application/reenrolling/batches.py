@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.keeping.audit import record
+from recon_service.application.notifying.webhooks import batch_ended, emit
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.batches import (
@@ -196,7 +197,12 @@ def _changed(batch_id: str, into: BatchState, action: str, actor: str, on: Store
             raise _not_now(batch)
         if into is BatchState.CANCELLED:
             tx.batch_items.close_open(batch_id, stale_before=None, now=now)
+            emit(tx, batch_ended(batch, into, tx.batch_items.tally(batch_id)), now=now)
         elif into is BatchState.ACTIVATING:
+            if not tx.batch_items.tally(batch_id).states.get(ItemState.SUCCEEDED):
+                raise Conflict(
+                    "the batch made no template", next_step="Look at its items: why did they fail?"
+                )
             tx.batch_items.begin_switch(batch_id, into=Standing.ACTIVATED)
         elif into is BatchState.ROLLING_BACK:
             tx.batch_items.begin_switch(batch_id, into=Standing.ROLLED_BACK)

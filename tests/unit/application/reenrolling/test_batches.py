@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from recon_service.application.keeping.audit import verify_audit
+from recon_service.application.notifying.webhooks import list_deliveries, register_endpoint
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.batches import (
     Batch,
@@ -17,8 +19,10 @@ from recon_service.application.records.batches import (
     Standing,
 )
 from recon_service.application.records.templates import TemplateOrigin, TemplateState
+from recon_service.application.records.webhooks import EventKind
 from recon_service.application.reenrolling.batches import (
     activate_batch,
+    cancel_batch,
     list_batches,
     list_items,
     look_at_batch,
@@ -27,8 +31,10 @@ from recon_service.application.reenrolling.batches import (
     roll_back_batch,
 )
 from recon_service.application.templates.subjects import list_templates, load_template
-from recon_service.domain.errors import InvalidValue
+from recon_service.domain.errors import Conflict, InvalidValue
 from recon_service.domain.template import DepthVisit
+from recon_service.webhooks.addresses import LOOPBACK
+from recon_service.webhooks.sender import HttpWebhookSender
 from tests.unit.application.batches_asked import (
     CARRIED,
     EVERYBODY,
@@ -222,3 +228,29 @@ def test_batch_values_are_checked() -> None:
     with pytest.raises(InvalidValue):
         Batch("b", BatchState.RUNNING, EVERYBODY, CARRIED, 10, "ops", utc_now(), utc_now(), 0)
     assert Standing("candidate") is Standing.CANDIDATE
+
+
+def test_who_waits_for_the_end_is_told_of_a_cancellation(stores: Stores) -> None:
+    add_subjects(stores, ["s0", "s1"])
+    endpoint, _ = register_endpoint(
+        "http://127.0.0.1:9/",
+        frozenset({EventKind.BATCH_ENDED}),
+        actor="ops",
+        sender=HttpWebhookSender(allowed=LOOPBACK),
+        on=stores,
+    )
+    batch_id = submit(stores)
+    for _ in range(2):
+        cancel_batch(batch_id, actor="ops", on=stores)
+    (delivery,) = list_deliveries(endpoint.endpoint_id, on=stores)
+    said = json.loads(delivery.body)["data"]
+    assert (said["batch_id"], said["state"]) == (batch_id, "cancelled")
+
+
+def test_a_batch_that_made_nothing_is_not_activated(stores: Stores) -> None:
+    add_subjects(stores, ["s0"])
+    batch_id = submit(stores)
+    cancel_batch(batch_id, actor="ops", on=stores)
+    with pytest.raises(Conflict, match="made no template"):
+        activate_batch(batch_id, actor="ops", on=stores)
+    assert state(stores, batch_id) is BatchState.CANCELLED
