@@ -144,7 +144,9 @@ def test_the_whole_log_names_nobody_and_shows_nothing(talkative: Server) -> None
     assert {"depth-rejected", "locked-out", "invalid-value"} <= problems
     assert {"kiosk-session-invalid", "nonce-used"} & problems
 
-    found = sorted({word for word in words if word in log})
+    # A time of day has so many digits that one of hundreds of numbers is in it by accident.
+    said = re.sub(r"\d{2}:\d{2}:\d{2}\.\d+", "", log)
+    found = sorted({word for word in words if word in said})
     assert found == []
     shown = [shape for upload in uploads for shape in pieces(upload) if shape in log]
     assert shown == [], "a part of an upload is in the log"

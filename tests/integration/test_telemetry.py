@@ -98,7 +98,8 @@ def enrolled(watched: Watched) -> Watched:
             headers={"traceparent": TRACEPARENT, "X-Request-ID": "request-of-the-test"},
         )
         assert wait_for_end(client, answer.headers["location"])["state"] == "succeeded"
-        assert enroll(client, "user-unreadable", b"no picture")["state"] == "rejected"
+        unreadable = enroll(client, "user-unreadable", b"no picture")
+        assert unreadable["state"] == "rejected", unreadable
         frames = [png16(depth_of(client, SUBJECT, yaw=yaw)) for yaw in (0.0, 5.0)]
         assert verify(client, SUBJECT, *frames).status_code == 200
         assert verify(client, "user-unknown", *frames).status_code == 404

@@ -33,11 +33,10 @@ def test_who_has_no_way_out_uses_up_no_attempt_of_a_webhook(
             "RECON_METRICS_PORT": str(free_port()),
             "RECON_WEBHOOK_NETWORKS": "127.0.0.0/8",
         }
-        names = {
-            k.removeprefix("RECON_").lower(): v for k, v in environment.items() if k.startswith("RECON_")
-        }
-        names.pop("weights_mirror", None)
-        opened = open_stores(Settings.model_validate(names))
+        named = {k.removeprefix("RECON_").lower(): v for k, v in environment.items()}
+        opened = open_stores(
+            Settings.model_validate({k: v for k, v in named.items() if k in Settings.model_fields})
+        )
         endpoint, receiver.secret = register_endpoint(
             receiver.url(),
             frozenset({EventKind.OPERATION_ENDED}),
