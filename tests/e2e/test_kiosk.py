@@ -176,12 +176,11 @@ def page(server: Server, tmp_path: Path) -> Iterator[str]:
     """Address of the screen of `recon kiosk run` with the simulated camera, a program of its own."""
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [*KIOSK_RUN, "--camera", "simulated:7"],
+            ends_with_parent([*KIOSK_RUN, "--camera", "simulated:7"]),
             stdout=subprocess.PIPE,
             stderr=log,
             env={**server.environment(), "RECON_API_KEY": server.key, "RECON_URL": server.url},
             text=True,
-            preexec_fn=ends_with_parent,
         )
     assert process.stdout is not None
     try:

@@ -7,7 +7,6 @@ import functools
 import io
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from recon_service.application.ports.objects import ObjectStore
 from recon_service.bootstrap import open_objects
 from recon_service.settings import Settings
 from recon_service.storage.database import open_engine
-from tests.servers.processes import ends_with_parent, free_port
+from tests.servers.processes import ends_with_parent, free_port, with_small_files
 
 ENDED = ("succeeded", "rejected", "failed")
 START_LIMIT_S = 60.0
@@ -81,13 +80,13 @@ class Server:
 
     def start_api(self, *, ready: bool = True) -> None:
         self.port = self.port or free_port()
+        command = [sys.executable, "-m", "recon_service", "serve", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "recon_service", "serve", "--port", str(self.port)],
+                with_small_files(command, self.largest_file) if self.largest_file is not None else command,
                 stdout=log,
                 stderr=log,
                 env=self.environment(),
-                preexec_fn=self._limit_files,
             )
         try:
             self._wait(ready)
@@ -96,10 +95,6 @@ class Server:
             raise
         found = re.findall(r"RECON_API_KEY=(\S+)", self.log.read_text())
         self.key = found[0] if found else self.key
-
-    def _limit_files(self) -> None:
-        if self.largest_file is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
 
     def _wait(self, ready: bool) -> None:
         deadline = time.monotonic() + START_LIMIT_S
@@ -187,13 +182,12 @@ class Worker:
         """Returns at once: what is published before it is there waits for it."""
         with self._server.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "recon_service", "worker"],
+                ends_with_parent([sys.executable, "-m", "recon_service", "worker"]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._server.environment(),
                 start_new_session=True,
-                preexec_fn=ends_with_parent,
             )
 
     @property

@@ -162,10 +162,8 @@ def interrupted(command: list[str], cache: Path) -> tuple[int, str, str]:
     error.
     """
 
-    def heed_interrupts() -> None:
-        # Background jobs of a shell inherit that interrupts are ignored, and so would the command.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
+    # Background jobs of a shell inherit that interrupts are ignored, and so would the command.
+    command = ["env", "--default-signal=INT", *command]
     # A group of its own: the interrupt reaches the children too, as from a keyboard.
     with subprocess.Popen(
         command,
@@ -173,7 +171,6 @@ def interrupted(command: list[str], cache: Path) -> tuple[int, str, str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=heed_interrupts,
     ) as process:
         while len(observations(cache)) < 3:
             assert process.poll() is None

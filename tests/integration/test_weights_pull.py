@@ -7,14 +7,13 @@ import dataclasses
 import hashlib
 import http.server
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from recon_service.weights.errors import DownloadFailed, WeightsNotAllowed
 from recon_service.weights.manifest import Manifest, PackageMember, Source, Url, WeightFile
 from recon_service.weights.pull import PullResult, pull
 from recon_service.weights.store import State, WeightStore
+from tests.servers.processes import with_small_files
 
 BODY = np.random.default_rng(1).bytes(400_000)
 
@@ -257,14 +257,12 @@ print(result.error.code if result.error else "from " + (result.source or "here")
 """
 
 
-def start_pull(
-    directory: Path, url: str, *, before: Callable[[], None] | None = None
-) -> subprocess.Popen[str]:
+def start_pull(directory: Path, url: str, *, largest_file: int | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PULL_ONE, str(directory), url]
     return subprocess.Popen(
-        [sys.executable, "-c", PULL_ONE, str(directory), url],
+        with_small_files(command, largest_file) if largest_file is not None else command,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=before,
     )
 
 
@@ -299,10 +297,7 @@ def test_killed_in_the_middle_the_next_pull_goes_on(tmp_path: Path, server: Serv
 
 
 def test_a_full_disk_is_a_typed_error_and_gives_its_room_back(tmp_path: Path, server: Server) -> None:
-    def small_files_only() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    said = start_pull(tmp_path, server.url, before=small_files_only).communicate(timeout=60)[0]
+    said = start_pull(tmp_path, server.url, largest_file=100_000).communicate(timeout=60)[0]
     assert said.strip() == "weights-disk-full"
     assert leftovers(tmp_path) == []
     assert start_pull(tmp_path, server.url).communicate(timeout=60)[0].startswith("from http")

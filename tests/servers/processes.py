@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import shutil
 import signal
 import socket
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 START_LIMIT_S = 60.0
-_PR_SET_PDEATHSIG = 1
 
 
 class ServerMissing(Exception):
@@ -39,13 +36,19 @@ def program(name: str, *, beside: Sequence[Path] = (), install: str) -> Path:
     raise ServerMissing(f"the tests need {name}: {install}")
 
 
-def ends_with_parent() -> None:
-    """For ``preexec_fn``: the server ends when the process that started it is killed (Linux; elsewhere it
-    stays until it is stopped).
+def ends_with_parent(command: Sequence[str]) -> list[str]:
+    """The command, so that its process ends when the one that started it is killed (Linux; elsewhere it
+    stays until it is stopped). By a program and not by ``preexec_fn``: for that, libraries run code of
+    theirs between fork and exec, where OpenTelemetry waits for threads that are not there.
     """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else list(command)
+
+
+def with_small_files(command: Sequence[str], largest: int) -> list[str]:
+    """The command, whose process cannot let a file grow beyond so many bytes, as on a full disk."""
+    limit = program("prlimit", install="apt install util-linux")
+    return [str(limit), f"--fsize={largest}", "--", *command]
 
 
 class ServerProcess:
@@ -62,11 +65,10 @@ class ServerProcess:
         """Start, and wait until it answers."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command,
+                ends_with_parent(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=ends_with_parent,
                 **self._options,
             )
         deadline = time.monotonic() + START_LIMIT_S
