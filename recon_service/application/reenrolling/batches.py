@@ -199,7 +199,8 @@ def _changed(batch_id: str, into: BatchState, action: str, actor: str, on: Store
             tx.batch_items.close_open(batch_id, stale_before=None, now=now)
             emit(tx, batch_ended(batch, into, tx.batch_items.tally(batch_id)), now=now)
         elif into is BatchState.ACTIVATING:
-            if not tx.batch_items.tally(batch_id).states.get(ItemState.SUCCEEDED):
+            tally = tx.batch_items.tally(batch_id)
+            if not (tally.states.get(ItemState.SUCCEEDED) or tally.open):
                 raise Conflict(
                     "the batch made no template", next_step="Look at its items: why did they fail?"
                 )
