@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from recon_service.application.records.operations import StoredSelfie
+from recon_service.application.records.operations import StoredSelfies
 from recon_service.application.records.subjects import Erasure, WrappedKey
 from recon_service.storage import tables as t
 from recon_service.storage.captures import erase_captures
@@ -98,13 +98,13 @@ class SqlSelfies:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def of(self, operation_id: str) -> list[StoredSelfie]:
+    def of(self, operation_id: str) -> list[StoredSelfies]:
         """In the order of the request."""
         query = (
             sa.select(t.selfies).where(t.selfies.c.operation_id == operation_id).order_by(t.selfies.c.ordinal)
         )
         return [
-            StoredSelfie(r.operation_id, r.ordinal, r.object_key) for r in self._connection.execute(query)
+            StoredSelfies(r.operation_id, r.ordinal, r.object_key) for r in self._connection.execute(query)
         ]
 
     def forget(self, operation_id: str) -> None:

@@ -19,7 +19,7 @@ from recon_service.application.records.operations import (
     Problem,
     QueueState,
     SelfieReport,
-    StoredSelfie,
+    StoredSelfies,
 )
 from recon_service.application.records.templates import TemplateState
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
@@ -35,7 +35,7 @@ class SqlOperations:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add(self, operation: Operation, selfies: Sequence[StoredSelfie]) -> None:
+    def add(self, operation: Operation, selfies: Sequence[StoredSelfies]) -> None:
         """Insert a queued operation and where its selfies lie."""
         earlier = sa.select(sa.func.max(t.operations.c.number)).where(
             t.operations.c.subject_id == operation.subject_id

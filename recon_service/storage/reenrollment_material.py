@@ -15,7 +15,7 @@ from recon_service.application.records.models import (
     TemplateCount,
     WorkerReport,
 )
-from recon_service.application.records.operations import StoredSelfie
+from recon_service.application.records.operations import StoredSelfies
 from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
 from recon_service.storage.batch_rows import IN_FORCE, in_force
@@ -50,12 +50,12 @@ class SqlKeptEvidence:
         row = self._connection.execute(query).one_or_none()
         return SealedEvidence(**row._mapping) if row else None
 
-    def selfies_of(self, subject_id: str) -> list[StoredSelfie]:
+    def selfies_of(self, subject_id: str) -> list[StoredSelfies]:
         """In the order of the request."""
         s = t.selfies.c
         ours = s.operation_id == IN_FORCE.c.enrolled_by
         query = sa.select(t.selfies).where(ours, *in_force(subject_id)).order_by(s.ordinal)
-        return [StoredSelfie(**row._mapping) for row in self._connection.execute(query)]
+        return [StoredSelfies(**row._mapping) for row in self._connection.execute(query)]
 
 
 class SqlWorkers:

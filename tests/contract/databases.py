@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recon_service.application.ports.database import Database
-from recon_service.application.records.operations import Claim, Operation, OperationState, StoredSelfie
+from recon_service.application.records.operations import Claim, Operation, OperationState, StoredSelfies
 from recon_service.application.records.subjects import WrappedKey
 from recon_service.application.records.templates import SealedTemplate
 from recon_service.storage.database import SqlDatabase, open_engine
@@ -57,7 +57,7 @@ def with_subject(database: Database, subject: str = "ada", operations: int = 1) 
     with database.transaction() as tx:
         tx.subjects.add(WrappedKey(f"key_{subject}", subject, "master", b"\x01wrapped"), now=NOW)
         for n in range(1, operations + 1):
-            tx.operations.add(operation(n, subject), [StoredSelfie(f"op_{n}", 0, f"selfies/op_{n}/0")])
+            tx.operations.add(operation(n, subject), [StoredSelfies(f"op_{n}", 0, f"selfies/op_{n}/0")])
 
 
 def claim(

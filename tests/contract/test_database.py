@@ -13,7 +13,7 @@ from recon_service.application.errors import StorageUnavailable
 from recon_service.application.ports.database import Database
 from recon_service.application.ports.requests import IdempotencyState
 from recon_service.application.records.access import ApiKey, Scope
-from recon_service.application.records.operations import OperationState, Problem, SelfieReport, StoredSelfie
+from recon_service.application.records.operations import OperationState, Problem, SelfieReport, StoredSelfies
 from recon_service.application.records.subjects import DeletionReceipt, WrappedKey
 from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
@@ -73,7 +73,7 @@ def test_erasing_a_subject_takes_all_of_it_and_nothing_else(database: Database) 
     with_subject(database, operations=2)
     with database.transaction() as tx:
         tx.subjects.add(WrappedKey("key_bob", "bob", "m", b""), now=NOW)
-        tx.operations.add(operation(7, "bob"), [StoredSelfie("op_7", 0, "selfies/op_7/0")])
+        tx.operations.add(operation(7, "bob"), [StoredSelfies("op_7", 0, "selfies/op_7/0")])
         tx.templates.add(template(1))
         tx.idempotency.reserve(api_key_id="a", key="k", digest="d", subject_id="ada", now=NOW)
         erasure = tx.subjects.erase("ada")

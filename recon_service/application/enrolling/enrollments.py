@@ -40,7 +40,7 @@ from recon_service.application.records.operations import (
     Lane,
     Operation,
     OperationState,
-    StoredSelfie,
+    StoredSelfies,
 )
 from recon_service.application.records.subjects import WrappedKey
 from recon_service.domain.errors import Conflict, InvalidValue, StorageFault, UnknownBackend
@@ -157,7 +157,7 @@ def _replayed(earlier: Reservation, operation_id: str, key: WrappedKey, on: Stor
 
 
 def _open_request(
-    request: EnrollmentRequest, stored: Sequence[StoredSelfie], budget: timedelta | None, on: Stores
+    request: EnrollmentRequest, stored: Sequence[StoredSelfies], budget: timedelta | None, on: Stores
 ) -> tuple[Reservation | None, WrappedKey, bool]:
     """Reserve the Idempotency-Key, see to the subject's data key, and list the objects that are about to be
     written. The first value is None without an Idempotency-Key; the last says whether the subject was made.
@@ -238,7 +238,7 @@ def _record(
     request: EnrollmentRequest,
     operation_id: str,
     key: WrappedKey,
-    stored: Sequence[StoredSelfie],
+    stored: Sequence[StoredSelfies],
     reservation: Reservation | None,
     answer: Callable[[Operation], bytes] | None,
     on: Stores,
@@ -308,7 +308,7 @@ def _record(
 def _withdraw(
     request: EnrollmentRequest,
     operation_id: str,
-    stored: Sequence[StoredSelfie],
+    stored: Sequence[StoredSelfies],
     reservation: Reservation | None,
     made: WrappedKey | None,
     on: Stores,

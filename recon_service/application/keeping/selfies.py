@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from recon_service.application.ports.stores import Stores
-from recon_service.application.records.operations import StoredSelfie
+from recon_service.application.records.operations import StoredSelfies
 from recon_service.application.records.subjects import WrappedKey
 
 SELFIE_PLACE: Final = "selfies"
@@ -23,13 +23,13 @@ _ALL: Final = "all-"
 """So begins the last part of the key of an object that holds all selfies."""
 
 
-def selfie_rows(operation_id: str) -> list[StoredSelfie]:
+def selfie_rows(operation_id: str) -> list[StoredSelfies]:
     """Of the object in which selfies are about to be stored, under a key that nobody can guess."""
-    return [StoredSelfie(operation_id, 0, f"{SELFIE_PLACE}/{operation_id}/{_ALL}{secrets.token_hex(8)}")]
+    return [StoredSelfies(operation_id, 0, f"{SELFIE_PLACE}/{operation_id}/{_ALL}{secrets.token_hex(8)}")]
 
 
 def store_selfies(
-    contents: Sequence[bytes], rows: Sequence[StoredSelfie], key: WrappedKey, *, on: Stores
+    contents: Sequence[bytes], rows: Sequence[StoredSelfies], key: WrappedKey, *, on: Stores
 ) -> None:
     """Encrypt and put them. Raises StorageFault."""
     (row,) = rows
@@ -37,7 +37,7 @@ def store_selfies(
     on.objects.put(row.object_key, sealed)
 
 
-def open_selfies(rows: Sequence[StoredSelfie], key: WrappedKey, *, on: Stores) -> list[bytes]:
+def open_selfies(rows: Sequence[StoredSelfies], key: WrappedKey, *, on: Stores) -> list[bytes]:
     """Get and decrypt them, in the order of the request. Raises NotFound, StorageFault."""
     cipher = on.vault.cipher(key)
     found: list[bytes] = []

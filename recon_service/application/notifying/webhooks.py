@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.keeping.audit import record
+from recon_service.application.keeping.backoff import wait_after
 from recon_service.application.notifying.webhook_signatures import new_secret
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.records import SERVICE_OWNER
@@ -49,8 +50,7 @@ class WebhookPolicy:
 
     def wait_after(self, attempts: int) -> timedelta:
         """Until the next attempt, after so many."""
-        factor: int = 4 ** min(max(attempts, 1) - 1, 12)
-        return min(self.longest, self.backoff * factor)
+        return wait_after(attempts, first=self.backoff, longest=self.longest)
 
 
 @dataclass(frozen=True, slots=True)

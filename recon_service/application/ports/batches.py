@@ -22,7 +22,7 @@ from recon_service.application.records.batches import (
 )
 from recon_service.application.records.evidence import SealedEvidence
 from recon_service.application.records.models import ModelsInForce, TemplateCount, WorkerReport
-from recon_service.application.records.operations import EnrollmentOutcome, StoredSelfie
+from recon_service.application.records.operations import EnrollmentOutcome, StoredSelfies
 
 if TYPE_CHECKING:  # the API process never loads what these modules need
     from recon_service.domain.template import Template
@@ -160,7 +160,7 @@ class KeptEvidence(Protocol):
 
     def of(self, subject_id: str) -> SealedEvidence | None: ...
 
-    def selfies_of(self, subject_id: str) -> list[StoredSelfie]:
+    def selfies_of(self, subject_id: str) -> list[StoredSelfies]:
         """Those that were kept of the enrollment in force."""
         ...
 

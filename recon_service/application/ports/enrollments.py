@@ -14,7 +14,7 @@ from recon_service.application.records.operations import (
     Problem,
     QueueState,
     SelfieReport,
-    StoredSelfie,
+    StoredSelfies,
 )
 from recon_service.application.records.subjects import Erasure, WrappedKey
 from recon_service.application.records.templates import SealedTemplate
@@ -57,7 +57,7 @@ class Subjects(Protocol):
 class Operations(Protocol):
     """The state of every job: the database is the truth, messages only carry ids."""
 
-    def add(self, operation: Operation, selfies: Sequence[StoredSelfie]) -> None:
+    def add(self, operation: Operation, selfies: Sequence[StoredSelfies]) -> None:
         """The last of its subject's, who is locked by the caller (``Subjects.key``)."""
         ...
 
@@ -171,7 +171,7 @@ class Operations(Protocol):
 class Selfies(Protocol):
     """Where the encrypted selfies lie."""
 
-    def of(self, operation_id: str) -> list[StoredSelfie]: ...
+    def of(self, operation_id: str) -> list[StoredSelfies]: ...
 
     def forget(self, operation_id: str) -> None: ...
 

@@ -122,7 +122,7 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSelfie:
+class StoredSelfies:
     """An encrypted object with selfies of an operation. ordinal: its place among them, from 0."""
 
     operation_id: str
