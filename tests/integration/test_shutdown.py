@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from urllib3.filepost import encode_multipart_formdata
 
 from recon_service.storage.tables import operations
-from tests.integration.running import Server, eventually, portrait_jpeg, selfies
+from tests.integration.running import Server, eventually, portrait_jpeg, selfies, wait_for_end
 from tests.stacks import STACKS, make_stack
 
 IN_FLIGHT = 4
@@ -65,10 +65,8 @@ def test_a_service_that_is_asked_to_stop_under_load_loses_nothing(
                 assert server.crew[0].terminate() == 0
             server.start()
             with server.client() as client:
-                ends = {location: client.get(location) for location in asked}
-                assert eventually(
-                    lambda: {client.get(x).json()["state"] for x in asked} == {"succeeded"}, limit_s=90
-                ), ends
+                ends = [wait_for_end(client, location, limit_s=90) for location in asked]
+            assert {end["state"] for end in ends} == {"succeeded"}, ends
             with server.database() as db:
                 rows = db.execute(sa.select(operations.c.operation_id, operations.c.attempts)).all()
             assert len(rows) == len(asked), "none lost, none made twice"
