@@ -1,7 +1,7 @@
 # `make` alone prints this list. Everything runs inside .venv, which `setup` makes.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup web pictures torch demo test fuzz chaos chaos-batch audit lint format bench lock clean
+.PHONY: help setup web pictures torch orbbec demo test fuzz chaos chaos-batch audit lint format bench lock clean
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -41,7 +41,10 @@ demo: setup ## enroll two portraits and verify depth captures, with pictures
 torch: setup ## add torch, which only tests need (RECON_TORCH=no: leave it out)
 	@VENV=$(VENV) sh scripts/install_torch.sh
 
-test: setup torch ## run the whole test suite
+orbbec: setup ## add the SDK of Orbbec cameras (RECON_ORBBEC=no: leave it out)
+	@VENV=$(VENV) sh scripts/install_orbbec.sh
+
+test: setup torch orbbec ## run the whole test suite
 	$(BIN)/recon weights pull --set default
 	@VENV=$(VENV) sh scripts/build_web.sh test
 	@VENV=$(VENV) sh scripts/build_web.sh browser
@@ -92,6 +95,7 @@ lock: ## resolve the dependencies again (needs uv)
 	uv pip compile $$flags pyproject.toml -o locks/base.txt; \
 	uv pip compile $$flags --extra demo --extra dev -c locks/base.txt pyproject.toml -o locks/dev.txt; \
 	image="--quiet --python-platform x86_64-manylinux_2_28 --python-version 3.12 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate"; \
+	echo pyorbbecsdk2 | uv pip compile $$flags --no-deps - -o locks/orbbec.txt; \
 	for kind in cpu gpu; do uv pip compile $$image --extra $$kind --extra otel -c locks/dev.txt pyproject.toml -o locks/$$kind.txt; done
 
 clean: ## remove .venv and caches; downloaded weights stay
