@@ -56,20 +56,6 @@ class SqlSubjects:
         version: int | None = self._connection.scalar(query)
         return version
 
-    def forget_unused(self, key: WrappedKey) -> bool:
-        """Its key and its row, unless there is an operation or a template."""
-        current = self.key(key.subject_id, lock=True)
-        if current is None or current.key_id != key.key_id:
-            return False
-        of_subject = [
-            sa.select(sa.literal(1)).where(table.c.subject_id == key.subject_id).limit(1)
-            for table in (t.operations, t.templates)
-        ]
-        if any(self._connection.scalar(one) is not None for one in of_subject):
-            return False
-        self._connection.execute(sa.delete(t.subjects).where(t.subjects.c.subject_id == key.subject_id))
-        return True
-
     def erase(self, subject_id: str) -> Erasure | None:
         """Remove every row of the subject."""
         if self.key(subject_id, lock=True) is None:

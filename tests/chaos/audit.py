@@ -58,13 +58,18 @@ def audit(ledger: Ledger, engine: sa.Engine, stores: Stores) -> Found:
     stored = {key for key in stores.objects.list_keys() if not key.startswith(NOTES)}
     dead = {o.operation_id for o in operations if o.dead_at is not None}
     kept = {key for key in owned if key.split("/")[1] in dead}
-    there = keys | subjects | {o.subject_id for o in operations} | {row.subject_id for row in templates}
+    spoken_of = {o.subject_id for o in operations} | {row.subject_id for row in templates}
+    there = keys | subjects | spoken_of
     return Found(
         lost=lost,
         twice=_twice(operations, templates)
         + sum(count > 1 for count in told.values())
         + _untold(operations, told, stores),
-        orphans=len(stored ^ owned) + len(owned - kept) + loose + len(keys ^ subjects),
+        orphans=len(stored ^ owned)
+        + len(owned - kept)
+        + loose
+        + len(keys ^ subjects)
+        + len(subjects - spoken_of),
         back=len(ledger.deleted & there),
         changed=sum(
             _id(place) not in by_id or by_id[_id(place)].state != state

@@ -1,8 +1,9 @@
-"""Asking for an enrollment: check -> list the objects -> encrypt and store the selfies -> insert the
-operation -> acknowledge. Running it is in ``enrollment_runs.py``.
+"""Asking for an enrollment: check -> list the objects -> encrypt and store the selfies -> insert the subject
+and the operation -> acknowledge. Running it is in ``enrollment_runs.py``.
 
 An acknowledged enrollment is in the database before the caller hears of it, and the row is its own outbox:
-no broker is needed to take an enrollment, and none can lose it.
+no broker is needed to take an enrollment, and none can lose it. A subject comes in the transaction of its
+first enrollment, so no crash leaves one of whom nothing is stored.
 """
 
 from __future__ import annotations
@@ -134,33 +135,32 @@ def request_enrollment(
         raise InvalidValue("the consent has ended already", next_step="Ask the person for a new one.")
     operation_id = new_id("op")
     stored = selfie_rows(operation_id)
-    reservation, key, first = _open_request(request, stored, budget, on)
+    reservation, key = _open_request(request, stored, budget, on)
     if reservation is not None and reservation.operation_id is not None:
         return _replayed(reservation, reservation.operation_id, key, on)
     try:
-        store_selfies(request.selfies, stored, key, on=on)
-        operation = _record(request, operation_id, key, stored, reservation, answer, on)
+        operation = _store(request, operation_id, key, stored, reservation, answer, on)
     except BaseException:
         # What cannot be withdrawn now is listed, and the sweeper finds it.
         with contextlib.suppress(StorageFault):
-            _withdraw(request, operation_id, stored, reservation, key if first else None, on)
+            _withdraw(request, operation_id, stored, reservation, on)
         raise
     queue.ring()
     return Acknowledged(operation)
 
 
-def _replayed(earlier: Reservation, operation_id: str, key: WrappedKey, on: Stores) -> Acknowledged:
+def _replayed(earlier: Reservation, operation_id: str, key: WrappedKey | None, on: Stores) -> Acknowledged:
     said = None
-    if earlier.answer is not None:
+    if earlier.answer is not None and key is not None:
         said = on.vault.cipher(key).open(earlier.answer, place=ANSWER_PLACE, row=operation_id)
     return Acknowledged(get_operation(operation_id, on=on), replayed=True, answer=said)
 
 
 def _open_request(
     request: EnrollmentRequest, stored: Sequence[StoredSelfies], budget: timedelta | None, on: Stores
-) -> tuple[Reservation | None, WrappedKey, bool]:
-    """Reserve the Idempotency-Key, see to the subject's data key, and list the objects that are about to be
-    written. The first value is None without an Idempotency-Key; the last says whether the subject was made.
+) -> tuple[Reservation | None, WrappedKey | None]:
+    """Reserve the Idempotency-Key, and list the objects that are about to be written. The reservation, None
+    without an Idempotency-Key, and the subject's data key, None where there is no such subject yet.
     """
     # Of all selfies: not while others wait for the transaction.
     digest = _digest(request, on) if request.idempotency_key is not None else ""
@@ -171,19 +171,42 @@ def _open_request(
                 if reservation is None or reservation.state is IdempotencyState.NEW:
                     _check_budget(request.lane, budget, tx, on)
                     tx.loose_objects.begin([s.object_key for s in stored], now=on.clock())
-                key = tx.subjects.key(request.subject_id)
-                if key is not None:
-                    return reservation, key, False
-                key = on.vault.new_key(request.subject_id)
-                tx.subjects.add(key, now=on.clock())
-                return reservation, key, True
+                return reservation, tx.subjects.key(request.subject_id)
         except RequestInFlight:
             raise
         except Conflict:
-            # Another request made the same subject or reservation at this moment: now it is there.
+            # Another request made the same reservation at this moment: now it is there.
             if race == RACES - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+def _store(
+    request: EnrollmentRequest,
+    operation_id: str,
+    known: WrappedKey | None,
+    stored: Sequence[StoredSelfies],
+    reservation: Reservation | None,
+    answer: Callable[[Operation], bytes] | None,
+    on: Stores,
+) -> Operation:
+    """known: the subject's key; None: the subject comes with this enrollment. Where another one of the same
+    subject was faster, the selfies are stored once more, under the key that is there now.
+    """
+    if known is None:
+        made = on.vault.new_key(request.subject_id)
+        try:
+            store_selfies(request.selfies, stored, made, on=on)
+            return _record(request, operation_id, made, stored, reservation, answer, on, first=True)
+        except RequestInFlight:
+            raise
+        except Conflict:
+            with on.database.snapshot() as tx:
+                known = tx.subjects.key(request.subject_id)
+            if known is None or known.key_id == made.key_id:
+                raise
+    store_selfies(request.selfies, stored, known, on=on)
+    return _record(request, operation_id, known, stored, reservation, answer, on, first=False)
 
 
 def _reserve(request: EnrollmentRequest, digest: str, tx: Transaction, on: Stores) -> Reservation | None:
@@ -242,7 +265,10 @@ def _record(
     reservation: Reservation | None,
     answer: Callable[[Operation], bytes] | None,
     on: Stores,
+    *,
+    first: bool,
 ) -> Operation:
+    """first: the key is new, and so is its subject."""
     now = on.clock()
     operation = Operation(
         operation_id=operation_id,
@@ -259,7 +285,9 @@ def _record(
     )
     with on.database.transaction() as tx:
         current = tx.subjects.key(request.subject_id, lock=True)
-        if current is None or current.key_id != key.key_id:
+        if first and current is None:
+            tx.subjects.add(key, now=now)
+        elif current is None or current.key_id != key.key_id:
             raise Conflict(
                 "the subject was deleted while the request was served", next_step="Send the request again."
             )
@@ -310,10 +338,8 @@ def _withdraw(
     operation_id: str,
     stored: Sequence[StoredSelfies],
     reservation: Reservation | None,
-    made: WrappedKey | None,
     on: Stores,
 ) -> None:
-    """made: of the subject that came with this request, and goes with it."""
     keys = [s.object_key for s in stored]
     with on.database.transaction() as tx:
         # Before the look: where the server still works on a commit whose confirmation was lost, its locks on
@@ -326,6 +352,4 @@ def _withdraw(
             tx.idempotency.release(
                 api_key_id=request.api_key_id, key=request.idempotency_key, since=reservation.since
             )
-        if made is not None:
-            tx.subjects.forget_unused(made)
     delete_doomed(keys, on=on)

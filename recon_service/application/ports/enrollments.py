@@ -39,12 +39,6 @@ class Subjects(Protocol):
         """
         ...
 
-    def forget_unused(self, key: WrappedKey) -> bool:
-        """Remove a subject for whom nothing was put on record under that key. False: something was, or the
-        subject has gone already.
-        """
-        ...
-
     def version(self, subject_id: str) -> int | None:
         """Grows with every change of the subject's templates. None: there is no such subject."""
         ...

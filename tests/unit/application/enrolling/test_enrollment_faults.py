@@ -246,6 +246,7 @@ def test_deleted_and_enrolled_anew_while_at_work(stores: Stores) -> None:
 def test_deleted_between_the_two_transactions_of_a_request(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ask(stores)
     put = stores.objects.put
 
     def delete_first(key: str, content: bytes) -> None:
@@ -296,6 +297,7 @@ def test_killed_in_the_middle_of_a_request(stores: Stores, monkeypatch: pytest.M
         with pytest.raises(Killed):
             ask(stores, idempotency_key="k")
     assert object_count(stores) == 1
+    assert list_subjects(on=stores) == [], "and no sweep would find a subject of whom nothing is stored"
     with pytest.raises(RequestInFlight):
         ask(stores, idempotency_key="k")
     assert recover_alone(ListQueue(), on=stores) == (0, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,9 +14,10 @@ import pytest
 from recon_service.application.errors import RequestInFlight, StorageUnavailable
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import OperationState
+from recon_service.application.templates.subjects import list_subjects
 from recon_service.storage.database import SqlDatabase, SqlTransaction
 from tests.unit.application.enrollments_support import ask, run
-from tests.unit.application.stores import object_count
+from tests.unit.application.stores import ScriptedCompute, object_count
 
 COMMIT_S = 0.3
 
@@ -107,3 +109,31 @@ def test_a_subject_for_whom_another_request_enrolls_meanwhile_stays(
         with pytest.raises(StorageUnavailable):
             ask(stores)
     assert run(stores, others[0]).state is OperationState.SUCCEEDED
+
+
+def test_of_two_first_enrollments_of_a_subject_both_can_be_opened(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower one has sealed its selfies already, with a key that the subject did not get."""
+    put, others = stores.objects.put, list[str]()
+
+    def is_overtaken(key: str, content: bytes) -> None:
+        put(key, content)
+        if not others:
+            others.append("")
+            others[0] = ask(stores, selfies=(b"other",))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.objects, "put", is_overtaken)
+        slower = ask(stores)
+    seen = ScriptedCompute()
+    for operation_id in (others[0], slower):
+        assert run(stores, operation_id, seen).state is OperationState.SUCCEEDED
+    assert seen.seen == [(b"other",), (b"one", b"two")]
+
+
+def test_many_first_enrollments_of_a_subject_at_once(stores: Stores) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        asked = list(threads.map(lambda _: ask(stores), range(6)))
+    assert {run(stores, one).state for one in asked} == {OperationState.SUCCEEDED}
+    assert len(list_subjects(on=stores)) == 1
