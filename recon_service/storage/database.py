@@ -31,6 +31,7 @@ from recon_service.storage.loose_objects import SqlLooseObjects
 from recon_service.storage.probes import SqlRecentProbes
 from recon_service.storage.reenrollment_material import SqlKeptEvidence, SqlWorkers
 from recon_service.storage.references import SqlReferences
+from recon_service.storage.schema import APPLICATION_NAME
 from recon_service.storage.service_keys import SqlWrappedKeys
 from recon_service.storage.templates import SqlTemplates
 from recon_service.storage.webhooks import SqlWebhooks
@@ -263,7 +264,7 @@ def _open_postgresql(url: sa.URL, limits: DatabaseLimits) -> sa.Engine:
         pool_recycle=1800,
         connect_args={
             "connect_timeout": max(2, round(limits.connect)),
-            "application_name": "recon-service",
+            "application_name": APPLICATION_NAME,
             "options": " ".join(f"-c {name}={round(1000 * s)}" for name, s in milliseconds.items()),
             # A server that vanished without a word is noticed within half a minute.
             "keepalives_idle": 10,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,19 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from recon_service.application.errors import StorageUnavailable
-from recon_service.domain.errors import InvalidValue, StorageFault
+from recon_service.domain.errors import Conflict, InvalidValue, StorageFault
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0022"
+HEAD = "0023"
 """The newest migration. Known here so that a start with a current database need not load Alembic; a test
 holds it true.
 """
+
+APPLICATION_NAME = "recon-service"
+"""How PostgreSQL knows every connection of the service."""
+LOOKS = 10
 
 
 def current_revision(engine: sa.Engine) -> str | None:
@@ -29,8 +34,12 @@ def current_revision(engine: sa.Engine) -> str | None:
         return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
 
 
-def downgrade(engine: sa.Engine, revision: str) -> None:
-    """Back to an older migration. Raises InvalidValue for one that is not older, or that is none."""
+def downgrade(
+    engine: sa.Engine, revision: str, *, alone: AbstractContextManager[object] | None = None
+) -> None:
+    """Back to an older migration. alone: as for ``migrate``. Raises InvalidValue for one that is not older,
+    or that is none; Conflict while another process has PostgreSQL open.
+    """
     stands = current_revision(engine)
     known = {path.name[:4] for path in (Path(__file__).parent / "migrations/versions").glob("[0-9]*_*.py")}
     if stands is None or revision not in known or revision >= stands:
@@ -40,7 +49,29 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
         )
     from alembic import command
 
-    command.downgrade(alembic_config(engine), revision)
+    with alone or nullcontext():
+        _refuse_while_others_run(engine)
+        command.downgrade(alembic_config(engine), revision)
+
+
+def _refuse_while_others_run(engine: sa.Engine) -> None:
+    """By the name that every process of the service gives its connections."""
+    if engine.dialect.name != "postgresql":
+        return
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = :service AND pid <> pg_backend_pid()"
+    )
+    for look in range(LOOKS):
+        with engine.connect() as connection:
+            found = connection.scalar(sa.text(others), {"service": APPLICATION_NAME})
+        if not found:
+            return
+        time.sleep(0.2 if look + 1 < LOOKS else 0)  # the server lets go of what was just stopped
+    raise Conflict(
+        f"the service still runs: {found} connections of it are open",
+        next_step="Stop every process of the service: APIs, workers, and commands.",
+    )
 
 
 def migrate(engine: sa.Engine, *, alone: AbstractContextManager[object] | None = None) -> None:

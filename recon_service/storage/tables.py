@@ -182,6 +182,7 @@ idempotency_records = sa.Table(
     sa.Column("operation_id", ID, nullable=True),  # null: the request is being served
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("answer", sa.LargeBinary, nullable=True),  # status and body, encrypted for the subject
+    sa.Index("ix_idempotency_records_created_at", "created_at"),
 )
 
 api_keys = sa.Table(

@@ -155,6 +155,45 @@ def test_templates_of_before_name_the_enrollment_that_they_stand_on(engine: sa.E
         assert list(connection.scalars(sa.text(by)))[:3] == ["op_1"] * 3
 
 
+def test_subjects_of_whom_nothing_was_stored_go_and_batches_forget_names(engine: sa.Engine) -> None:
+    command.upgrade(alembic_config(engine), "0022")
+    moment = "'2026-01-01 00:00:00'"
+    with engine.begin() as connection:
+        for statement in OLD_ROWS:
+            connection.execute(sa.text(statement))
+        for name in ("left", "renewed", "under-way"):
+            at = f"'{datetime.now(UTC):%Y-%m-%d %H:%M:%S}+00:00'" if name == "under-way" else moment
+            if engine.dialect.name == "sqlite":
+                at = at.replace("+00:00", "")
+            subject = OLD_ROWS[0].replace("'ada'", f"'{name}'").replace(moment, at)
+            key = OLD_ROWS[1].replace("'ada', 'k'", f"'{name}', 'k-{name}'")
+            connection.execute(sa.text(subject))
+            connection.execute(sa.text(key))
+        connection.execute(
+            sa.text(
+                "INSERT INTO consents (consent_row, subject_id, consent_id, given_at, swept) "
+                f"VALUES ('cns_1', 'renewed', 'c', {moment}, FALSE)"
+            )
+        )
+        for batch_id, listed_at in (("b1", moment), ("b2", "NULL")):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO batches (batch_id, state, selection, target, priority, created_by, moment, "
+                    "updated_at, expected, cursor, listed_at) VALUES "
+                    f"('{batch_id}', 'done', '{{}}', '{{}}', 0, 'k', {moment}, {moment}, 1, 'ada', "
+                    f"{listed_at})"
+                )
+            )
+    migrate(engine)
+    with engine.connect() as connection:
+        names = "SELECT subject_id FROM {} ORDER BY subject_id"
+        for table in ("subjects", "subject_keys"):
+            found = list(connection.scalars(sa.text(names.format(table))))
+            assert found == ["ada", "renewed", "under-way"]
+        cursors = "SELECT cursor FROM batches ORDER BY batch_id"
+        assert list(connection.scalars(sa.text(cursors))) == ["", "ada"]
+
+
 def test_a_log_and_receipts_survive_or_go_with_their_tables(engine: sa.Engine) -> None:
     migrate(engine)
     entry = (
