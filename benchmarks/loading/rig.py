@@ -14,7 +14,7 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.running import Server, Worker
+from tests.integration.running import Server
 from tests.servers.postgres import Postgres
 from tests.servers.processes import free_port
 from tests.servers.redis_server import Redis
@@ -101,11 +101,11 @@ def service(folder: Path, *, workers: int, compute: int, model: str) -> Iterator
         for worker, port in zip(server.crew, ports[1:], strict=True):
             server.settings = {**settings, "RECON_METRICS_PORT": str(port)}
             worker.start()
-        wait_for_workers(rig, server.crew)
+        wait_for_workers(rig)
         yield rig
 
 
-def wait_for_workers(rig: Rig, crew: list[Worker]) -> None:
+def wait_for_workers(rig: Rig) -> None:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.HTTPError):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.types import Lifespan
 
 from recon_service import __version__
 from recon_service.api import guidance
@@ -74,10 +73,8 @@ NOUNS = (
     inspections,
 )
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]] | Callable[[FastAPI], AsyncIterator[None]]
 
-
-def create_app(service: Service, *, lifespan: Any = None) -> FastAPI:
+def create_app(service: Service, *, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The application that serves ``service``."""
     app = FastAPI(
         title="recon-service",

@@ -70,15 +70,6 @@ class IdentityPosterior:
         (information, vector), (more, more_vector) = self.evidence(), other.evidence()
         return IdentityPosterior.from_evidence(self.space, information + more, vector + more_vector)
 
-    def inflated(self, factor: float) -> IdentityPosterior:
-        """The posterior if the noise variance of everything observed were ``factor`` times what was
-        assumed.
-        """
-        if not (np.isfinite(factor) and factor > 0):
-            raise InvalidValue(f"noise inflation must be positive, not {factor:g}")
-        information, vector = self.evidence()
-        return IdentityPosterior.from_evidence(self.space, information / factor, vector / factor)
-
     def require_same_space(self, other: IdentityPosterior) -> None:
         """ModelMismatch, with both names, unless the two speak of the same coefficients."""
         if self.space != other.space or len(self.mean) != len(other.mean):

@@ -32,8 +32,8 @@ class ReconstructedFace:
     convention, to be compared with the original's. rotation: (3, 3) head frame to camera frame, a proper
     rotation, to be compared with other backends (``angles``). landmarks: (68, 2) pixels, iBUG's order.
     posed: (V, 3) the mesh with its expression as the picture shows it, in pixels (x right, y down, z away
-    from the viewer from an arbitrary zero). neutral: the face without expression or pose, head frame, mm.
-    metric: whether the millimeters are measured (a picture alone hardly tells them); False: a mean person's.
+    from the viewer from an arbitrary zero). neutral: the face without expression or pose, head frame, mm of
+    a mean person: a picture alone hardly tells them.
     """
 
     backend: str
@@ -47,7 +47,6 @@ class ReconstructedFace:
     landmarks: Array
     posed: Array
     neutral: Mesh
-    metric: bool = False
 
     def __post_init__(self) -> None:
         if not self.backend:

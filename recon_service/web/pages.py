@@ -6,7 +6,6 @@ names of scripts and styles hold a digest of their content, so browsers keep the
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from pathlib import Path
@@ -146,15 +145,6 @@ def _page(name: str, *, camera: bool) -> Response:
 @cache
 def _model(name: str) -> bytes:
     return locate(MODELS[name]).read_bytes()
-
-
-def build_info() -> dict[str, object]:
-    """What the build wrote of itself: sizes of scripts by page. Raises PagesNotBuilt."""
-    path = STATIC / "build.json"
-    if not path.is_file():
-        raise PagesNotBuilt("the web pages were not built", next_step="Run: make web")
-    info: dict[str, object] = json.loads(path.read_text())
-    return info
 
 
 def _no_such_file() -> NotFound:

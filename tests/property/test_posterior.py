@@ -61,21 +61,3 @@ def test_evidence_never_widens(seed: int, modes: int) -> None:
     a, b = (random_posterior(rng, modes) for _ in range(2))
     difference = a.fused_with(b).covariance - a.covariance
     assert np.linalg.eigvalsh(difference).max() <= 1e-9
-
-
-@given(seed=seeds, modes=modes, first=st.floats(0.1, 10), second=st.floats(0.1, 10))
-def test_inflations_multiply(seed: int, modes: int, first: float, second: float) -> None:
-    posterior = random_posterior(np.random.default_rng(seed), modes)
-    same(posterior.inflated(first).inflated(second), posterior.inflated(first * second))
-    same(posterior.inflated(1.0), posterior)
-
-
-@given(seed=seeds, modes=modes, copies=st.integers(2, 5))
-def test_copies_of_an_observation_inflated_by_their_number_count_once(
-    seed: int, modes: int, copies: int
-) -> None:
-    posterior = random_posterior(np.random.default_rng(seed), modes)
-    fused = posterior.inflated(copies)
-    for _ in range(copies - 1):
-        fused = fused.fused_with(posterior.inflated(copies))
-    same(fused, posterior)

@@ -14,7 +14,6 @@ HEADS: Final = (156, 177, 251, 27, 3, 2, 1, 4)
 """Outputs of the eight heads: identity, expression, texture, light, angles, tx ty, tz, eyes."""
 IDENTITY_MODES: Final = HEADS[0]
 EXPRESSION_MODES: Final = HEADS[1]
-TEXTURE_MODES: Final = HEADS[2]
 OUTPUTS: Final = sum(HEADS)
 
 

@@ -62,7 +62,7 @@ class SurfaceMatchTerm:
         self._corners: LinearPoints = model.vertices.take(corners.reshape(-1))
         self._points = self._corners.merged(matches.barycentric)
         self._bases = Precisions(self._points.identity, self._points.expression)
-        self._rays, self._focal_i = _ideal(captures[0].camera, matches.first_pixels)
+        self._rays, _ = _ideal(captures[0].camera, matches.first_pixels)
         observed, self._focal_j = _ideal(captures[1].camera, matches.second_pixels)
         self._observed = observed * self._focal_j
         self._columns = self._column_indices()

@@ -70,12 +70,6 @@ class CameraFrame:
                     f"a picture has the size of the depth map, not {self.picture.shape} {self.picture.dtype}"
                 )
 
-    @property
-    def picture_kind(self) -> PictureKind:
-        if self.picture is None:
-            return PictureKind.NONE
-        return PictureKind.COLOR if self.picture.ndim == 3 else PictureKind.INFRARED
-
     def millimetres(self) -> NDArray[np.float32]:
         """(H, W) mm, 0 where nothing was measured."""
         values = self.depth.astype(np.float32) * np.float32(self.millimetres_per_unit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
@@ -19,16 +19,6 @@ class Scene(Protocol):
     """What stands before the simulated camera: the frame of a number, the same whenever it is asked for."""
 
     def frame(self, number: int) -> DepthFrame: ...
-
-
-class FrameList:
-    """A scene of frames that were made before, again and again."""
-
-    def __init__(self, frames: Sequence[DepthFrame]) -> None:
-        self._frames = tuple(frames)
-
-    def frame(self, number: int) -> DepthFrame:
-        return self._frames[number % len(self._frames)]
 
 
 class SimulatedCamera:

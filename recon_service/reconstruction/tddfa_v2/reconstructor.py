@@ -241,7 +241,6 @@ class TddfaV2:
             landmarks=landmarks[:, :2].astype(np.float64),
             posed=posed.astype(np.float64) * [1.0, 1.0, -1.0],
             neutral=Mesh(neutral, bases.triangles),
-            metric=False,
         )
 
 

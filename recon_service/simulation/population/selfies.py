@@ -89,20 +89,17 @@ def photograph(
     phone = sample_phone(spec.random("session", person.index))
     rng = spec.random("selfie", person.index, number)
     camera = phone.camera(spec.width, spec.height)
-    pose = _pose(angles, phone.camera(spec.width, spec.height), rng)
+    pose = _pose(angles, rng)
     expression = person.expression("selfie", number, 1)
     degradation = Degradation.sample(spec.random("degraded", person.index)) if degraded else None
     seen = _halved(camera) if degraded else camera
     name = f"selfie-{number:02d}{angles[0]:+.1f}{angles[1]:+.1f}{'-degraded' if degraded else ''}.jpg"
-    content = kept.content(
-        name,
-        lambda: _taken(person, number, phone, pose, expression, degradation),
-    )
+    content = kept.content(name, lambda: _taken(person, number, phone, pose, expression, degradation))
     pixels = np.asarray(PillowImage.open(io.BytesIO(content)).convert("RGB"))
     return Photograph(content, Image(pixels, focal_35mm=phone.stated_35mm), seen, pose, expression)
 
 
-def _pose(angles: tuple[float, float], camera: PinholeCamera, rng: np.random.Generator) -> HeadPose:
+def _pose(angles: tuple[float, float], rng: np.random.Generator) -> HeadPose:
     """A head held near the middle of the picture, at arm's length or nearer."""
     yaw, pitch, roll = np.array([*angles, 0.0]) + np.array(POSE_SD) * rng.standard_normal(3)
     distance = float(rng.uniform(*DISTANCE_MM)) + FACE_FRONT_MM

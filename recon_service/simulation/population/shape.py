@@ -1,4 +1,4 @@
-"""Shapes of heads that are no samples of the canonical model, and what it cannot explain of them."""
+"""Shapes of heads that are no samples of the canonical model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, diags
 from scipy.spatial import cKDTree
 
-from recon_service.canonical_model.space import IDENTITY_MODES
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import WeightsUnavailable
 from recon_service.domain.mesh import Mesh
@@ -154,27 +153,6 @@ _SPREAD = {
     "noseSneer": 0.05,
 }
 """Scale of each expression's coefficient, mostly below a tenth of its full extent."""
-
-
-def unexplained(basis: DenseBasis, vertices: Array, *, modes: int = IDENTITY_MODES) -> Array:
-    """(narrow, 3) mm: what is left of the face (head frame) after the best fit by the mean, ``modes``
-    identity modes and a small rigid motion, by unweighted least squares over corresponding vertices without a
-    prior.
-
-    The rotation is linearized at the mean; what the heads here need of it is far below a degree.
-    """
-    face = basis.mean[: basis.narrow]
-    rigid = np.zeros((6, *face.shape))
-    for axis in range(3):
-        direction = np.eye(3)[axis]
-        rigid[axis] = direction
-        rigid[3 + axis] = np.cross(direction, face) / 100.0
-    columns = np.concatenate([basis.identity[:modes, : basis.narrow].astype(np.float64), rigid])
-    design = columns.reshape(len(columns), -1).T
-    target = (vertices[: basis.narrow] - face).ravel()
-    # Normal equations: the modes are orthogonal enough, and the residual is not sensitive.
-    solution = np.linalg.solve(design.T @ design, design.T @ target)
-    return np.asarray((target - design @ solution).reshape(-1, 3))
 
 
 def _field(basis: DenseBasis, extent: float, rng: np.random.Generator) -> Array:

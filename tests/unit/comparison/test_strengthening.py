@@ -151,7 +151,16 @@ def test_several_visits_are_their_weighted_mean(people: ModelPeople) -> None:
     )
     np.testing.assert_allclose(part.posterior.covariance, visits[0].posterior.covariance, atol=1e-8)
     assert part.kind == people.kind
-    many = [replace(visit, captures=9, posterior=visit.posterior.inflated(1 / 3)) for visit in visits]
+    many = [
+        replace(
+            visit,
+            captures=9,
+            posterior=IdentityPosterior.from_evidence(
+                visit.posterior.space, *(3 * part for part in visit.posterior.evidence())
+            ),
+        )
+        for visit in visits
+    ]
     np.testing.assert_allclose(depth_part(many).posterior.mean, part.posterior.mean, atol=1e-6)
     with pytest.raises(InvalidValue):
         depth_part([])

@@ -20,21 +20,6 @@ def test_one_coefficient_measured_with_unit_noise_halves() -> None:
     assert posterior.covariance[0, 0] == pytest.approx(0.5)
 
 
-def test_inflation_draws_toward_the_prior() -> None:
-    posterior = random_posterior(np.random.default_rng(1))
-    weaker = posterior.inflated(4.0)
-    assert np.linalg.eigvalsh(weaker.covariance - posterior.covariance).min() > 0
-    nothing = posterior.inflated(1e12)
-    np.testing.assert_allclose(nothing.mean, 0.0, atol=1e-9)
-    np.testing.assert_allclose(nothing.covariance, np.eye(6), atol=1e-9)
-
-
-@pytest.mark.parametrize("factor", [0.0, -1.0, np.nan, np.inf])
-def test_impossible_inflations_are_refused(factor: float) -> None:
-    with pytest.raises(InvalidValue, match="inflation"):
-        IdentityPosterior.prior("x", 2).inflated(factor)
-
-
 @pytest.mark.parametrize(("space", "modes"), [("other/6", 6), ("test/1", 5)])
 def test_posteriors_of_two_spaces_are_kept_apart_with_both_names(space: str, modes: int) -> None:
     rng = np.random.default_rng(2)

@@ -3,20 +3,43 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from recon_service.canonical_model.space import IDENTITY_MODES
+from recon_service.domain.arrays import Array
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import HeadPose
 from recon_service.geometry import raycast
 from recon_service.simulation.population.anatomy import EYE_RADIUS_MM, Part, assembled, sample_hair
 from recon_service.simulation.population.shape import (
+    DenseBasis,
     HeadShape,
     sample_expression,
     sample_shape,
-    unexplained,
 )
 from recon_service.simulation.population.spec import ShapeSpec
 
 HEADS = 40
+
+
+def unexplained(basis: DenseBasis, vertices: Array) -> Array:
+    """(narrow, 3) mm: what is left of the face (head frame) after the best fit by the mean, the modes of
+    the canonical model and a small rigid motion, by unweighted least squares over corresponding vertices
+    without a prior.
+
+    The rotation is linearized at the mean; what the heads here need of it is far below a degree.
+    """
+    face = basis.mean[: basis.narrow]
+    rigid = np.zeros((6, *face.shape))
+    for axis in range(3):
+        direction = np.eye(3)[axis]
+        rigid[axis] = direction
+        rigid[3 + axis] = np.cross(direction, face) / 100.0
+    columns = np.concatenate([basis.identity[:IDENTITY_MODES, : basis.narrow].astype(np.float64), rigid])
+    design = columns.reshape(len(columns), -1).T
+    target = (vertices[: basis.narrow] - face).ravel()
+    # Normal equations: the modes are orthogonal enough, and the residual is not sensitive.
+    solution = np.linalg.solve(design.T @ design, design.T @ target)
+    return np.asarray((target - design @ solution).reshape(-1, 3))
 
 
 @pytest.fixture(scope="module")
