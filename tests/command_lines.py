@@ -15,8 +15,10 @@ def unknown_words(line: str) -> list[str]:
     options that it lacks.
     """
     words = shlex.split(line, comments=True)
+    while "=" in words[0]:
+        words.pop(0)  # of its environment
     words = words[[word.rpartition("/")[2] for word in words].index("recon") + 1 :]
-    for end in ("|", ">", ">>", "&&", "&", ";"):
+    for end in ("|", "||", ">", ">>", "&&", "&", ";"):
         words = words[: words.index(end)] if end in words else words
     found = get_command(build_app(words[:1]))
     while isinstance(found, TyperGroup):
@@ -28,5 +30,6 @@ def unknown_words(line: str) -> list[str]:
         found = found.commands[name]
     options = {name for p in found.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
     given = [word.partition("=")[0] for word in words if word.startswith("-") and word != "-"]
-    needed = [p.opts[0] for p in found.params if p.param_type_name == "option" and p.required]
-    return [word for word in given if word not in options] + [o for o in needed if o not in given]
+    needed = [p.opts for p in found.params if p.param_type_name == "option" and p.required]
+    lacking = [names[0] for names in needed if not set(names) & set(given)]
+    return [word for word in given if word not in options] + lacking

@@ -32,10 +32,6 @@ def show(
 ) -> None:
     """Print the log, oldest first. Subjects are named by keyed digests; `--subject` finds one by its id, also
     after its deletion.
-
-    For example:
-
-      recon audit show --subject user-8c41 --action verification
     """
     entries = _remote(url, api_key, subject, action, after) if url else _stored(subject, action, after)
     for entry in entries:
@@ -62,10 +58,6 @@ def verify(
 
     A log that was set back to an older state, together with its end, is found out by an end that was noted
     in another place: the service notes one in the object store every hour, and you the one that is printed.
-
-    For example:
-
-      recon audit verify --since 1042:9f3c…
     """
     noted = _noted(since)
     if url:
@@ -98,10 +90,6 @@ def verify(
 def accept() -> None:
     """After a restore: the log ends where the backup did, and that is known. From now on this end counts, and
     the log says that you said so. An end that you noted yourself goes on counting.
-
-    For example:
-
-      recon audit verify --since 1042:9f3c… || recon audit accept
     """
     opened = open_stores(Settings.from_environment())
     try:

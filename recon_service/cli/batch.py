@@ -49,12 +49,6 @@ def submit(
     """Derive templates anew, of everybody whom all the conditions hold for.
 
     Nothing is in force before `recon batch activate`. Who stands before a screen goes first.
-
-    For example:
-
-      recon batch submit --all --dry-run
-
-      recon batch submit --calibration released-1@0b9f2d4c6e8a --to-calibration released-2 --watch
     """
     client = ServiceClient(url, api_key)
     named = [*(subject or []), *(line.strip() for line in subjects_from or [] if line.strip())]
@@ -128,12 +122,7 @@ def items(
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the items of a batch, tab-separated: subject, state, reason, material, template.
-
-    For example, whom to ask for a new selfie:
-
-      recon batch items batch_3c1e8b1f --state needs-new-selfie | cut -f 1
-    """
+    """List the items of a batch, tab-separated: subject, state, reason, material, template."""
     client = ServiceClient(url, api_key)
     query = {"limit": "1000", **({"state": state} if state else {})}
     path: str | None = f"/v1/batches/{batch}/items?{urlencode(query)}"
@@ -183,12 +172,6 @@ def compare(
     the same people by both ways, shapes, outliers.
 
     Exit codes: 0 it is shown, 2 wrong use, 3 the service failed, or an evaluation did.
-
-    For example:
-
-      recon batch compare batch_3c1e8b1f --sample 1000 --faces outliers/
-
-      recon batch compare batch_3c1e8b1f --evaluate
     """
     client = ServiceClient(url, api_key)
     evaluated = evaluate_batch(client, batch, again=again, quiet=as_json) if evaluate else True

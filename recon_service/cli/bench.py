@@ -74,10 +74,7 @@ def detectors_command(
 ) -> None:
     """Verification accuracy, AUC, EER, detection success, time, memory and jitter of every detector.
 
-    An interrupted or killed run goes on where it was. For example:
-
-      recon bench small-set FOLDER --infrared RECORDINGS
-      recon bench detectors FOLDER --report OUT
+    An interrupted or killed run goes on where it was.
     """
     use_one_thread()
     registry = load_detectors()

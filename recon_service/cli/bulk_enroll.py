@@ -54,12 +54,6 @@ def enroll(
     In CSV, several selfies of a row are separated by semicolons.
 
     Exit codes: 0 all enrolled, 1 some not (see the report), 2 wrong use, 3 the service failed.
-
-    For example:
-
-      recon bulk enroll people.csv --from selfies/
-
-      recon bulk enroll people.parquet --from s3://migration/2031 --at-once 16 --no-wait
     """
     from rich.console import Console
 

@@ -35,10 +35,6 @@ def go_back(
     """Take the database back to an older schema, before an older version is started. What only the newer
     one knows is lost. Make a backup first, and stop every process: while one runs, this is refused. Any
     command of this version that opens the database brings it forward again.
-
-    For example:
-
-      recon database downgrade 0016
     """
     settings = Settings.from_environment()
     with _engine(settings) as engine:

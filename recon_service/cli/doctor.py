@@ -18,10 +18,6 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
     It opens what `recon serve` would open, with the same settings, and starts nothing. A database of an
     older version is brought to the newest schema, as a start would do.
-
-    For example:
-
-      RECON_DATABASE_URL=postgresql://recon:…@db/recon?sslmode=verify-full recon doctor
     """
     settings = Settings.from_environment()
     results: list[dict[str, object]] = []

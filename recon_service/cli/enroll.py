@@ -35,12 +35,6 @@ def command(
     """Enroll a subject from selfies, through a running service.
 
     Exit codes: 0 enrolled, 1 no selfie was good enough, 2 wrong use, 3 the service failed.
-
-    For example:
-
-      recon enroll user-8c41 left.jpg front.jpg right.jpg
-
-      recon enroll user-8c41 front.heic --consent consent-2031 --url https://recon.example
     """
     client = ServiceClient(url, api_key)
     fields = {

@@ -30,12 +30,6 @@ def create(
     """Make a key and print it. It cannot be shown again: only a hash of it is stored.
 
     With --url, through a running service; the new key may do no more than the one that asks.
-
-    For example:
-
-      recon keys create "mobile app" --scope enroll
-
-      recon keys create "back office" --scope ops --scope enroll
     """
     if url:
         body = {"name": name, "scopes": [s.value for s in scope]}
@@ -101,10 +95,6 @@ def rotate_master(
 ) -> None:
     """Wrap every subject's key by the current master key, while the service runs. Killed, it goes on with the
     next run. docs/operations.md says how all processes get the new key first.
-
-    For example:
-
-      RECON_MASTER_KEY_FILE=new.key RECON_ACCEPTED_MASTER_KEYS_FILE=old.key recon keys rotate-master
     """
     opened = open_stores(Settings.from_environment())
     try:

@@ -59,10 +59,6 @@ def check(
     key, whether it lets the kiosk verify.
 
     Best with somebody half a meter before the camera; for the noise, with nothing that moves.
-
-    For example:
-
-      recon kiosk check --camera realsense
     """
     opened = camera_of(camera, picture, calibration_name, key_file, paced=False, loop=True)
     with CameraSession(opened) as session:
@@ -102,12 +98,7 @@ def record(
         typer.Option("--in-the-clear", help="Do not seal it: everybody may see who is on it."),
     ] = False,
 ) -> None:
-    """Record frames of a camera into a folder, sealed with a key.
-
-    For example:
-
-      openssl rand -hex 32 > key && recon kiosk record visit-1 --key-file key
-    """
+    """Record frames of a camera into a folder, sealed with a key."""
     from recon_service.kiosk.cameras.recorder import Recorder
 
     key = None if in_the_clear else key_of(key_file)

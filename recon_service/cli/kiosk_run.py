@@ -74,12 +74,6 @@ def command(
 
     Prints the address of the page. With --subject, one visit in the terminal; exit codes: 0 match, 1 no
     match or an attack, 4 inconclusive, 3 no decision.
-
-    For example:
-
-      recon kiosk run --camera realsense --url https://recon.example
-
-      recon kiosk run --camera simulated --subject user-8c41
     """
     from recon_service.kiosk.offline import OfflinePolicy, WhenOffline
     from recon_service.kiosk.screen.address import kept_token

@@ -48,12 +48,7 @@ def lift(
     subject: Annotated[str | None, typer.Option(help="The subject's id.")] = None,
     key: Annotated[str | None, typer.Option(help="The id of an API key.")] = None,
 ) -> None:
-    """Let a subject or an API key in again. This goes to the audit log.
-
-    For example:
-
-      recon limits lift --subject user-8c41
-    """
+    """Let a subject or an API key in again. This goes to the audit log."""
     if (subject is None) == (key is None):
         raise typer.BadParameter("name either --subject or --key")
     kind, name = (FailureKind.SUBJECT, subject) if subject is not None else (FailureKind.API_KEY, key or "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import typer
 
@@ -142,12 +144,28 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         shown = epilog(EXAMPLES[command.name])
         module = importlib.import_module(command.module)
         if hasattr(module, "command"):
-            app.command(command.name, help=module.command.__doc__ or command.help, epilog=shown)(
-                module.command
-            )
+            told = _flowing(module.command.__doc__ or command.help)
+            app.command(command.name, help=told, epilog=shown)(module.command)
         else:
+            _tell(module.app, command.name)
             app.add_typer(module.app, name=command.name, help=command.help, epilog=shown)
     return app
+
+
+def _tell(group: typer.Typer, path: str) -> None:
+    """Give every command below a group its text and its examples."""
+    for info in group.registered_commands:
+        callback = cast(Callable[..., object], info.callback)
+        name = info.name or callback.__name__.replace("_", "-")
+        info.help = _flowing(info.help or callback.__doc__ or "")
+        info.epilog = epilog(EXAMPLES[f"{path} {name}"])
+    for below in group.registered_groups:
+        _tell(cast(typer.Typer, below.typer_instance), f"{path} {below.name}")
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs of one line each: Typer keeps the source's line breaks, whatever the terminal's width."""
+    return "\n\n".join(" ".join(p.split()) for p in inspect.cleandoc(text).split("\n\n"))
 
 
 def main() -> None:

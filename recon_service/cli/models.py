@@ -11,12 +11,7 @@ from recon_service.cli.options import AsJson, Key, Url
 
 
 def command(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
-    """Show models and calibrations: per worker, and of the templates there are.
-
-    For example:
-
-      recon models --json | jq .templates
-    """
+    """Show models and calibrations: per worker, and of the templates there are."""
     found = ServiceClient(url, api_key).get("/v1/models").json()
     if as_json:
         typer.echo(json.dumps(found))

@@ -11,7 +11,7 @@ import typer
 
 from recon_service.application.enrolling.operations import MAX_LISTED, list_dead, queue_states, retry_dead
 from recon_service.application.keeping.audit import COMMAND_LINE
-from recon_service.application.ports.stores import Stores, utc_now
+from recon_service.application.ports.stores import Stores
 from recon_service.application.records.operations import Lane, Operation
 from recon_service.bootstrap import open_stores
 from recon_service.domain.errors import Conflict, NotFound
@@ -24,16 +24,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show how much waits and works, and for how long the first has been waiting.
-
-    For example:
-
-      recon operations status
-    """
+    """Show how much waits and works, and for how long the first has been waiting."""
     with _stores() as stores:
         lanes = queue_states(on=stores)
         dead = len(list_dead(on=stores, limit=MAX_LISTED))
-    now = utc_now()
+        now = stores.clock()
     rows: list[dict[str, object]] = [
         {
             "lane": lane.lane.value,
@@ -80,12 +75,6 @@ def retry(
 ) -> None:
     """Let given-up enrollments wait again, with all their attempts. The exit status is 1 if one that was
     named cannot.
-
-    For example:
-
-      recon operations retry op_5f0c3c1e8b1f4c0f9d9a4f5b7a6e1d2c
-
-      recon operations retry --all
     """
     if not (every or operation_ids):
         raise typer.BadParameter("name an operation, or use --all")

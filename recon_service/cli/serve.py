@@ -8,20 +8,14 @@ import typer
 
 
 def command(
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one. [default: 8460]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one. Default: 8460.")] = None,
 ) -> None:
     """Start the service: API, queue and worker in one process.
 
     Without settings everything lies in the state folder (var/recon in a checkout): a SQLite database, a
     folder of encrypted objects, a development master key. The first start makes an API key for
     development and prints it once.
-
-    For example:
-
-      recon serve
-
-      RECON_STATE_DIR=/srv/recon RECON_MASTER_KEY_FILE=/run/secrets/recon recon serve --host 0.0.0.0
     """
     from recon_service.settings import Settings
 

@@ -28,12 +28,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("list")
 def list_(url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
-    """List subjects, one per line; in the order of their ids.
-
-    For example:
-
-      recon subjects list | wc -l
-    """
+    """List subjects, one per line; in the order of their ids."""
     client = ServiceClient(url, api_key)
     after: str | None = ""
     while after is not None:
@@ -50,12 +45,7 @@ def delete(
     url: Url = DEFAULT_URL,
     api_key: Key = None,
 ) -> None:
-    """Destroy a subject's key, templates, enrollments and selfies, and print the receipt.
-
-    For example:
-
-      recon subjects delete user-8c41 >> receipts.jsonl
-    """
+    """Destroy a subject's key, templates, enrollments and selfies, and print the receipt."""
     client, path = ServiceClient(url, api_key), path_of(subject)
     if not yes:
         typer.confirm(f"Destroy everything of {subject}? It cannot be brought back", abort=True, err=True)
@@ -75,10 +65,6 @@ def reapply(
     Reads the tombstones of the object store, and the files that are named: needed when the object store was
     set back too. Receipts that this service did not sign count for nothing. API keys that were revoked since
     are revoked again. `recon serve` does all but the files at every start.
-
-    For example:
-
-      recon subjects reapply-deletions receipts.jsonl
     """
     opened = open_stores(Settings.from_environment())
     try:

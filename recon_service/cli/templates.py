@@ -22,12 +22,7 @@ CHUNK = 1 << 20
 
 @app.command("list")
 def list_(subject: Subject, url: Url = DEFAULT_URL, api_key: Key = None, as_json: AsJson = False) -> None:
-    """List the versions of a subject's template, newest first.
-
-    For example:
-
-      recon templates list user-8c41
-    """
+    """List the versions of a subject's template, newest first."""
     _show(ServiceClient(url, api_key).get(f"{path_of(subject)}/templates").json(), as_json)
 
 
@@ -39,12 +34,7 @@ def activate(
     api_key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare with this version from now on; the one before retires and can be taken back in the same way.
-
-    For example:
-
-      recon templates activate user-8c41 tpl_0b9f2d4c6e8a4b1c9d7e5f3a1b2c4d6e
-    """
+    """Compare with this version from now on; the one before retires and can be taken back in the same way."""
     client = ServiceClient(url, api_key)
     _show(client.send("POST", f"{path_of(subject)}/templates/{template}:activate").json(), as_json)
 
@@ -98,10 +88,6 @@ def export(
 
     Run again, it goes on after the last file that is there. The manifest, which is written last, names every
     file with its digest. Selfies and evidence do not leave the service.
-
-    For example:
-
-      recon templates export moved/ --to age15q3kapftfaedlknahz3ulf3wcl98yqqn268jks6ut6fxqaxjnqvsrgqj57
     """
     from rich.console import Console
 
@@ -139,10 +125,6 @@ def import_(
     """Import what another service exported to this one. What is already there is left alone.
 
     Exit codes: 0 everything is there, 1 some templates were refused, 2 wrong use, 3 the service failed.
-
-    For example:
-
-      recon templates import moved/ --activate
     """
     from rich.console import Console
 

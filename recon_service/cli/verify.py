@@ -46,12 +46,6 @@ def command(
 
     Exit codes: 0 match, 1 no match or a presentation attack, 4 inconclusive, 2 wrong use, 3 the service
     failed.
-
-    For example:
-
-      recon verify user-8c41 --depth depth.png --intrinsics camera.json
-
-      recon verify user-8c41 --depth 1.png --image 1.jpg --depth 2.png --image 2.jpg --intrinsics camera.json
     """
     try:
         camera = intrinsics.read_text(encoding="utf-8")

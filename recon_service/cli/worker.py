@@ -13,10 +13,6 @@ def command(
     """Start a worker beside a service whose RECON_BROKER_URL names a shared broker.
 
     The same as `celery -A worker.app worker`, with the settings of the service.
-
-    For example:
-
-      RECON_BROKER_URL=redis://broker:6379/0 RECON_DATABASE_URL=postgresql+psycopg://… recon worker
     """
     from recon_service.detectors import check_detector
     from recon_service.settings import Settings

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from recon_service.cli.examples import EXAMPLES
-from recon_service.cli.main import COMMANDS
+from recon_service.cli.main import COMMANDS, build_app
 from tests.command_lines import unknown_words
 
 HEAVY = ("cv2", "scipy", "fastapi", "celery", "sqlalchemy", "trimesh", "torch", "httpx")
@@ -47,8 +52,27 @@ def test_a_shell_completes_commands_and_what_is_below_them() -> None:
     assert "--consent" in completed("recon enroll --co")
 
 
+def below(group: TyperGroup, path: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        yield f"{path} {name}", command
+        if isinstance(command, TyperGroup):
+            yield from below(command, f"{path} {name}")
+
+
 @pytest.mark.parametrize("command", [command.name for command in COMMANDS])
-def test_every_sub_command_has_examples_and_what_they_name_exists(command: str) -> None:
-    for line, _ in EXAMPLES[command]:
-        assert f"recon {command}" in line
-        assert unknown_words(line) == [], line
+def test_every_command_teaches_by_examples_of_itself_that_would_run(command: str) -> None:
+    app = get_command(build_app([command]))
+    assert isinstance(app, TyperGroup)
+    found = app.commands[command]
+    leaves = list(below(found, command)) if isinstance(found, TyperGroup) else []
+    taught = {name for name, one in leaves if not isinstance(one, TyperGroup)} | {command}
+    assert {name for name in EXAMPLES if name.split()[0] == command} == taught
+    for name in taught:
+        assert EXAMPLES[name], name
+        for line, _ in EXAMPLES[name]:
+            assert f"recon {name}" in line
+            assert unknown_words(line) == [], line
+    for name, one in leaves:
+        assert isinstance(one, TyperGroup) or "Examples" in one.epilog, name
+        assert "example" not in one.help.lower(), f"{name}: examples are in cli/examples.py"
+        assert not re.search(r"(?<!\n)\n(?!\n)", one.help), f"{name}: the terminal breaks lines"
