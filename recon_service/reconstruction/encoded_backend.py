@@ -1,4 +1,4 @@
-"""What the backends with a crop, an encoder and a head of their own share."""
+"""What the backends with a crop, an encoder and a mesh of their own share."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.reconstruction import ReconstructedFace
-from recon_service.reconstruction.backend import BackendOptions
+from recon_service.reconstruction.backend import BackendOptions, FindsFaces, Item, Outcome
 from recon_service.reconstruction.encoders import Encoder
-from recon_service.reconstruction.faces_of import C, CropAndEncode, Cut, FindsFaces, Item, Outcome, jitter_of
+from recon_service.reconstruction.faces_of import C, Cut, Cuts, EncodedCrops, failure, jitter_of
 from recon_service.reconstruction.surface_evidence import SurfaceNoise, evidence_of, load_surface_noise
 from recon_service.registration import Correspondence
 
 
 class EncodedBackend(ABC, Generic[C]):
-    """See ``FaceReconstructor``. What a backend adds: its head, where it cuts, and what its encoder says.
+    """See ``FaceReconstructor``. What a backend adds: its mesh, where it cuts, and what its encoder says.
 
     noise_file: of its surface's errors.
     """
@@ -39,7 +39,6 @@ class EncodedBackend(ABC, Generic[C]):
         self,
         *,
         encoder: Encoder,
-        detector: FindsFaces,
         triangles: NDArray[np.int64],
         skin: NDArray[np.int64],
         correspondence: Callable[[], Correspondence] | None,
@@ -50,14 +49,12 @@ class EncodedBackend(ABC, Generic[C]):
         """
         self._triangles, self._skin = triangles, skin
         self._jitter = jitter_of(options.crops)
-        self._work = CropAndEncode(
-            self.name, detector, self._cut, encoder, self.assemble, options.session.batch
-        )
+        self._encoded = EncodedCrops(self.name, encoder, self.assemble, options.session.batch)
         self._load_correspondence = correspondence
 
     def reconstruct(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
         """See ``FaceReconstructor``."""
-        return self._work.outcomes(items)
+        return self._encoded.outcomes(self._cuts(items))
 
     def evidence(self, face: ReconstructedFace, model: MorphableModel) -> SurfaceEvidence:
         """See ``FaceReconstructor``."""
@@ -82,7 +79,8 @@ class EncodedBackend(ABC, Generic[C]):
         """
 
     @abstractmethod
-    def _cut(self, image: Image, face: DetectedFace) -> Cut[C]: ...
+    def _cuts(self, items: Sequence[Item]) -> Sequence[Cuts[C]]:
+        """Of each item, in order; one that fails, fails alone."""
 
     @cached_property
     def _correspondence(self) -> Correspondence:
@@ -96,3 +94,36 @@ class EncodedBackend(ABC, Generic[C]):
     @cached_property
     def _noise(self) -> SurfaceNoise:
         return load_surface_noise(self.noise_file)
+
+
+class DetectedBackend(EncodedBackend[C]):
+    """One that has no face detector of its own: the service's finds the faces, picture by picture."""
+
+    def __init__(
+        self,
+        *,
+        encoder: Encoder,
+        detector: FindsFaces,
+        triangles: NDArray[np.int64],
+        skin: NDArray[np.int64],
+        correspondence: Callable[[], Correspondence] | None,
+        options: BackendOptions,
+    ) -> None:
+        """detector: for items without a face. Else as ``EncodedBackend``."""
+        super().__init__(
+            encoder=encoder, triangles=triangles, skin=skin, correspondence=correspondence, options=options
+        )
+        self._detector = detector
+
+    @abstractmethod
+    def _cut(self, image: Image, face: DetectedFace) -> Cut[C]: ...
+
+    def _cuts(self, items: Sequence[Item]) -> Sequence[Cuts[C]]:
+        return [self._cuts_of(image, face) for image, face in items]
+
+    def _cuts_of(self, image: Image, face: DetectedFace | None) -> Cuts[C]:
+        try:
+            faces = self._detector.detect(image) if face is None else (face,)
+            return [self._cut(image, each) for each in faces]
+        except Exception as fault:  # whatever it is, it must not take the others along
+            return failure(self.name, fault)

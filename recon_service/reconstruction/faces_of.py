@@ -1,27 +1,25 @@
-"""What every backend with a crop and an encoder does with a batch: find faces, cut them out, run the encoder
-over all of them, and let an item that fails, fail alone.
+"""What every backend with a crop and an encoder does with the faces that were cut out of a batch: run the
+encoder over all of them, and let an item that fails, fail alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.errors import ReconError, ReconstructionFailed
-from recon_service.domain.faces import DetectedFace, FaceLandmarks
-from recon_service.domain.images import Image
+from recon_service.domain.faces import DetectedFace
 from recon_service.domain.reconstruction import ReconstructedFace
+from recon_service.reconstruction.backend import Outcome
 from recon_service.reconstruction.elsewhere import NetworksAway
 from recon_service.reconstruction.encoders import Encoder
 from recon_service.reconstruction.session import Floats
 
 C = TypeVar("C")
-Item = tuple[Image, DetectedFace | None]
-Outcome = tuple[ReconstructedFace, ...] | ReconError
 
 JITTER: Final = (
     (0.0, 0.0, 1.0),
@@ -38,18 +36,6 @@ def jitter_of(crops: int) -> tuple[tuple[float, float, float], ...]:
     return JITTER[:crops]
 
 
-class FindsFaces(Protocol):
-    """A face detector."""
-
-    def detect(self, image: Image) -> tuple[DetectedFace, ...]: ...
-
-
-class FindsLandmarks(Protocol):
-    """A detector of FaceMesh's 468 landmarks."""
-
-    def landmarks(self, image: Image, face: DetectedFace) -> FaceLandmarks: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Cut(Generic[C]):
     """A face, where it was cut out, and the network's inputs (J, 3, S, S): the crop, then displaced ones."""
@@ -59,35 +45,29 @@ class Cut(Generic[C]):
     pixels: Floats
 
 
+Cuts = list[Cut[C]] | ReconError
+"""Of all faces of an item, or why there are none."""
+
+
 @dataclass(frozen=True, slots=True)
-class CropAndEncode(Generic[C]):
-    """detector: for items without a face. cut: prepares a face. assemble: makes the face of the encoder's
-    outputs (J, P) for the cut. batch: inputs per run of the encoder at most.
+class EncodedCrops(Generic[C]):
+    """name: of the backend. assemble: makes the face of the encoder's outputs (J, P) for the cut. batch:
+    inputs per run of the encoder at most.
     """
 
     name: str
-    detector: FindsFaces
-    cut: Callable[[Image, DetectedFace], Cut[C]]
     encoder: Encoder
     assemble: Callable[[Cut[C], NDArray[np.float32]], ReconstructedFace]
     batch: int
 
-    def outcomes(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
+    def outcomes(self, cuts: Sequence[Cuts[C]]) -> tuple[Outcome, ...]:
         """One per item, in order."""
-        cuts = [self._cuts(image, face) for image, face in items]
         flat = [each for found in cuts if not isinstance(found, ReconError) for each in found]
         outputs = iter(self._encoded(flat))
         return tuple(
             found if isinstance(found, ReconError) else self._faces([(cut, next(outputs)) for cut in found])
             for found in cuts
         )
-
-    def _cuts(self, image: Image, face: DetectedFace | None) -> list[Cut[C]] | ReconError:
-        try:
-            faces = self.detector.detect(image) if face is None else (face,)
-            return [self.cut(image, each) for each in faces]
-        except Exception as fault:  # whatever it is, it must not take the others along
-            return self._failure(fault)
 
     def _encoded(self, cuts: Sequence[Cut[C]]) -> list[NDArray[np.float32] | ReconError]:
         """Per cut the outputs (J, P), or why there are none."""
@@ -104,7 +84,7 @@ class CropAndEncode(Generic[C]):
                 raise
             except Exception as fault:
                 if len(chunk) == 1:
-                    found.append(self._failure(fault))
+                    found.append(failure(self.name, fault))
                 else:  # too many at once, or one of them spoils it for all: by halves
                     half = len(chunk) // 2
                     found.extend([*self._encoded(chunk[:half]), *self._encoded(chunk[half:])])
@@ -118,13 +98,14 @@ class CropAndEncode(Generic[C]):
             try:
                 made.append(self.assemble(cut, outputs))
             except Exception as fault:
-                return self._failure(fault)
+                return failure(self.name, fault)
         return tuple(made)
 
-    def _failure(self, fault: Exception) -> ReconError:
-        """A typed error; nothing of the picture is in it."""
-        if isinstance(fault, ReconError):
-            return fault
-        return ReconstructionFailed(
-            f"{self.name} failed on a picture ({type(fault).__name__}).", next_step="Take the picture again."
-        )
+
+def failure(name: str, fault: Exception) -> ReconError:
+    """What a backend says of its fault with one picture; nothing of the picture is in it."""
+    if isinstance(fault, ReconError):
+        return fault
+    return ReconstructionFailed(
+        f"{name} failed on a picture ({type(fault).__name__}).", next_step="Take the picture again."
+    )

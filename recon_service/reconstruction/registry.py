@@ -53,15 +53,15 @@ def _faceverse(files: ModelFiles, options: BackendOptions) -> Reconstructor:
 
 
 def _deca_networks(files: ModelFiles) -> Mapping[str, GraphOf]:
-    from recon_service.reconstruction.deca.reconstructor import graphs_of
+    from recon_service.reconstruction.deca.reconstructor import ENCODER
 
-    return graphs_of(files.locate_derived("deca"))
+    return {ENCODER.name: lambda: ENCODER.graph_of(files.locate_derived("deca"))}
 
 
 def _faceverse_networks(files: ModelFiles) -> Mapping[str, GraphOf]:
-    from recon_service.reconstruction.faceverse.reconstructor import graphs_of
+    from recon_service.reconstruction.faceverse.reconstructor import ENCODER
 
-    return graphs_of(files.locate_derived("faceverse-encoder"))
+    return {ENCODER.name: lambda: ENCODER.graph_of(files.locate_derived("faceverse-encoder"))}
 
 
 def _needs(*names: str) -> Callable[[ModelFiles], str]:

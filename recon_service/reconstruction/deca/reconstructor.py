@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,21 +15,10 @@ from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import FRONTAL, nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
-from recon_service.reconstruction.backend import BackendOptions, GraphOf
-from recon_service.reconstruction.encoded_backend import EncodedBackend
-from recon_service.reconstruction.encoders import (
-    Encoder,
-    Engine,
-    Parameters,
-    encoder_graph,
-    load_encoder,
-    read_arrays,
-)
-from recon_service.reconstruction.faces_of import (
-    Cut,
-    FindsFaces,
-    FindsLandmarks,
-)
+from recon_service.reconstruction.backend import BackendOptions, FindsFaces, FindsLandmarks
+from recon_service.reconstruction.encoded_backend import DetectedBackend
+from recon_service.reconstruction.encoders import Encoder, EncoderNetwork, Engine, Parameters, read_arrays
+from recon_service.reconstruction.faces_of import Cut
 from recon_service.reconstruction.skin import largest_part
 from recon_service.registration import Correspondence
 from third_party.deca.camera import to_input
@@ -39,9 +28,6 @@ from third_party.deca.landmarks import LandmarkTable, SurfacePoints, yaw_of
 from third_party.deca.layout import named
 
 MILLIMETERS: Final = 1000.0
-TORCH_NETWORKS: Final = "recon_service.reconstruction.deca.torch_networks"
-ENCODER = "deca/encoder"
-"""What the network is called where another process runs it."""
 OUTLINE_AND_BROWS: Final = (
     162, 227, 137, 177, 138, 150, 149, 148, 152, 377, 378, 379, 367, 401, 366, 447, 389,
     70, 63, 105, 65, 55, 285, 295, 334, 293, 300,
@@ -50,7 +36,7 @@ OUTLINE_AND_BROWS: Final = (
 none bounds the box)."""
 
 
-class DecaReconstructor(EncodedBackend[SquareCrop]):
+class DecaReconstructor(DetectedBackend[SquareCrop]):
     """See ``FaceReconstructor``; no weights are read here, ``load_deca`` does."""
 
     name = "deca"
@@ -158,26 +144,14 @@ def load_deca(
     """
     options = options or BackendOptions()
     return DecaReconstructor(
-        flame=read_arrays(flame, _flame),
+        flame=read_arrays(flame, Flame),
         table=read_arrays(landmarks, _table),
-        encoder=load_encoder(
-            encoder,
-            graph=_graph,
-            torch_networks=TORCH_NETWORKS,
-            options=options.session,
-            engine=engine,
-            elsewhere=options.networks(ENCODER) if options.networks is not None else None,
-        ),
+        encoder=ENCODER.load(encoder, options, engine),
         detector=detector,
         landmarker=landmarker,
         correspondence=correspondence,
         options=options,
     )
-
-
-def graphs_of(encoder: Path) -> Mapping[str, GraphOf]:
-    """The graph of the network by name; encoder: its converted file."""
-    return {ENCODER: lambda: encoder_graph(encoder, _graph)}
 
 
 def _graph(parameters: Parameters) -> Any:
@@ -186,16 +160,13 @@ def _graph(parameters: Parameters) -> Any:
     return encoder_graph(parameters)
 
 
-def _flame(**arrays: NDArray[Any]) -> Flame:
-    kinds: dict[str, Any] = {"f": np.float64, "i": np.int64, "u": np.int64}
-    typed: dict[str, Any] = {name: a.astype(kinds[a.dtype.kind]) for name, a in arrays.items()}
-    return Flame(**typed)
+ENCODER: Final = EncoderNetwork("deca/encoder", _graph, "third_party.deca.encoder")
 
 
 def _table(**arrays: NDArray[Any]) -> LandmarkTable:
     return LandmarkTable(
         **{
-            part: SurfacePoints(arrays[f"{part}_faces"], arrays[f"{part}_weights"].astype(np.float64))
+            part: SurfacePoints(arrays[f"{part}_faces"], arrays[f"{part}_weights"])
             for part in ("fixed", "contour", "full")
         }
     )

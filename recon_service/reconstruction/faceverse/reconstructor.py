@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,21 +16,10 @@ from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import nearest_rotation
 from recon_service.domain.reconstruction import ReconstructedFace, named_arrays
-from recon_service.reconstruction.backend import BackendOptions, GraphOf
-from recon_service.reconstruction.encoded_backend import EncodedBackend
-from recon_service.reconstruction.encoders import (
-    Encoder,
-    Engine,
-    Parameters,
-    encoder_graph,
-    load_encoder,
-    read_arrays,
-)
-from recon_service.reconstruction.faces_of import (
-    Cut,
-    FindsFaces,
-    FindsLandmarks,
-)
+from recon_service.reconstruction.backend import BackendOptions, FindsFaces, FindsLandmarks
+from recon_service.reconstruction.encoded_backend import DetectedBackend
+from recon_service.reconstruction.encoders import Encoder, EncoderNetwork, Engine, Parameters, read_arrays
+from recon_service.reconstruction.faces_of import Cut
 from recon_service.reconstruction.skin import largest_part
 from recon_service.registration import Correspondence
 from third_party.faceverse.camera import FOCAL, to_camera, to_input
@@ -38,12 +27,8 @@ from third_party.faceverse.crop import INPUT_SIDE, CropBox, box_of_landmarks, cr
 from third_party.faceverse.layout import named
 from third_party.faceverse.model import MILLIMETERS_PER_UNIT, FaceVerse, head_rotation
 
-TORCH_NETWORKS: Final = "recon_service.reconstruction.faceverse.torch_networks"
-ENCODER = "faceverse/encoder"
-"""What the network is called where another process runs it."""
 
-
-class FaceVerseReconstructor(EncodedBackend[CropBox]):
+class FaceVerseReconstructor(DetectedBackend[CropBox]):
     """See ``FaceReconstructor``; no weights are read here, ``load_faceverse`` does."""
 
     name = "faceverse"
@@ -167,25 +152,13 @@ def load_faceverse(
     """
     options = options or BackendOptions()
     return FaceVerseReconstructor(
-        head=read_arrays(head, _head),
-        encoder=load_encoder(
-            encoder,
-            graph=_graph,
-            torch_networks=TORCH_NETWORKS,
-            options=options.session,
-            engine=engine,
-            elsewhere=options.networks(ENCODER) if options.networks is not None else None,
-        ),
+        head=read_arrays(head, FaceVerse),
+        encoder=ENCODER.load(encoder, options, engine),
         detector=detector,
         landmarker=landmarker,
         correspondence=correspondence,
         options=options,
     )
-
-
-def graphs_of(encoder: Path) -> Mapping[str, GraphOf]:
-    """The graph of the network by name; encoder: its converted file."""
-    return {ENCODER: lambda: encoder_graph(encoder, _graph)}
 
 
 def _graph(parameters: Parameters) -> Any:
@@ -194,6 +167,4 @@ def _graph(parameters: Parameters) -> Any:
     return encoder_graph(parameters)
 
 
-def _head(**arrays: NDArray[Any]) -> FaceVerse:
-    kinds = {"f": np.float64, "i": np.int64, "u": np.int64, "b": np.bool_}
-    return FaceVerse(**{name: a.astype(kinds[a.dtype.kind]) for name, a in arrays.items()})
+ENCODER: Final = EncoderNetwork("faceverse/encoder", _graph, "third_party.faceverse.encoder")

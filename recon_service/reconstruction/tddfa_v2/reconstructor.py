@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.arrays import Array
-from recon_service.domain.errors import InvalidValue, ReconError, ReconstructionFailed
-from recon_service.domain.evidence import SurfacePoints
+from recon_service.domain.errors import InvalidValue, ReconError
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
-from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import FRONTAL, nearest_rotation
 from recon_service.domain.reconstruction import Box, ReconstructedFace, named_arrays
-from recon_service.reconstruction.backend import BackendOptions, Item, ModelFiles, Outcome
+from recon_service.reconstruction.backend import BackendOptions, Item, ModelFiles
 from recon_service.reconstruction.elsewhere import NetworksAway
-from recon_service.reconstruction.surface_evidence import SurfaceNoise, evidence_of, load_surface_noise
+from recon_service.reconstruction.encoded_backend import EncodedBackend
+from recon_service.reconstruction.faces_of import Cut, Cuts, failure
 from recon_service.reconstruction.tddfa_v2 import NAME, model_files
 from recon_service.reconstruction.tddfa_v2.networks import Networks, OnnxNetworks
 from recon_service.registration import Correspondence
@@ -32,13 +30,6 @@ from third_party.tddfa_v2.parameters import Parameters, scale_and_rotation, yaw_
 MICROMETERS = 1e-3
 SAME_FACE = 0.3
 """Intersection over union from which a box of this detector is the face that another detector found."""
-JITTER = np.array(
-    [
-        *[(0, 0, 1), (0.04, 0, 1), (-0.04, 0, 1), (0, 0.04, 1), (0, -0.04, 1), (0, 0, 0.95), (0, 0, 1.05)],
-        *[(0.03, 0.03, 0.97), (-0.03, -0.03, 1.03), (0.03, -0.03, 1.03), (-0.03, 0.03, 0.97)],
-    ]
-)
-"""Displacements of a crop: shares of its side to the right and down, and its size; the first is none."""
 REGISTER = "recon weights register tddfa_v2"
 
 Pixels = NDArray[np.uint8]
@@ -46,8 +37,11 @@ Found = tuple[DetectedFace, Array]
 """A face and its region of interest."""
 
 
-class TddfaV2:
-    """The backend. Thread-safe: everything it holds is read only."""
+class TddfaV2(EncodedBackend[Array]):
+    """The backend; a crop is its region of interest. Thread-safe: everything it holds is read only."""
+
+    name = NAME
+    noise_file = Path(__file__).with_name("noise.toml")
 
     def __init__(
         self,
@@ -59,11 +53,16 @@ class TddfaV2:
         correspondence: Callable[[], Correspondence] | None = None,
     ) -> None:
         """correspondence: gives the pairs of the Basel and the canonical mesh when evidence is asked for."""
+        options = options or BackendOptions()
         self._networks, self._bases, self._whitening = networks, bases, whitening
-        self._options = options or BackendOptions()
-        if not 1 <= self._options.crops <= len(JITTER):
-            raise ValueError(f"crops lie between 1 and {len(JITTER)}")
-        self._load_correspondence = correspondence
+        self._at_once = options.session.batch
+        super().__init__(
+            encoder=networks.regress,
+            triangles=bases.triangles,
+            skin=bases.triangles,
+            correspondence=correspondence,
+            options=options,
+        )
 
     @classmethod
     def load(
@@ -94,10 +93,6 @@ class TddfaV2:
         )
 
     @property
-    def name(self) -> str:
-        return NAME
-
-    @property
     def stand_in(self) -> bool:
         """Whether the dense bases only resemble the Basel model's."""
         return self._bases.stand_in
@@ -107,42 +102,17 @@ class TddfaV2:
         mesh = Mesh(self._bases.dense.mean.astype(np.float64) * MICROMETERS, self._bases.triangles)
         return mesh, mesh.vertices[self._bases.keypoints]
 
-    def reconstruct(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
-        """One outcome per item, in order; the networks see all items together."""
-        found = self._found(items)
-        crops: list[NDArray[np.float32]] = []
-        for (image, _), faces in zip(items, found, strict=True):
-            for _, square in [] if isinstance(faces, ReconError) else faces:
-                squares = [_moved(square, jitter) for jitter in JITTER[: self._options.crops]]
-                crops.append(_network_input(image.pixels, squares))
-        raw = self._regressed(crops)
-        outcomes: list[Outcome] = []
-        at = 0
-        for faces in found:
-            if isinstance(faces, ReconError):
-                outcomes.append(faces)
-                continue
-            outcomes.append(self._outcome(faces, raw[at : at + len(faces)]))
-            at += len(faces)
-        return tuple(outcomes)
-
-    def evidence(self, face: ReconstructedFace, model: MorphableModel) -> SurfacePoints:
-        """The neutral face on the canonical model. Raises WeightsUnavailable before the registration."""
-        if face.backend != NAME:
-            raise InvalidValue(f"a face by {face.backend} cannot be read as one by {NAME}")
-        return evidence_of(face.neutral, NAME, model, self._correspondence, self._noise)
-
-    @cached_property
-    def _correspondence(self) -> Correspondence:
-        if self._load_correspondence is None:
-            raise ReconstructionFailed("This backend was made without a correspondence.")
-        return self._load_correspondence()
-
-    @cached_property
-    def _noise(self) -> SurfaceNoise:
-        return load_surface_noise(Path(__file__).with_name("noise.toml"))
-
     # ---- from pictures to regions ------------------------------------------------------------------
+
+    def _cuts(self, items: Sequence[Item]) -> Sequence[Cuts[Array]]:
+        return [
+            found if isinstance(found, ReconError) else [self._cut(image, *each) for each in found]
+            for (image, _), found in zip(items, self._found(items), strict=True)
+        ]
+
+    def _cut(self, image: Image, face: DetectedFace, square: Array) -> Cut[Array]:
+        squares = [_moved(square, jitter) for jitter in self._jitter]
+        return Cut(face, square, _network_input(image.pixels, squares))
 
     def _found(self, items: Sequence[Item]) -> list[list[Found] | ReconError]:
         """Faces and regions per item; pictures of one size go through the detector together."""
@@ -150,7 +120,7 @@ class TddfaV2:
         sizes: dict[tuple[int, int], list[int]] = {}
         for index, (image, _) in enumerate(items):
             sizes.setdefault((image.height, image.width), []).append(index)
-        step = self._options.session.batch
+        step = self._at_once
         for same in sizes.values():
             for start in range(0, len(same), step):
                 batch = same[start : start + step]
@@ -171,42 +141,13 @@ class TddfaV2:
         except Exception as fault:
             if len(items) > 1:  # one of them spoils it for all: each alone
                 return [self._detected([item])[0] for item in items]
-            return [_failed(fault)]
+            return [failure(NAME, fault)]
 
     # ---- from regions to faces ---------------------------------------------------------------------
 
-    def _regressed(self, crops: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32] | ReconError]:
-        """Per face the network's output of each of its crops (C, 62)."""
-        if not crops:
-            return []
-        step = max(1, self._options.session.batch // len(crops[0]))
-        raw: list[NDArray[np.float32] | ReconError] = []
-        for start in range(0, len(crops), step):
-            batch = crops[start : start + step]
-            try:
-                out = self._networks.regress(np.concatenate(batch))
-                raw.extend(out.reshape(len(batch), -1, out.shape[1]))
-            except NetworksAway:
-                raise
-            except Exception as fault:
-                if len(batch) == 1:
-                    raw.append(_failed(fault))
-                else:
-                    raw.extend(self._regressed([crop])[0] for crop in batch)
-        return raw
-
-    def _outcome(self, faces: Sequence[Found], raw: Sequence[NDArray[np.float32] | ReconError]) -> Outcome:
-        made = []
-        for (face, square), each in zip(faces, raw, strict=True):
-            if isinstance(each, ReconError):
-                return each
-            try:
-                made.append(self._face(face, square, each))
-            except Exception as fault:
-                return _failed(fault)
-        return tuple(made)
-
-    def _face(self, face: DetectedFace, square: Array, raw: NDArray[np.float32]) -> ReconstructedFace:
+    def assemble(self, cut: Cut[Array], outputs: NDArray[np.float32]) -> ReconstructedFace:
+        """The face of the outputs (J, 62) for a crop and its displaced copies."""
+        raw, square = outputs, cut.crop
         parameters = Parameters.of(raw[0], *self._whitening)
         if len(raw) > 1:
             # The camera belongs to the first crop alone; the shape is the same in all of them.
@@ -222,9 +163,9 @@ class TddfaV2:
         neutral = still.astype(np.float64) * MICROMETERS
         return ReconstructedFace(
             backend=NAME,
-            box=face.box,
+            box=cut.face.box,
             region=_box(square),
-            score=face.score,
+            score=cut.face.score,
             raw=raw[0].astype(np.float64),
             parameters=named_arrays(
                 parameters=parameters.flat,
@@ -268,13 +209,14 @@ def _overlap(first: Box, second: Box) -> float:
     return shared / (areas - shared)
 
 
-def _moved(square: Array, jitter: Array) -> Array:
+def _moved(square: Array, jitter: tuple[float, float, float]) -> Array:
     """The square displaced and resized; (0, 0, 1) leaves it as it is."""
-    if not jitter[:2].any() and jitter[2] == 1:
+    if jitter == (0.0, 0.0, 1.0):
         return square
+    offset, size = np.array(jitter[:2]), np.float64(jitter[2])
     side = square[2:] - square[:2]
-    center = (square[:2] + square[2:]) / 2 + jitter[:2] * side
-    return np.concatenate([center - jitter[2] * side / 2, center + jitter[2] * side / 2])
+    center = (square[:2] + square[2:]) / 2 + offset * side
+    return np.concatenate([center - size * side / 2, center + size * side / 2])
 
 
 def _network_input(pixels: Pixels, squares: Sequence[Array]) -> NDArray[np.float32]:
@@ -293,12 +235,3 @@ def _pixels(image: Image) -> Pixels:
 def _box(edges: NDArray[np.float32] | Array) -> Box:
     left, top, right, bottom = (float(v) for v in edges[:4])
     return left, top, right, bottom
-
-
-def _failed(fault: Exception) -> ReconError:
-    """A typed error; nothing of the picture is in it."""
-    if isinstance(fault, ReconError):
-        return fault
-    return ReconstructionFailed(
-        f"3DDFA-V2 failed on a picture ({type(fault).__name__}).", next_step="Take the picture again."
-    )

@@ -11,7 +11,7 @@ from recon_service.domain.errors import InvalidValue, ReconstructionFailed, Weig
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.fitting.solver import fit_identity
-from recon_service.reconstruction.faces_of import JITTER, CropAndEncode, Cut, jitter_of
+from recon_service.reconstruction.faces_of import JITTER, Cut, EncodedCrops, jitter_of
 from tests.heads import face as canonical
 from tests.images import detector, landmarker, portrait
 
@@ -196,9 +196,6 @@ def test_what_the_encoder_cannot_take_at_once_is_halved(deca: DecaReconstructor)
             raise MemoryError
         return np.repeat(images.reshape(len(images), -1)[:, :1], 3, axis=1)
 
-    def cut(image: Image, face: DetectedFace) -> Cut[None]:
-        return Cut(face, None, np.full((1, 3, 2, 2), image.pixels[0, 0, 0], np.float32))
-
     image = Image(portrait("astronaut"))
     ((reference,),) = deca.reconstruct([(image, None)])
     values: list[float] = []
@@ -207,9 +204,9 @@ def test_what_the_encoder_cannot_take_at_once_is_halved(deca: DecaReconstructor)
         values.append(float(outputs[0, 0]))
         return reference
 
-    work: CropAndEncode[None] = CropAndEncode("test", detector(), cut, encoder, assemble, 8)  # type: ignore[arg-type]
-    items = [(Image(np.full((4, 4, 3), value, np.uint8)), KNOWN) for value in range(7)]
-    assert len(work.outcomes(items)) == 7
+    work: EncodedCrops[None] = EncodedCrops("test", encoder, assemble, 8)  # type: ignore[arg-type]
+    cuts = [[Cut(KNOWN, None, np.full((1, 3, 2, 2), value, np.float32))] for value in range(7)]
+    assert len(work.outcomes(cuts)) == 7
     assert values == [0, 1, 2, 3, 4, 5, 6]
     assert seen[0] == 7
     assert max(n for n in seen if n <= 2) <= 2
