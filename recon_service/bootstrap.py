@@ -101,6 +101,7 @@ def open_stores(settings: Settings) -> OpenStores:
         objects=open_objects(settings),
         vault=_vault_of(database, SubjectVault(master.key, accepted=accepted)),
         template_format=BinaryTemplateFormat(),
+        clock=database.clock,
     )
     return OpenStores(stores, database, master.origin)
 

@@ -18,7 +18,7 @@ from recon_service.application.keeping.audit import SERVICE
 from recon_service.application.keeping.audit_ends import note_end
 from recon_service.application.keeping.revocations import reapply_revocations
 from recon_service.application.keeping.steady_clock import ClockWatch
-from recon_service.application.ports.stores import Stores
+from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.templates.restores import reapply_deletions, stored_receipts
 from recon_service.domain.errors import ReconError
 from worker.queue import CeleryQueue
@@ -148,6 +148,7 @@ class Housekeeper:
                 watch=self._clock_watch,
                 monotonic_s=time.monotonic(),
                 on=self._stores,
+                own_clock=utc_now,
             )
         except StorageUnavailable:
             raise

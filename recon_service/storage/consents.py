@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from recon_service.application.records.consents import Consent
 from recon_service.application.records.operations import OperationState
 from recon_service.application.records.templates import TemplateState
 from recon_service.storage import tables as t
+from recon_service.storage.database_clock import time_of
 from recon_service.storage.templates import count_changes
 
 consents = sa.Table(
@@ -94,12 +95,8 @@ class SqlConsents:
         return sorted(row.template_id for row in rows)
 
     def now(self) -> datetime:
-        """SQLite has the clock of this machine, PostgreSQL that of its server."""
-        if self._connection.dialect.name == "postgresql":
-            moment: datetime = self._connection.scalar(sa.text("SELECT clock_timestamp()"))
-            return moment.astimezone(UTC)
-        text = self._connection.scalar(sa.text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')"))
-        return datetime.fromisoformat(str(text)).replace(tzinfo=UTC)
+        """By its clock, asked at this moment."""
+        return time_of(self._connection)
 
     def note_time(self, wall: datetime) -> datetime | None:
         """Replace it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from recon_service.application.errors import StorageUnavailable
+from recon_service.application.ports.stores import utc_now
 from recon_service.domain.errors import Conflict, InsecureConfiguration, InvalidValue, StorageFault
 from recon_service.storage.access import SqlApiKeys, SqlIdempotency, SqlReceipts
 from recon_service.storage.audit import SqlAuditLog
@@ -21,6 +23,7 @@ from recon_service.storage.batch_items import SqlBatchItems
 from recon_service.storage.batches import SqlBatches
 from recon_service.storage.captures import SqlCaptureSessions
 from recon_service.storage.consents import SqlConsents
+from recon_service.storage.database_clock import DatabaseClock
 from recon_service.storage.edge import SqlEdgeSites
 from recon_service.storage.evaluations import SqlEvaluations
 from recon_service.storage.identities import SqlSelfies, SqlSubjects
@@ -177,10 +180,14 @@ class SqlTransaction:
 
 
 class SqlDatabase:
-    """Transactions on an engine."""
+    """Transactions on an engine. clock: that all processes on the database share: its own, or, of SQLite,
+    that of the machine they all run on.
+    """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, *, own_clock: Callable[[], datetime] = utc_now) -> None:
         self.engine = engine
+        self._shared = DatabaseClock(own_clock) if engine.dialect.name == "postgresql" else None
+        self.clock = self._shared or own_clock
         self._reading: dict[str, Any] = {"recon_reads_only": True}
         if engine.dialect.name == "postgresql":
             self._reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -189,6 +196,7 @@ class SqlDatabase:
     def transaction(self) -> Iterator[SqlTransaction]:
         """Committed at the end of the block, rolled back when it raises."""
         with _faults(), self.engine.begin() as connection:
+            self._renew_clock(connection)
             yield SqlTransaction(connection)
 
     @contextmanager
@@ -199,6 +207,7 @@ class SqlDatabase:
             self.engine.connect().execution_options(**self._reading) as connection,
             connection.begin(),
         ):
+            self._renew_clock(connection)
             yield SqlTransaction(connection)
 
     def check(self) -> None:
@@ -209,6 +218,12 @@ class SqlDatabase:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+    def _renew_clock(self, connection: sa.Connection) -> None:
+        # On a connection that is there anyway: asking by another one, from within a transaction, could use up
+        # the pool.
+        if self._shared is not None:
+            self._shared.renew(connection)
 
 
 def open_engine(url: str, limits: DatabaseLimits = DatabaseLimits()) -> sa.Engine:

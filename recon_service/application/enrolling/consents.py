@@ -10,7 +10,7 @@ is still open is left to end first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -140,13 +140,19 @@ def ending_consents(
 
 
 def sweep_consents(
-    *, policy: ConsentPolicy, watch: ClockWatch, monotonic_s: float, on: Stores
+    *,
+    policy: ConsentPolicy,
+    watch: ClockWatch,
+    monotonic_s: float,
+    on: Stores,
+    own_clock: Callable[[], datetime] | None = None,
 ) -> ConsentsSwept:
-    """Destroy what has no consent any more, if the clock is believed. Raises StorageFault, after all others
-    where it is of one subject; the next sweep does the rest.
+    """Destroy what has no consent any more, if the clock is believed. own_clock: of this process, to compare
+    that of the database with; None: the one that processes share. Raises StorageFault, after all others where
+    it is of one subject; the next sweep does the rest.
     """
     with on.database.transaction() as tx:
-        wall, database = on.clock(), tx.consents.now()
+        wall, database = (own_clock or on.clock)(), tx.consents.now()
         noted = tx.consents.note_time(wall)
         believed = watch.believes(wall, monotonic_s=monotonic_s, database=database, noted=noted)
         # By the slower of two clocks: late does no harm.

@@ -12,13 +12,15 @@ from recon_service.application.ports.vault import TemplateFormat, Vault
 
 
 def utc_now() -> datetime:
-    """The clock of the service."""
+    """The clock of this process."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What every use case that keeps something stands on; made once by the composition root."""
+    """What every use case that keeps something stands on; made once by the composition root. clock: that all
+    processes of the service share, for they judge by it what another one has written.
+    """
 
     database: Database
     objects: ObjectStore

@@ -245,8 +245,8 @@ def test_a_commit_whose_confirmation_was_lost_is_not_withdrawn(
 
     record = enrollments._record
 
-    def lost(*args: object) -> object:
-        record(*args)
+    def lost(*args: object, **options: object) -> object:
+        record(*args, **options)
         raise StorageUnavailable("connection lost")
 
     with monkeypatch.context() as patch:
