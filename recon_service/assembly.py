@@ -93,18 +93,23 @@ def load_matching(model: MorphableModel, device: MatchingDevice = MatchingDevice
 
     Raises InvalidValue where one is asked for and torch or the device is not there.
     """
-    if device is MatchingDevice.CPU or (device is MatchingDevice.AUTO and find_spec("torch") is None):
+    check_matching(device)
+    if device is MatchingDevice.CPU or find_spec("torch") is None:
         return SurfaceMatcher(model)
-    if find_spec("torch") is None:
-        raise InvalidValue(
-            "matching on a graphics processor needs torch",
-            next_step="Install the extra 'torch', or set RECON_MATCHING_DEVICE=cpu.",
-        )
     from recon_service.matching.batched import BatchedSurfaceMatcher, TorchDevice, torch_device
 
     if torch_device(TorchDevice(device.value)).type == "cpu":
         return SurfaceMatcher(model)  # two to three times as fast there
     return BatchedSurfaceMatcher(model, device=TorchDevice.CUDA)
+
+
+def check_matching(device: MatchingDevice) -> None:
+    """Raises InvalidValue where a graphics processor is asked for and torch is not there; loads nothing."""
+    if device is MatchingDevice.CUDA and find_spec("torch") is None:
+        raise InvalidValue(
+            "matching on a graphics processor needs torch",
+            next_step="Install the extra 'torch', or set RECON_MATCHING_DEVICE=cpu.",
+        )
 
 
 def load_model(choice: ModelChoice = ModelChoice.AUTO) -> MorphableModel:

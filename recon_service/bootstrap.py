@@ -68,13 +68,7 @@ def open_stores(settings: Settings) -> OpenStores:
     """Open database (brought to the newest schema), objects and vault. Raises StorageFault,
     InsecureConfiguration; Conflict when the schema is an older one and a service runs on it.
     """
-    try:
-        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as fault:
-        raise StorageFault(
-            f"the state folder {settings.state_dir} cannot be made",
-            next_step="Choose another with RECON_STATE_DIR.",
-        ) from fault
+    _make_state_folder(settings)
     master = load_master_key(
         value=settings.master_key.get_secret_value() if settings.master_key else None,
         file=settings.master_key_file,
@@ -85,6 +79,22 @@ def open_stores(settings: Settings) -> OpenStores:
         file=settings.accepted_master_keys_file,
     )
     refuse_insecure_connections(settings)
+    database = open_database(settings)
+    stores = Stores(
+        database=database,
+        objects=open_objects(settings),
+        vault=_vault_of(database, SubjectVault(master.key, accepted=accepted)),
+        template_format=BinaryTemplateFormat(),
+        clock=database.clock,
+    )
+    return OpenStores(stores, database, master.origin)
+
+
+def open_database(settings: Settings) -> SqlDatabase:
+    """The database alone, brought to the newest schema. Raises StorageFault, InsecureConfiguration; Conflict
+    when the schema is an older one and a service runs on it.
+    """
+    _make_state_folder(settings)
     engine = open_engine(
         settings.resolved_database_url,
         DatabaseLimits(
@@ -95,15 +105,17 @@ def open_stores(settings: Settings) -> OpenStores:
     )
     # The one who is alone with a state folder: a command of a newer version must not change what it reads.
     migrate(engine, alone=StateLock(settings.state_dir).held() if settings.embedded else None)
-    database = SqlDatabase(engine)
-    stores = Stores(
-        database=database,
-        objects=open_objects(settings),
-        vault=_vault_of(database, SubjectVault(master.key, accepted=accepted)),
-        template_format=BinaryTemplateFormat(),
-        clock=database.clock,
-    )
-    return OpenStores(stores, database, master.origin)
+    return SqlDatabase(engine)
+
+
+def _make_state_folder(settings: Settings) -> None:
+    try:
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault:
+        raise StorageFault(
+            f"the state folder {settings.state_dir} cannot be made",
+            next_step="Choose another with RECON_STATE_DIR.",
+        ) from fault
 
 
 def _vault_of(database: SqlDatabase, vault: SubjectVault) -> SubjectVault:

@@ -34,7 +34,9 @@ class CeleryQueue:
         try:
             self._app.send_task(ENROLL, args=[operation_id], queue=lane.value, retry=False)
         except (KombuError, redis.RedisError, OSError) as fault:
-            raise StorageUnavailable("the queue does not answer", next_step="Look at the broker.") from fault
+            raise StorageUnavailable(
+                "the queue does not answer", next_step="Start it, or correct RECON_BROKER_URL."
+            ) from fault
 
     def waiting(self) -> int | None:
         """Messages in Redis that no worker has taken; None for other brokers. Raises StorageUnavailable."""
@@ -47,7 +49,9 @@ class CeleryQueue:
             ) as client:
                 return sum(int(client.llen(lane.value)) for lane in Lane)
         except (redis.RedisError, OSError) as fault:
-            raise StorageUnavailable("the queue does not answer", next_step="Look at the broker.") from fault
+            raise StorageUnavailable(
+                "the queue does not answer", next_step="Start it, or correct RECON_BROKER_URL."
+            ) from fault
 
     def check(self) -> None:
         """Raises StorageUnavailable unless the broker answers."""

@@ -250,7 +250,7 @@ def _show_preview(found: dict[str, Any]) -> None:
     for count, what in (
         (found["with_selfies"], "with kept selfies"),
         (found["with_evidence"], "with kept evidence"),
-        (found["needs_new_selfie"], "with neither that may be used: they need a new selfie"),
+        (found["needs_new_selfie"], "with nothing kept that may be used: a new selfie is needed"),
         (found["unknown"], "named, but without a template in force"),
     ):
         if count:

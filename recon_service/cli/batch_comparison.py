@@ -150,9 +150,12 @@ def _number(value: float, rate: str) -> str:
 
 
 def _known(found: dict[str, Any]) -> RenderableType | None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    known = Table("as the calibration was measured", "reference", "probe", "people", "EER", "Cllr")
+    kinds = (Column(name, overflow="fold") for name in ("reference", "probe"))
+    known = Table(
+        "", *kinds, "people", "EER", "Cllr", title="as the calibration was measured", title_justify="left"
+    )
     for row in found["evaluation"]:
         words = (row["side"], row["reference"], row["probe"], str(row["people"]))
         known.add_row(*words, f"{100 * row['eer']:.1f} %", f"{row['cllr']:.2f}")
@@ -160,9 +163,9 @@ def _known(found: dict[str, Any]) -> RenderableType | None:
 
 
 def _outliers(found: dict[str, Any]) -> RenderableType | None:
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    most = Table("would change most", "shift", "width", "fall", "")
+    most = Table(Column("would change most", overflow="fold"), "shift", "width", "fall", "")
     for outlier in found["outliers"]:
         fall = "" if outlier["fall"] is None else f"{outlier['fall']:.2f}"
         numbers = (f"{outlier['shift']:.2f}", f"{outlier['width']:.2f}", fall)

@@ -22,6 +22,8 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     settings = Settings.from_environment()
     results: list[dict[str, object]] = []
     for name, check in _checks(settings):
+        if name == "master key" and not results[-1]["ok"]:
+            continue  # it is held against the database
         results.append(_try(name, check))
         if name == "connections" and not results[-1]["ok"]:
             break  # nothing is connected to in the open, not even to see whether it answers
@@ -38,14 +40,19 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _checks(settings: Settings) -> list[tuple[str, Callable[[], str]]]:
+    from recon_service.start_checks import check_appearance, check_matching, check_policy
+
     return [
         ("connections", lambda: _connections(settings)),
-        ("master key", lambda: _master_key(settings)),
         ("database", lambda: _database(settings)),
+        ("master key", lambda: _master_key(settings)),
         ("objects", lambda: _objects(settings)),
         ("broker", lambda: _broker(settings)),
         ("models", lambda: _models(settings)),
         ("detector", lambda: _detector(settings)),
+        ("policy", lambda: check_policy(settings)),
+        ("appearance", lambda: check_appearance(settings)),
+        ("matching", lambda: check_matching(settings)),
     ]
 
 
@@ -83,10 +90,10 @@ def _master_key(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
-    from recon_service.storage.database import SqlDatabase, open_engine
+    from recon_service.bootstrap import open_database
     from recon_service.storage.schema import HEAD
 
-    database = SqlDatabase(open_engine(settings.resolved_database_url))
+    database = open_database(settings)
     try:
         database.check()
         return f"{database.engine.dialect.name}, migration {HEAD}"

@@ -20,9 +20,9 @@ def command(
     from recon_service.settings import Settings
 
     settings = Settings.from_environment(host=host, port=port)
-    from recon_service.detectors import check_detector
+    from recon_service.start_checks import check_compute
 
-    check_detector(settings.detector)
+    check_compute(settings)
     from recon_service.telemetry import configure_logging
 
     configure_logging(level=settings.log_level, format=settings.log_format)

@@ -14,12 +14,12 @@ def command(
 
     The same as `celery -A worker.app worker`, with the settings of the service.
     """
-    from recon_service.detectors import check_detector
     from recon_service.settings import Settings
+    from recon_service.start_checks import check_compute
     from worker.standalone import make_worker_app
 
     settings = Settings.from_environment()
-    check_detector(settings.detector)
+    check_compute(settings)
     app = make_worker_app(settings)
     app.worker_main(
         ["worker", "--queues", queues, "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]

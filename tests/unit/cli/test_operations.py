@@ -13,6 +13,7 @@ from recon_service.application.ports.stores import utc_now
 from recon_service.application.records.operations import OperationState, Problem
 from recon_service.bootstrap import open_stores
 from recon_service.cli.main import build_app
+from recon_service.domain.errors import ReconError
 from recon_service.settings import Settings, known_names
 from tests.unit.application.stores import ListQueue
 
@@ -80,7 +81,11 @@ def test_doctor_says_what_works() -> None:
     parts = {part["part"]: part["ok"] for part in json.loads(output)}
     assert code == 0
     assert parts == dict.fromkeys(
-        ("connections", "master key", "database", "objects", "broker", "models", "detector"), True
+        (
+            *("connections", "database", "master key", "objects", "broker"),
+            *("models", "detector", "policy", "appearance", "matching"),
+        ),
+        True,
     )
 
 
@@ -93,8 +98,39 @@ def test_doctor_connects_to_nothing_in_the_open(monkeypatch: pytest.MonkeyPatch)
     assert "database" not in output
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("POLICY", "payment-1", "policy-unsupported"),
+        ("POLICY", "nope", "invalid-value"),
+        ("APPEARANCE", "nope", "weights-unknown"),
+    ],
+)
+def test_what_every_compute_process_would_refuse_keeps_the_service_from_starting(
+    name: str, value: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"RECON_{name}", value)
+    status, output = recon("doctor")
+    assert status == 1
+    assert f"[{code}]" in output
+    command = build_app(["serve"])
+    refused = CliRunner().invoke(command, ["serve", "--port", "0"]).exception
+    assert isinstance(refused, ReconError)
+    assert refused.code == code
+
+
+def test_a_database_that_does_not_answer_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECON_DATABASE_URL", "postgresql://recon:secret@127.0.0.1:1/recon")
+    code, output = recon("doctor")
+    assert code == 1
+    assert output.count("does not answer") == 1
+    assert "correct RECON_DATABASE_URL" in output
+    assert "secret" not in output
+
+
 def test_doctor_names_what_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECON_BROKER_URL", "redis://127.0.0.1:1/0")
     code, output = recon("doctor")
     assert code == 1
     assert "storage-unavailable" in output
+    assert "correct RECON_BROKER_URL" in output
