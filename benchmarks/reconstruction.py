@@ -33,8 +33,9 @@ from recon_service.backends import availability, load_backend
 from recon_service.domain.errors import ReconError
 from recon_service.domain.images import Image
 from recon_service.domain.reconstruction import ReconstructedFace
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction.backend import BackendOptions, Item, Reconstructor
-from recon_service.reconstruction.session import Device, SessionOptions
+from recon_service.reconstruction.session import SessionOptions
 
 WIDTH = 1080
 

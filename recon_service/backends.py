@@ -10,12 +10,13 @@ from dataclasses import replace
 from recon_service.canonical_model import load_ict, load_ict_landmarks
 from recon_service.detection.mediapipe_short_range import MediaPipeShortRange
 from recon_service.domain.errors import WeightsUnavailable
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction import registry
 from recon_service.reconstruction.backend import BackendOptions, GraphOf, Reconstructor
 from recon_service.reconstruction.elsewhere import NetworksElsewhere
 from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
 from recon_service.reconstruction.registry import Availability
-from recon_service.reconstruction.session import Device, SessionOptions
+from recon_service.reconstruction.session import SessionOptions
 from recon_service.registration import RegistrationReport, register
 from recon_service.settings import Settings
 from recon_service.weights import WeightStore

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction import registry
 from recon_service.reconstruction.backend import BackendOptions, Reconstructor
-from recon_service.reconstruction.session import Device, SessionOptions
+from recon_service.reconstruction.session import SessionOptions
 from recon_service.registration import register
 from recon_service.weights.convert.faceverse import faceverse_model
 from recon_service.weights.convert.files import npz_bytes, safetensors_bytes

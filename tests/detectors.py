@@ -15,9 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from recon_service.alignment.five_points import TEMPLATE
 from recon_service.application.computing.detectors import detector_registry
-from recon_service.detection.detector import Device, FaceDetector
+from recon_service.detection.detector import FaceDetector
 from recon_service.detection.registry import DetectorRegistry
 from recon_service.domain.landmark_schemes import FIVE, SCHEMES
+from recon_service.networks.onnx_runtime import Device
 from recon_service.weights import WeightStore, locate
 from recon_service.weights.convert.originals import convert
 from recon_service.weights.derived import locate_derived

@@ -20,9 +20,10 @@ from pathlib import Path
 import structlog
 
 from recon_service.domain.errors import ReconError
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction.batching import BatchingOptions, BatchingSession
 from recon_service.reconstruction.messages import BadMessage, receive, send
-from recon_service.reconstruction.session import Device, OnnxSession, Session, SessionOptions
+from recon_service.reconstruction.session import OnnxSession, Session, SessionOptions
 from recon_service.settings import Settings
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from recon_service.detection.detector import Device
 from recon_service.detectors import load_detectors
 from recon_service.domain.landmark_schemes import FIVE, MOUTH, scheme_named
 from recon_service.imaging import decode_image
+from recon_service.networks.onnx_runtime import Device
 from recon_service.simulation.population.portraits import free_portraits
 
 TILE = 200

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recon_service.appearance.embedder import SIDE, Aligned, batch, mirror_averaged
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import InvalidValue
+from recon_service.networks.onnx_runtime import Device, opened
 
 Run = Callable[[NDArray[np.float32]], NDArray[Any]]
 """(1, 3, 112, 112) to (1, D)."""
@@ -57,12 +58,9 @@ class OnnxEmbedder:
 
 def _by_onnxruntime(content: bytes) -> Run | None:
     try:
-        import onnxruntime
+        session, _ = opened(content, Device.CPU, name="a face recognition network")
     except ImportError:
         return None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     (name,) = (given.name for given in session.get_inputs())
     return lambda planes: np.asarray(session.run(None, {name: planes})[0])
 

@@ -19,7 +19,6 @@ from recon_service.assembly import (
     use_one_thread,
 )
 from recon_service.cli.progress import progress_bar
-from recon_service.detection.detector import Device
 from recon_service.detection.registry import DetectorRegistry
 from recon_service.detectors import load_dense_template, load_detectors
 from recon_service.domain.errors import InvalidValue
@@ -30,6 +29,7 @@ from recon_service.evaluation.detectors.kept import Kept
 from recon_service.evaluation.detectors.pairs import read_pairs
 from recon_service.evaluation.detectors.result import BenchmarkResult, DetectorResult, as_csv, as_json
 from recon_service.evaluation.detectors.small_set import make_small_set
+from recon_service.networks.onnx_runtime import Device
 
 INTERRUPTED = 130
 BOTH = "both"

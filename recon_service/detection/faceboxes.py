@@ -15,7 +15,6 @@ import numpy as np
 from recon_service.detection.detector import (
     ONNX_RUNTIME,
     DetectorKind,
-    Device,
     FaceDetector,
     Faces,
     OneByOne,
@@ -24,6 +23,7 @@ from recon_service.detection.onnx_session import NetworkUnusable, OnnxNetwork
 from recon_service.domain.errors import InvalidValue
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 from recon_service.networks.safetensors import read_safetensors
 
 SMALLEST_SIDE: Final = 32

@@ -9,12 +9,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.detection.detector import Device, Faces
+from recon_service.detection.detector import Faces
 from recon_service.detection.letterbox import letterboxed
 from recon_service.detection.onnx_session import Floats, OnnxNetwork
 from recon_service.detection.suppression import faces_of
 from recon_service.domain.arrays import Array
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 
 Candidates = tuple[Array, Array, Array]
 """Corners (N, 2, 2), scores (N,) and landmarks (N, 5, 2), in pixels of the frame."""

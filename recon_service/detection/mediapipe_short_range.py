@@ -20,11 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.detection.detector import DetectorKind, Device, FaceDetector, OneByOne
+from recon_service.detection.detector import DetectorKind, FaceDetector, OneByOne
 from recon_service.detection.suppression import overlap_with_each, weighted_suppression
 from recon_service.domain.arrays import Array
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 from recon_service.networks.tflite import TFLiteNetwork
 
 INPUT_SIDE: Final = 128

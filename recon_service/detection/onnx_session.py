@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.detection.detector import Device
 from recon_service.domain.errors import WeightsUnavailable
+from recon_service.networks.onnx_runtime import Device, opened
 
 Floats = NDArray[np.float32]
 log = logging.getLogger(__name__)
-
-CUDA_PROVIDER = "CUDAExecutionProvider"
-CPU_PROVIDER = "CPUExecutionProvider"
 
 
 class NetworkUnusable(WeightsUnavailable):
@@ -38,34 +35,19 @@ class OnnxNetwork:
 
         Raises NetworkUnusable for a file that is no network.
         """
-        import onnxruntime
-
         name = network.name if isinstance(network, Path) else "the network"
         given = str(network) if isinstance(network, Path) else network
-        self.device = Device.CPU
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 4  # what fails is raised; the rest is advice about graphs
-        session = None
-        if device is not Device.CPU and CUDA_PROVIDER in onnxruntime.get_available_providers():
-            try:
-                session = onnxruntime.InferenceSession(
-                    given, options, providers=[CUDA_PROVIDER, CPU_PROVIDER]
-                )
-            except Exception as fault:  # its own exception types are many, and differ between versions
-                log.warning("no CUDA session for %s: %s", name, type(fault).__name__)
-        elif device is Device.CUDA:
-            log.warning("%s runs on the CPU: the installed ONNX Runtime knows no CUDA", name)
         try:
-            self._session = session or onnxruntime.InferenceSession(given, options, providers=[CPU_PROVIDER])
+            self._session, self.device = opened(given, device, name=name, threads=threads)
+        except ImportError:
+            raise
         except Exception as fault:
             raise NetworkUnusable(
                 f"{name} is no ONNX network that can be run here ({type(fault).__name__}).",
                 next_step="Pull it again: recon weights pull.",
             ) from fault
-        # A session that was asked for CUDA comes up without it where CUDA's libraries are missing.
-        if self._session.get_providers()[0] == CUDA_PROVIDER:
-            self.device = Device.CUDA
+        if device is Device.CUDA and self.device is Device.CPU:
+            log.warning("%s runs on the CPU: ONNX Runtime cannot use CUDA here", name)
         self._input = self._session.get_inputs()[0]
         first = self._input.shape[0]
         self.batch: int | None = first if isinstance(first, int) else None

@@ -11,8 +11,9 @@ from functools import cache
 from types import MappingProxyType
 
 import recon_service.detection
-from recon_service.detection.detector import DetectorKind, Device, FaceDetector, Locate
+from recon_service.detection.detector import DetectorKind, FaceDetector, Locate
 from recon_service.domain.errors import CallerError, ReconError, ServiceFault, WeightsUnavailable
+from recon_service.networks.onnx_runtime import Device
 
 
 class UnknownDetector(CallerError):

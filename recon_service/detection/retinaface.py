@@ -16,10 +16,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector
+from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, FaceDetector
 from recon_service.detection.letterboxed_network import Candidates, LetterboxedDetector
 from recon_service.detection.onnx_session import Floats, NetworkUnusable, OnnxNetwork
 from recon_service.domain.arrays import Array
+from recon_service.networks.onnx_runtime import Device
 
 SIDE: Final = 640
 MEAN_BGR: Final = (104.0, 117.0, 123.0)

@@ -20,11 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector, Faces
+from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, FaceDetector, Faces
 from recon_service.detection.onnx_session import Floats, NetworkUnusable, OnnxNetwork
 from recon_service.domain.arrays import Array
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 
 MEAN: Final = (123.675, 116.28, 103.53)
 DEVIATION: Final = (58.395, 57.12, 57.375)

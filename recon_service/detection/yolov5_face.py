@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
-from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, Device, FaceDetector
+from recon_service.detection.detector import ONNX_RUNTIME, DetectorKind, FaceDetector
 from recon_service.detection.letterboxed_network import Candidates, YoloFace
 from recon_service.detection.onnx_session import Floats, NetworkUnusable, OnnxNetwork
+from recon_service.networks.onnx_runtime import Device
 
 SIDE: Final = 640
 NUMBERS: Final = 16

@@ -14,9 +14,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from recon_service.detection.detector import DetectorKind, Device, FaceDetector, Faces, OneByOne
+from recon_service.detection.detector import DetectorKind, FaceDetector, Faces, OneByOne
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 
 LONGEST_SIDE: Final = 640
 """Of what the network sees; it was trained at 640 and finds faces from 10 to 300 pixels."""

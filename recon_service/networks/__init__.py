@@ -1,3 +1,3 @@
-"""Small neural networks in numpy, and the files of their parameters: what runs them everywhere without a
-framework.
+"""How neural networks run: small ones in numpy, with the files of their parameters, and those of two
+formats by the runtimes that are made for them.
 """

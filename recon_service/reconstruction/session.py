@@ -1,32 +1,25 @@
-"""ONNX Runtime sessions: CUDA where there is one, the CPU otherwise; and what is said where it is missing."""
+"""Sessions of the reconstruction networks, in parts where the memory does not suffice; and what is said
+where ONNX Runtime is missing.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recon_service.domain.errors import BackendUnavailable
+from recon_service.networks.onnx_runtime import Device, opened
 from recon_service.reconstruction.half_precision import halved
 
 Floats = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 NEXT_STEP = "Run: pip install 'recon-service[cpu]' (or [gpu] on a machine with a GPU)."
-
-
-class Device(StrEnum):
-    """Where a network runs. AUTO: on a GPU where one can be used."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +51,19 @@ class OnnxSession:
         CUDA was asked for and there is none.
         """
         options = options or SessionOptions()
-        runtime = _onnxruntime()
-        settings = runtime.SessionOptions()
-        settings.intra_op_num_threads = settings.inter_op_num_threads = options.threads
-        settings.log_severity_level = 4  # what fails is raised; the rest is advice about graphs
-        session: Any = None
         if options.half:
             graph = halved(graph)
-        if options.device is not Device.CPU and CUDA in runtime.get_available_providers():
-            try:
-                # TF32 rounds to ten bits: the tolerances of the golden files would not hold.
-                providers = [(CUDA, {"use_tf32": "0"}), CPU]
-                session = runtime.InferenceSession(graph, settings, providers=providers)
-            except Exception as fault:  # its own exception types are many, and differ between versions
-                log.warning("no CUDA session for %s: %s", name, type(fault).__name__)
-        # A session that was asked for CUDA comes up without it where CUDA's libraries are missing.
-        on_gpu = session is not None and session.get_providers()[0] == CUDA
-        self.device = Device.CUDA if on_gpu else Device.CPU
+        _onnxruntime()  # which says what to install where it is missing
+        # TF32 rounds to ten bits: the tolerances of the golden files would not hold.
+        self._session, self.device = opened(
+            graph, options.device, name=name, threads=options.threads, tf32=False
+        )
         if options.device is Device.CUDA and self.device is Device.CPU:
             raise BackendUnavailable(
                 f"{name} cannot run on a GPU here.",
                 next_step="Install onnxruntime-gpu and CUDA, or ask for the device auto.",
             )
-        self._session = session or runtime.InferenceSession(graph, settings, providers=[CPU])
-        self._bound = on_gpu if options.bound is None else options.bound
+        self._bound = self.device is Device.CUDA if options.bound is None else options.bound
         self._name = name
         self.fits: int | None = None
         """Items per run that the memory was found to allow; None: it has never run out."""

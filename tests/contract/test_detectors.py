@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from recon_service.application.computing.detectors import detector_kinds
-from recon_service.detection.detector import Device, FaceDetector
+from recon_service.detection.detector import FaceDetector
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.domain.landmark_schemes import LEFT_MOUTH, MOUTH, NOSE, RIGHT_MOUTH, SCHEMES
+from recon_service.networks.onnx_runtime import Device
 from tests.detectors import WITHOUT_MIRROR, detector
 from tests.images import PORTRAITS, mirrored, placed, portrait, resized
 

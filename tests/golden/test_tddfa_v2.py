@@ -12,8 +12,9 @@ import pytest
 from recon_service.domain.errors import ReconError
 from recon_service.domain.images import Image
 from recon_service.domain.reconstruction import ReconstructedFace
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction.backend import BackendOptions
-from recon_service.reconstruction.session import Device, SessionOptions
+from recon_service.reconstruction.session import SessionOptions
 from recon_service.reconstruction.tddfa_v2 import model_files
 from recon_service.reconstruction.tddfa_v2.networks import OnnxNetworks
 from recon_service.reconstruction.tddfa_v2.reconstructor import TddfaV2

@@ -10,9 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from recon_service.detection.detector import DetectorKind, Device, FaceDetector, Faces, Locate, OneByOne
+from recon_service.detection.detector import DetectorKind, FaceDetector, Faces, Locate, OneByOne
 from recon_service.detection.registry import DetectorRegistry, by_name, own_kinds
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction.facemesh.landmarker import FaceMeshLandmarker
 
 MIN_PRESENCE: Final = 0.5

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from recon_service.detection.detector import DetectorKind, Device, FaceDetector
+from recon_service.detection.detector import DetectorKind, FaceDetector
 from recon_service.detection.mtcnn.cascade import Mtcnn
+from recon_service.networks.onnx_runtime import Device
 
 __all__ = ["DETECTOR", "Mtcnn"]
 

@@ -15,12 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recon_service.detection.detector import Device, Faces, OneByOne
+from recon_service.detection.detector import Faces, OneByOne
 from recon_service.detection.mtcnn.stages import Floats, Stages
 from recon_service.detection.suppression import faces_of, greedy_suppression
 from recon_service.domain.arrays import Array
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 
 WINDOW: Final = 12
 STEP: Final = 2

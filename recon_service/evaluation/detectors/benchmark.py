@@ -11,7 +11,6 @@ import numpy as np
 
 from recon_service.alignment.landmarks import DenseTemplate
 from recon_service.appearance.embedder import FaceEmbedder
-from recon_service.detection.detector import Device
 from recon_service.detection.registry import DetectorRegistry
 from recon_service.domain.arrays import Array
 from recon_service.domain.errors import ReconError
@@ -30,6 +29,7 @@ from recon_service.evaluation.detectors.looking import (
 from recon_service.evaluation.detectors.measures import Verification, verification
 from recon_service.evaluation.detectors.pairs import PairedPictures
 from recon_service.evaluation.detectors.result import BenchmarkResult, DetectorResult
+from recon_service.networks.onnx_runtime import Device
 from recon_service.weights.digest import file_sha256
 
 PLACES, DENSE = "places", "dense"

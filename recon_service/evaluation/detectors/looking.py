@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from recon_service.detection.detector import Device, FaceDetector
+from recon_service.detection.detector import FaceDetector
 from recon_service.detection.registry import DetectorRegistry
 from recon_service.domain.errors import ReconError
 from recon_service.domain.faces import DetectedFace
@@ -32,6 +32,7 @@ from recon_service.evaluation.detectors.jitter import Jitter, jitter
 from recon_service.evaluation.detectors.kept import Kept
 from recon_service.evaluation.detectors.memory import GpuMemory, peak_mib, present_mib
 from recon_service.imaging import ImageLimits, decode_image
+from recon_service.networks.onnx_runtime import Device
 
 LIMITS = ImageLimits(min_side=16, max_aspect=20.0)
 RegistryFactory = Callable[[], DetectorRegistry]

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon_service.detection import yolov5_face, yolov8_face
-from recon_service.detection.detector import Device
 from recon_service.detection.letterbox import letterboxed
 from recon_service.detection.onnx_session import NetworkUnusable, OnnxNetwork
 from recon_service.detection.retinaface import RetinaFace, priors
@@ -19,6 +18,7 @@ from recon_service.detection.rtmpose import RtmPose
 from recon_service.detection.suppression import greedy_suppression, overlap_with_each
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
+from recon_service.networks.onnx_runtime import Device
 from tests.detectors import rtmpose_of_the_brightest_lines, weight_store
 
 SIDES = st.integers(1, 900)

@@ -8,7 +8,7 @@ import pytest
 
 import recon_service.detection
 from recon_service.application.computing.detectors import detector_kinds
-from recon_service.detection.detector import DetectorKind, Device, FaceDetector
+from recon_service.detection.detector import DetectorKind, FaceDetector
 from recon_service.detection.registry import (
     DetectorRegistry,
     DetectorUnavailable,
@@ -18,6 +18,7 @@ from recon_service.detection.registry import (
 )
 from recon_service.detectors import load_detectors
 from recon_service.domain.landmark_schemes import SCHEMES
+from recon_service.networks.onnx_runtime import Device
 from recon_service.weights import WeightsMissing, WeightStore
 
 

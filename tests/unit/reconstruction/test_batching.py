@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 pytest.importorskip("onnx", reason="the backends need the extra `cpu` or `gpu`")
 pytest.importorskip("onnxruntime", reason="the backends need the extra `cpu` or `gpu`")
 
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction.batching import BatchingOptions, BatchingSession
-from recon_service.reconstruction.session import Device, Floats, OnnxSession, SessionOptions
+from recon_service.reconstruction.session import Floats, OnnxSession, SessionOptions
 from tests.small_network import crops, graph, wanted
 
 ALONE = OnnxSession(graph(), SessionOptions(Device.CPU))

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recon_service.reconstruction.session import Device, OnnxSession, SessionOptions, out_of_memory
+from recon_service.networks.onnx_runtime import Device
+from recon_service.reconstruction.session import OnnxSession, SessionOptions, out_of_memory
 
 pytest.importorskip("onnx", reason="the backends need the extra `cpu` or `gpu`")
 pytest.importorskip("onnxruntime", reason="the backends need the extra `cpu` or `gpu`")
@@ -75,7 +76,8 @@ def test_a_memory_that_really_ends_is_recognized() -> None:
     """A process of its own with a limit on its address space, and a batch that is too big for it."""
     script = """
 import resource, numpy as np
-from recon_service.reconstruction.session import Device, OnnxSession, SessionOptions
+from recon_service.reconstruction.session import OnnxSession, SessionOptions
+from recon_service.networks.onnx_runtime import Device
 from tests.small_network import crops, graph, wanted
 subject = OnnxSession(graph(), SessionOptions(Device.CPU))
 given = np.repeat(crops(4), 2048, axis=0)

@@ -23,11 +23,12 @@ pytest.importorskip("onnxruntime", reason="the backends need the extra `cpu` or 
 from recon_service.domain.errors import ReconError, ReconstructionFailed
 from recon_service.domain.images import Image
 from recon_service.domain.reconstruction import ReconstructedFace
+from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction import registry
 from recon_service.reconstruction.backend import Item, Reconstructor
 from recon_service.reconstruction.batching import BatchingOptions
 from recon_service.reconstruction.elsewhere import NetworksAway, NetworksElsewhere
-from recon_service.reconstruction.session import Device, OnnxSession, SessionOptions
+from recon_service.reconstruction.session import OnnxSession, SessionOptions
 from recon_service.settings import Settings
 from recon_service.weights.derived import StoredFiles
 from tests import backends

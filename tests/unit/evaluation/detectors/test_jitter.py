@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from recon_service.detection.detector import Device
 from recon_service.domain.faces import DetectedFace
 from recon_service.domain.images import Image
 from recon_service.evaluation.detectors.jitter import jitter
+from recon_service.networks.onnx_runtime import Device
 
 POINTS = np.array([[120.0, 100], [180, 100], [150, 130], [130, 160], [170, 160]])
 BOX = (100.0, 70.0, 200.0, 190.0)
