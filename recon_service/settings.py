@@ -49,7 +49,6 @@ class Settings(BaseSettings):
     object_store: str = Field(
         "", description="s3://bucket/prefix or a folder; empty: a folder in the state folder."
     )
-    objects_dir: Path | None = Field(None, description="Folder of the objects; unset: in the state folder.")
     s3_endpoint: str = Field("", description="Address of an S3 server that is not Amazon's.")
     s3_region: str = Field("us-east-1", description="Region of the bucket.")
     s3_access_key: str = Field("", repr=False, description="Empty: as boto3 finds it (AWS_…, role).")
@@ -388,7 +387,7 @@ class Settings(BaseSettings):
         """The folder of the objects, unless they are in S3."""
         if self.object_store:
             return Path(self.object_store.removeprefix("file://"))
-        return self.objects_dir or self.state_dir / "objects"
+        return self.state_dir / "objects"
 
 
 def known_names() -> list[str]:
