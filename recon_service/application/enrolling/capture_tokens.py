@@ -21,6 +21,7 @@ from recon_service.application.enrolling.enrollments import EnrollmentRequest, r
 from recon_service.application.enrolling.quality_checks import check_quality
 from recon_service.application.keeping.audit import SERVICE, record
 from recon_service.application.ports.compute import Compute
+from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.queue import JobQueue
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.vault import SubjectCipher
@@ -207,33 +208,42 @@ def start_enrollment(
         )
     cipher = _cipher(capture, on)
     selfies = tuple(cipher.open(f.sealed, place=FRAME_PLACE, row=_row(session_id, f.number)) for f in frames)
-    # A request that is repeated after a crash finds what the first one made, by the number of the attempt;
-    # but not where the person has taken another picture meanwhile, which is meant to count.
-    taken = hashlib.sha256(b"".join(frame.sealed for frame in frames)).hexdigest()[:32]
-    acknowledged = request_enrollment(
-        EnrollmentRequest(
-            subject_id=session.subject_id,
-            selfies=selfies,
-            consent_id=session.consent_id,
-            keep_selfies=session.keep_selfies,
-            keep_evidence=session.keep_evidence,
-            keep_probes=session.keep_probes,
-            consent_expires_at=session.consent_expires_at,
-            idempotency_key=f"attempt-{session.attempts}-{taken}",
-            api_key_id=session_id,
-        ),
-        on=on,
-        queue=queue,
-        budget=budget,
-    )
-    operation = acknowledged.operation
-    with on.database.transaction() as tx:
+
+    def take(tx: Transaction, operation: Operation) -> None:
+        # With the enrollment, or not at all: whatever breaks off leaves a session that can begin again.
         current = tx.captures.get(session_id, lock=True)
-        if current is not None and current.attempts == session.attempts:
-            begun = replace(current, attempts=current.attempts + 1, operation_id=operation.operation_id)
-            tx.captures.update(begun)
-            tx.captures.drop_frames(session_id)
-    return operation
+        if current is None or current.attempts != session.attempts:
+            raise _not_open(CaptureState.WORKING)
+        begun = replace(current, attempts=current.attempts + 1, operation_id=operation.operation_id)
+        tx.captures.update(begun)
+        tx.captures.drop_frames(session_id)
+
+    wish = EnrollmentRequest(
+        subject_id=session.subject_id,
+        selfies=selfies,
+        consent_id=session.consent_id,
+        keep_selfies=session.keep_selfies,
+        keep_evidence=session.keep_evidence,
+        keep_probes=session.keep_probes,
+        consent_expires_at=session.consent_expires_at,
+        api_key_id=session_id,
+    )
+    try:
+        return request_enrollment(wish, on=on, queue=queue, budget=budget, also=take).operation
+    except Conflict:
+        made = _made_meanwhile(session, on)
+        if made is None:
+            raise
+        return made
+
+
+def _made_meanwhile(before: CaptureSession, on: Stores) -> Operation | None:
+    """By the same request, sent twice."""
+    with on.database.snapshot() as tx:
+        now = tx.captures.get(before.session_id)
+        if now is None or now.operation_id is None or now.operation_id == before.operation_id:
+            return None
+        return tx.operations.get(now.operation_id)
 
 
 def capture_mesh(capture: OpenCapture, *, on: Stores, compute: Compute) -> bytes:

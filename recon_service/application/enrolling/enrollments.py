@@ -111,6 +111,18 @@ class Acknowledged:
     answer: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """An enrollment that is not on record yet."""
+
+    request: EnrollmentRequest
+    operation_id: str
+    stored: Sequence[StoredSelfies]
+    reservation: Reservation | None
+    answer: Callable[[Operation], bytes] | None
+    also: Callable[[Transaction, Operation], None]
+
+
 def check_sizes(selfies: Sequence[bytes], *, max_bytes: int) -> None:
     """Raises PayloadTooLarge when a selfie is larger than ``max_bytes``."""
     if any(len(s) > max_bytes for s in selfies):
@@ -124,9 +136,11 @@ def request_enrollment(
     queue: JobQueue,
     budget: timedelta | None = None,
     answer: Callable[[Operation], bytes] | None = None,
+    also: Callable[[Transaction, Operation], None] = lambda tx, operation: None,
 ) -> Acknowledged:
     """Put an enrollment on record. budget: when others have waited longer, none is taken. answer: what the
-    caller will be told; kept with the Idempotency-Key, for a repeated request to be told the same.
+    caller will be told; kept with the Idempotency-Key, for a repeated request to be told the same. also: done
+    in the transaction that puts it on record; where it raises, there is no enrollment.
 
     Raises IdempotencyKeyReused, RequestInFlight, Conflict (the subject is being deleted at this moment),
     QueueFull, StorageFault.
@@ -138,12 +152,13 @@ def request_enrollment(
     reservation, key = _open_request(request, stored, budget, on)
     if reservation is not None and reservation.operation_id is not None:
         return _replayed(reservation, reservation.operation_id, key, on)
+    making = _Making(request, operation_id, stored, reservation, answer, also)
     try:
-        operation = _store(request, operation_id, key, stored, reservation, answer, on)
+        operation = _store(making, key, on)
     except BaseException:
         # What cannot be withdrawn now is listed, and the sweeper finds it.
         with contextlib.suppress(StorageFault):
-            _withdraw(request, operation_id, stored, reservation, on)
+            _withdraw(making, on)
         raise
     queue.ring()
     return Acknowledged(operation)
@@ -181,32 +196,24 @@ def _open_request(
     raise AssertionError("unreachable")
 
 
-def _store(
-    request: EnrollmentRequest,
-    operation_id: str,
-    known: WrappedKey | None,
-    stored: Sequence[StoredSelfies],
-    reservation: Reservation | None,
-    answer: Callable[[Operation], bytes] | None,
-    on: Stores,
-) -> Operation:
+def _store(making: _Making, known: WrappedKey | None, on: Stores) -> Operation:
     """known: the subject's key; None: the subject comes with this enrollment. Where another one of the same
     subject was faster, the selfies are stored once more, under the key that is there now.
     """
     if known is None:
-        made = on.vault.new_key(request.subject_id)
+        made = on.vault.new_key(making.request.subject_id)
         try:
-            store_selfies(request.selfies, stored, made, on=on)
-            return _record(request, operation_id, made, stored, reservation, answer, on, first=True)
+            store_selfies(making.request.selfies, making.stored, made, on=on)
+            return _record(making, made, on, first=True)
         except RequestInFlight:
             raise
         except Conflict:
             with on.database.snapshot() as tx:
-                known = tx.subjects.key(request.subject_id)
+                known = tx.subjects.key(making.request.subject_id)
             if known is None or known.key_id == made.key_id:
                 raise
-    store_selfies(request.selfies, stored, known, on=on)
-    return _record(request, operation_id, known, stored, reservation, answer, on, first=False)
+    store_selfies(making.request.selfies, making.stored, known, on=on)
+    return _record(making, known, on, first=False)
 
 
 def _reserve(request: EnrollmentRequest, digest: str, tx: Transaction, on: Stores) -> Reservation | None:
@@ -257,21 +264,11 @@ def _digest(request: EnrollmentRequest, on: Stores) -> str:
     return on.vault.digest("idempotency", *(w.encode() for w in words), *request.selfies)
 
 
-def _record(
-    request: EnrollmentRequest,
-    operation_id: str,
-    key: WrappedKey,
-    stored: Sequence[StoredSelfies],
-    reservation: Reservation | None,
-    answer: Callable[[Operation], bytes] | None,
-    on: Stores,
-    *,
-    first: bool,
-) -> Operation:
+def _record(making: _Making, key: WrappedKey, on: Stores, *, first: bool) -> Operation:
     """first: the key is new, and so is its subject."""
-    now = on.clock()
+    now, request, reservation = on.clock(), making.request, making.reservation
     operation = Operation(
-        operation_id=operation_id,
+        operation_id=making.operation_id,
         subject_id=request.subject_id,
         state=OperationState.QUEUED,
         consent_id=request.consent_id,
@@ -291,14 +288,14 @@ def _record(
             raise Conflict(
                 "the subject was deleted while the request was served", next_step="Send the request again."
             )
-        if not tx.loose_objects.adopt([s.object_key for s in stored]):
+        if not tx.loose_objects.adopt([s.object_key for s in making.stored]):
             raise Conflict("the request took too long", next_step="Send the request again.")
-        tx.operations.add(operation, stored)
+        tx.operations.add(operation, making.stored)
         tx.consents.add(
             Consent(
                 new_id("cns"),
                 request.subject_id,
-                operation_id,
+                operation.operation_id,
                 request.consent_id,
                 now,
                 request.consent_expires_at,
@@ -306,24 +303,26 @@ def _record(
             )
         )
         if request.idempotency_key is not None and reservation is not None:
-            said = answer(operation) if answer is not None else None
+            said = making.answer(operation) if making.answer is not None else None
             if not tx.idempotency.complete(
                 api_key_id=request.api_key_id,
                 key=request.idempotency_key,
                 since=reservation.since,
-                operation_id=operation_id,
-                answer=said and on.vault.cipher(key).seal(said, place=ANSWER_PLACE, row=operation_id),
+                operation_id=operation.operation_id,
+                answer=said
+                and on.vault.cipher(key).seal(said, place=ANSWER_PLACE, row=operation.operation_id),
             ):
                 # Storing took so long, or the clock jumped, that a repetition of the request was let in: one
                 # of the two may enroll, and that one has the key now.
                 raise _in_flight()
+        making.also(tx, operation)
         record(
             tx,
             on=on,
             action="enrollment.asked",
             actor=request.api_key_id or SERVICE,
             subject_id=request.subject_id,
-            object_id=operation_digest(operation_id, on=on),
+            object_id=operation_digest(operation.operation_id, on=on),
             outcome=[
                 *(["keep-selfies"] if request.keep_selfies else []),
                 *(["keep-evidence"] if request.keep_evidence else []),
@@ -333,19 +332,13 @@ def _record(
     return operation
 
 
-def _withdraw(
-    request: EnrollmentRequest,
-    operation_id: str,
-    stored: Sequence[StoredSelfies],
-    reservation: Reservation | None,
-    on: Stores,
-) -> None:
-    keys = [s.object_key for s in stored]
+def _withdraw(making: _Making, on: Stores) -> None:
+    keys, request, reservation = [s.object_key for s in making.stored], making.request, making.reservation
     with on.database.transaction() as tx:
         # Before the look: where the server still works on a commit whose confirmation was lost, its locks on
         # these rows are waited for, and the look finds what it put on record.
         tx.loose_objects.drop(keys)
-        if tx.operations.get(operation_id) is not None:
+        if tx.operations.get(making.operation_id) is not None:
             return
         tx.loose_objects.doom(keys, now=on.clock())
         if request.idempotency_key is not None and reservation is not None:

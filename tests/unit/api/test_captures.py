@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx import Response
 
 from recon_service.api.app import api_routes, create_app, needs_capture
 from recon_service.api.service import Service
@@ -92,32 +93,51 @@ def newest(service: Service, token: dict[str, str]) -> str:
     return session.operation_id
 
 
-def test_another_picture_after_a_start_that_broke_off_counts(
+def test_a_start_that_breaks_off_leaves_a_session_that_can_begin_again(
     page: TestClient, judged: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database went away after the enrollment was on record and before the session knew of it."""
+    """Enrollment and session are written together: nobody has to wait for what a dead process was doing."""
     token = made(page, judged)
     send(page, token, b"one", b"two", b"three")
 
     def away(*_: object) -> None:
         raise StorageUnavailable("the database does not answer")
 
-    for _ in range(2):  # repeated as it was, it finds the same enrollment
-        with monkeypatch.context() as patch:
-            patch.setattr("recon_service.storage.captures.SqlCaptureSessions.update", away)
-            assert page.post("/v1/capture/enrollment", headers=token).status_code == 503
+    with monkeypatch.context() as patch:
+        patch.setattr("recon_service.storage.captures.SqlCaptureSessions.update", away)
+        patch.setattr("recon_service.application.enrolling.enrollments._withdraw", lambda *_: None)
+        assert page.post("/v1/capture/enrollment", headers=token).status_code == 503
     with judged.stores.database.snapshot() as tx:
-        (first,) = tx.operations.queued()
+        assert tx.operations.queued() == []
+    assert page.get("/v1/capture", headers=token).json()["frames"] == [0, 1, 2]
     page.put("/v1/capture/frames/2", content=b"a better one", headers={**token, **JPEG})
     assert page.post("/v1/capture/enrollment", headers=token).status_code == 202
-    second = newest(judged, token)
-    assert second != first
-    for operation_id in (second, first):
-        run(judged, operation_id)
+    run(judged, newest(judged, token))
+    assert judged.compute.seen == [(b"one", b"two", b"a better one")]  # type: ignore[attr-defined]
+
+
+def test_a_start_that_is_sent_twice_makes_one_enrollment(
+    page: TestClient, judged: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one comes while the first stores its pictures, and is through before it."""
+    token = made(page, judged)
+    send(page, token, b"one", b"two", b"three")
+    put, answers = judged.stores.objects.put, list[Response]()
+
+    def is_overtaken(key: str, content: bytes) -> None:
+        if not answers:
+            answers.append(Response(0))
+            answers[0] = page.post("/v1/capture/enrollment", headers=token)
+        put(key, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(judged.stores.objects, "put", is_overtaken)
+        slower = page.post("/v1/capture/enrollment", headers=token)
+    assert (answers[0].status_code, slower.status_code) == (202, 202)
+    assert slower.json() == answers[0].json()
     with judged.stores.database.snapshot() as tx:
-        active = tx.templates.active(WISH["subject_id"])
-    assert active is not None
-    assert active.operation_id == second
+        assert tx.operations.queued() == [newest(judged, token)]
+    assert len(list(judged.stores.objects.list_keys("selfies/"))) == 1
 
 
 def test_a_link_enrolls_its_subject_once_and_shows_nothing_but_its_own_result(
