@@ -22,6 +22,7 @@ READ_ELSEWHERE: Final = frozenset(
         # `make test`.
         "RECON_CHROMIUM",
         "RECON_ICT_SOURCE",
+        "RECON_ORBBEC",
         "RECON_TORCH",
         # docker-compose.yml; in a shell or an .env file they meet the commands too.
         "RECON_BIND",
