@@ -10,18 +10,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from recon_service.application.enrolling.consents import ConsentPolicy
-from recon_service.application.enrolling.enrollment_runs import JobPolicy
 from recon_service.application.errors import StorageUnavailable
-from recon_service.application.housekeeping import Retention
-from recon_service.application.notifying.webhooks import WebhookPolicy
 from recon_service.application.ports.objects import ObjectStore
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.application.records.subjects import WrappedKey
-from recon_service.application.reenrolling.batch_items import ItemPolicy
-from recon_service.application.reenrolling.batch_retention import BatchRetention
-from recon_service.application.reenrolling.batch_runs import RunnerPolicy
 from recon_service.domain.errors import Conflict, StorageFault
 from recon_service.setting_names import SettingsInvalid
 from recon_service.settings import Settings
@@ -178,53 +171,6 @@ def open_objects(settings: Settings) -> ObjectStore:
         with contextlib.suppress(StorageUnavailable):
             store.refuse_if_public()
     return store
-
-
-def job_policy(settings: Settings) -> JobPolicy:
-    """How often an enrollment is tried, and when its worker is taken for dead."""
-    return JobPolicy(
-        attempts=settings.job_attempts,
-        silence=timedelta(seconds=settings.job_silence_seconds),
-        upload=timedelta(seconds=settings.stale_upload_seconds),
-    )
-
-
-def batch_policy(settings: Settings) -> RunnerPolicy:
-    """How batches are worked on."""
-    return RunnerPolicy(
-        item=ItemPolicy(attempts=settings.job_attempts),
-        group=settings.batch_group,
-        silence=timedelta(seconds=settings.job_silence_seconds),
-        yields_after=timedelta(seconds=settings.batch_yield_seconds),
-    )
-
-
-def consent_policy(settings: Settings) -> ConsentPolicy:
-    """How long a consent lasts at most, and when a clock is believed."""
-    longest = timedelta(days=settings.consent_max_days) if settings.consent_max_days else None
-    return ConsentPolicy(longest=longest, hold=timedelta(minutes=settings.consent_hold_minutes))
-
-
-def retention(settings: Settings) -> Retention:
-    """How long what nobody uses is kept."""
-    return Retention(
-        dead=timedelta(hours=settings.dead_hours),
-        retired=timedelta(days=settings.retired_days),
-        replay=timedelta(hours=settings.replay_hours),
-        consent=consent_policy(settings),
-        probes=timedelta(days=settings.recent_probe_days),
-        batches=BatchRetention(
-            items=timedelta(days=max(settings.batch_days, settings.retired_days)),
-            counts=timedelta(days=settings.batch_count_days) if settings.batch_count_days else None,
-        ),
-    )
-
-
-def webhook_policy(settings: Settings) -> WebhookPolicy:
-    """How often and how long a delivery is tried."""
-    return WebhookPolicy(
-        attempts=settings.webhook_attempts, backoff=timedelta(seconds=settings.webhook_backoff_seconds)
-    )
 
 
 def webhook_sender(settings: Settings) -> WebhookSender:

@@ -176,7 +176,7 @@ def _tell(fault: Exception) -> None:
 
 def main() -> None:
     """Work until the standard input ends."""
-    from recon_service.bootstrap import batch_policy
+    from recon_service.service_policies import batch_policy
     from recon_service.telemetry.metrics import FOLDER, Metrics
     from recon_service.telemetry.observed import BATCH
 

@@ -67,12 +67,8 @@ class Beside:
 
 def main() -> None:
     """Work until the standard input ends."""
-    from recon_service.bootstrap import (
-        job_policy,
-        retention,
-        webhook_policy,
-        webhook_sender,
-    )
+    from recon_service.bootstrap import webhook_sender
+    from recon_service.service_policies import job_policy, retention, webhook_policy
     from recon_service.telemetry.bundle import open_telemetry
     from recon_service.telemetry.exposition import open_metrics
     from recon_service.telemetry.metrics import FOLDER

@@ -10,12 +10,12 @@ from celery.signals import worker_process_shutdown, worker_ready, worker_shutdow
 
 from recon_service.bootstrap import (
     build_compute,
-    job_policy,
     open_duplicate_check,
     open_identifier,
     open_stores,
 )
 from recon_service.domain.errors import InsecureConfiguration
+from recon_service.service_policies import job_policy
 from recon_service.settings import Settings
 from recon_service.storage.master_key import Origin
 from recon_service.telemetry import configure_logging

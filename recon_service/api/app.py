@@ -22,6 +22,7 @@ from recon_service.api.problem_codes import codes_of, tell_codes
 from recon_service.api.problems import add_problem_handlers, documented
 from recon_service.api.routers import (
     administration,
+    batch_steering,
     batches,
     captures,
     consents,
@@ -66,6 +67,7 @@ NOUNS = (
     edge,
     lockouts,
     batches,
+    batch_steering,
     models,
     quality_checks,
     webhooks,

@@ -19,18 +19,15 @@ from recon_service.application.keeping.keys import ensure_development_key, has_r
 from recon_service.application.ports.compute import Compute
 from recon_service.bootstrap import (
     OpenStores,
-    batch_policy,
     build_compute,
-    job_policy,
     open_duplicate_check,
     open_edge,
     open_identifier,
     open_stores,
-    retention,
-    webhook_policy,
     webhook_sender,
 )
 from recon_service.domain.errors import InsecureConfiguration, ServiceFault
+from recon_service.service_policies import batch_policy, job_policy, retention, webhook_policy
 from recon_service.settings import Settings
 from recon_service.storage.master_key import Origin
 from recon_service.storage.state_lock import StateLock

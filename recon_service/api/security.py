@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from recon_service.api.service import service_of
 from recon_service.application.keeping.keys import authenticate
@@ -57,3 +59,7 @@ class Needs:
             )
         request.state.admitted = key
         return key
+
+
+OpsKey = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
+"""The key of whoever runs the service."""

@@ -19,7 +19,7 @@ from recon_service.application.records.probes import ProbePolicy
 from recon_service.application.verifying.attempts import LockoutPolicy
 from recon_service.application.verifying.kiosk_sessions import KioskPolicy
 from recon_service.application.verifying.strengthening_keeping import StrengtheningLimits
-from recon_service.bootstrap import consent_policy
+from recon_service.service_policies import consent_policy
 from recon_service.settings import Settings
 from recon_service.telemetry.bundle import Telemetry
 

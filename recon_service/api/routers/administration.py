@@ -27,18 +27,17 @@ from recon_service.api.schemas_administration import (
     SubjectBody,
     SubjectsBody,
 )
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import service_of
 from recon_service.application.keeping.audit import subject_digest
 from recon_service.application.keeping.audit_ends import check_audit
 from recon_service.application.keeping.keys import create_api_key, list_api_keys, revoke_api_key
-from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.access import Scope
 from recon_service.application.records.audit import AuditHead
 from recon_service.application.templates.subjects import MAX_LISTED, list_subjects
 from recon_service.domain.errors import Forbidden
 
 router = APIRouter(tags=["ops"])
-Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
 Limit = Annotated[int, Query(ge=1, le=MAX_LISTED, description="Entries of a page, at most.")]
 
 
@@ -83,7 +82,7 @@ def api_key_list(request: Request) -> KeysBody:
     response_description="The key was made; this answer alone has its secret.",
     responses={201: example(NEW_KEY), **documented(400, 401, 403, 422, 503)},
 )
-def api_key_make(request: Request, wanted: KeyRequest, key: Ops) -> NewKeyBody:
+def api_key_make(request: Request, wanted: KeyRequest, key: OpsKey) -> NewKeyBody:
     """It may do no more than the key that asks for it. The token is in this answer and nowhere else."""
     lacking = sorted(scope.value for scope in set(wanted.scopes) - key.scopes)
     if lacking:
@@ -104,7 +103,7 @@ def api_key_make(request: Request, wanted: KeyRequest, key: Ops) -> NewKeyBody:
     response_description="Revoked.",
     responses=documented(401, 403, 404, 422, 503),
 )
-def api_key_revoke(request: Request, key_id: KeyId, key: Ops) -> Response:
+def api_key_revoke(request: Request, key_id: KeyId, key: OpsKey) -> Response:
     """From now on it opens nothing."""
     revoke_api_key(key_id, on=service_of(request).stores, actor=key.key_id)
     return Response(status_code=204)

@@ -1,8 +1,7 @@
-"""Batches of re-enrollment: asked for, watched, steered, activated, rolled back."""
+"""Batches of re-enrollment: asked for, watched, compared, evaluated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -16,7 +15,6 @@ from recon_service.api.examples_batches import (
     ITEMS,
     PREVIEW,
     REQUEST,
-    RETRIED,
     SUBMITTED,
 )
 from recon_service.api.parameters import BatchId
@@ -29,37 +27,28 @@ from recon_service.api.schemas_batches import (
     ItemBody,
     ItemsBody,
     PreviewBody,
-    RetriedBody,
     SubmittedBody,
     batch_path,
 )
 from recon_service.api.schemas_comparison import ComparisonBody
 from recon_service.api.schemas_evaluations import EVALUATIONS, BatchEvaluationBody, EvaluationsBody
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import service_of
-from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.access import Scope
 from recon_service.application.records.batches import ItemState, Standing
 from recon_service.application.reenrolling.batch_comparison import MAX_SAMPLE, compare_batch
 from recon_service.application.reenrolling.batch_evaluations import evaluate_batch, evaluations_of
 from recon_service.application.reenrolling.batches import (
     MAX_PAGE,
-    activate_batch,
-    cancel_batch,
     list_batches,
     list_items,
     look_at_batch,
-    pause_batch,
     preview_batch,
-    resume_batch,
-    retry_failed_items,
-    roll_back_batch,
     submit_batch,
 )
 
 router = APIRouter(tags=["ops"])
-Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
 _LOOK = documented(401, 403, 404, 422, 503)
-_CHANGE = {200: example(BATCH), **documented(401, 403, 404, 409, 422, 503)}
 
 
 @router.post(
@@ -85,7 +74,7 @@ def batch_submit(
     request: Request,
     response: Response,
     wanted: Annotated[BatchRequest, Body(openapi_examples={"calibration": {"value": REQUEST}})],
-    key: Ops,
+    key: OpsKey,
 ) -> SubmittedBody:
     """Subjects are selected by what their template in force is; who enrolls later is no part of it."""
     stores = service_of(request).stores
@@ -180,7 +169,7 @@ def batch_items(
 def batch_comparison(
     request: Request,
     batch_id: BatchId,
-    key: Ops,
+    key: OpsKey,
     sample: Annotated[
         int, Query(ge=1, le=MAX_SAMPLE, description="How many subjects to look at, drawn by chance.")
     ] = 200,
@@ -214,7 +203,7 @@ def batch_comparison(
 def batch_evaluate(
     request: Request,
     batch_id: BatchId,
-    key: Ops,
+    key: OpsKey,
     again: Annotated[bool, Query(description="Also the evaluations that are done already.")] = False,
 ) -> EvaluationsBody:
     """On simulated people, and on those of `RECON_EVALUATION_SET`. A worker does it when it has nothing more
@@ -238,79 +227,3 @@ def batch_evaluations(request: Request, batch_id: BatchId) -> EvaluationsBody:
     """Those that were asked for."""
     found = evaluations_of(batch_id, on=service_of(request).stores)
     return EvaluationsBody(batch_id=batch_id, evaluations=[BatchEvaluationBody.of(one) for one in found])
-
-
-@router.post(
-    "/v1/batches/{batch_id}:pause",
-    summary="Begin nothing more for now",
-    response_description="The batch, paused.",
-    responses=_CHANGE,
-)
-def batch_pause(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
-    """What is under way ends; what was taken and not begun waits again."""
-    return _changed(request, batch_id, key, pause_batch)
-
-
-@router.post(
-    "/v1/batches/{batch_id}:resume",
-    summary="Go on with a paused batch",
-    response_description="The batch, under way again.",
-    responses=_CHANGE,
-)
-def batch_resume(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
-    """Where it was."""
-    return _changed(request, batch_id, key, resume_batch)
-
-
-@router.post(
-    "/v1/batches/{batch_id}:cancel",
-    summary="Begin nothing more, for good",
-    response_description="The batch, cancelled.",
-    responses=_CHANGE,
-)
-def batch_cancel(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
-    """Candidates that were made may still be activated; otherwise retention destroys them."""
-    return _changed(request, batch_id, key, cancel_batch)
-
-
-@router.post(
-    "/v1/batches/{batch_id}:activate",
-    summary="Put the candidates of a batch in force",
-    response_description="The batch, whose candidates are taking their places.",
-    responses=_CHANGE,
-)
-def batch_activate(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
-    """Subject by subject, each in one step. Who got another template meanwhile keeps that one
-    (`superseded`).
-    """
-    return _changed(request, batch_id, key, activate_batch)
-
-
-@router.post(
-    "/v1/batches/{batch_id}:rollback",
-    summary="Put the former templates in force again",
-    response_description="The batch, whose former templates are taking their places again.",
-    responses=_CHANGE,
-)
-def batch_rollback(request: Request, batch_id: BatchId, key: Ops) -> BatchBody:
-    """As they were, to the byte, for as long as retention keeps them (`RECON_RETIRED_DAYS`)."""
-    return _changed(request, batch_id, key, roll_back_batch)
-
-
-@router.post(
-    "/v1/batches/{batch_id}:retry-failed",
-    summary="Try the items of a batch again that failed",
-    response_description="How many items wait again.",
-    responses={200: example(RETRIED), **documented(401, 403, 404, 409, 422, 503)},
-)
-def batch_retry_failed(request: Request, batch_id: BatchId, key: Ops) -> RetriedBody:
-    """And those whose candidate was `superseded`: it is derived from the template in force now."""
-    stores = service_of(request).stores
-    _, count = retry_failed_items(batch_id, actor=key.key_id, on=stores)
-    return RetriedBody(items=count, batch=BatchBody.of(look_at_batch(batch_id, on=stores)))
-
-
-def _changed(request: Request, batch_id: str, key: ApiKey, change: Callable[..., object]) -> BatchBody:
-    stores = service_of(request).stores
-    change(batch_id, actor=key.key_id, on=stores)
-    return BatchBody.of(look_at_batch(batch_id, on=stores))

@@ -23,7 +23,7 @@ from recon_service.api.schemas_edge import (
     sealed_reports,
 )
 from recon_service.api.schemas_fields import SUBJECT_PATTERN
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import service_of
 from recon_service.application.edge.bundles import (
     add_member,
@@ -56,7 +56,6 @@ KioskId = Annotated[
         examples=[KIOSK["kiosk_id"]],
     ),
 ]
-OpsKey = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
 KioskKey = Annotated[ApiKey, Depends(Needs(Scope.VERIFY, Scope.OPS))]
 CHANGES = documented(401, 403, 404, 422, 500, 503)
 

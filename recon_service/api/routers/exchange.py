@@ -22,11 +22,11 @@ from recon_service.api.schemas_exchange import (
     ImportBody,
     import_body,
 )
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import Service, service_of
 from recon_service.application.errors import PayloadTooLarge, UploadTooSlow
 from recon_service.application.keeping.signing import service_signer
-from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.access import Scope
 from recon_service.application.records.exchange import ExchangeFile, ImportReport
 from recon_service.application.templates.exchange import (
     Page,
@@ -91,9 +91,7 @@ def identity(request: Request) -> ExchangeIdentityBody:
         **documented(400, 401, 403, 408, 413, 415, 422, 500, 503),
     },
 )
-def export(
-    request: Request, asked: ExportRequest, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]
-) -> StreamingResponse:
+def export(request: Request, asked: ExportRequest, key: OpsKey) -> StreamingResponse:
     """Only to recipients that the settings name: an API key alone carries nothing out of the house."""
     service = service_of(request)
     stores = service.stores
@@ -137,7 +135,7 @@ def export(
 )
 async def import_(
     request: Request,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
     activate: Annotated[
         bool,
         Query(description="Whether what was in force there is in force here; else all come as candidates."),

@@ -21,7 +21,7 @@ from recon_service.api.schemas_identification import (
     duplicate_body,
     identification_body,
 )
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
 from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
@@ -119,7 +119,7 @@ def operation_duplicates(
 )
 def list_duplicates(
     request: Request,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
     after: Annotated[
         str, Query(max_length=64, description="`next_after` of the page before; left out: the first page.")
     ] = "",

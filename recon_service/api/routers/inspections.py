@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
 from recon_service.api.schemas_inspections import INSPECTION, InspectionBody, inspection_body
-from recon_service.api.security import Needs
+from recon_service.api.security import OpsKey
 from recon_service.api.service import service_of
 from recon_service.api.uploads import read_form
 from recon_service.api.visit_forms import visit_body, visit_limits, visit_of
-from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.records.identifiers import check_subject_id
 from recon_service.application.verifying.inspections import inspect_template
 
@@ -33,7 +32,7 @@ def inspect(
     request: Request,
     subject_id: SubjectId,
     template_id: TemplateId,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
     selfies: Annotated[
         bool, Query(description="Whether to show the selfies too, where consent keeps them.")
     ] = False,
@@ -63,7 +62,7 @@ async def inspect_capture(
     request: Request,
     subject_id: SubjectId,
     template_id: TemplateId,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
 ) -> InspectionBody:
     """The distance of the depth surface from the template, vertex by vertex, and the score with its parts. No
     decision about anybody: it counts as no attempt, and nothing of the capture is kept.

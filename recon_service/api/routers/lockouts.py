@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from recon_service.api.parameters import KeyId, SubjectId
 from recon_service.api.problems import documented
-from recon_service.api.security import Needs
+from recon_service.api.security import OpsKey
 from recon_service.api.service import service_of
-from recon_service.application.records.access import ApiKey, FailureKind, Scope
+from recon_service.application.records.access import FailureKind
 from recon_service.application.records.identifiers import check_subject_id
 from recon_service.application.verifying.lockouts import lift_lockout
 
@@ -27,7 +25,7 @@ router = APIRouter(tags=["ops"])
 def lift_subject(
     request: Request,
     subject_id: SubjectId,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
 ) -> None:
     """After too many verifications without a match nothing is compared for a while. This goes to the audit
     log.
@@ -43,6 +41,6 @@ def lift_subject(
     response_description="The key may verify and search again.",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
-def lift_key(request: Request, key_id: KeyId, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]) -> None:
+def lift_key(request: Request, key_id: KeyId, key: OpsKey) -> None:
     """The same for the key of a kiosk, and for its searches among all."""
     lift_lockout(FailureKind.API_KEY, key_id[:64], actor=key.key_id, on=service_of(request).stores)

@@ -16,10 +16,10 @@ from recon_service.api.parameters import OperationId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
 from recon_service.api.schemas_operations import OperationBody, OperationsBody, operation_body
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import Service, service_of
 from recon_service.application.enrolling.operations import MAX_LISTED, get_operation, list_dead, retry_dead
-from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.access import Scope
 from recon_service.application.records.operations import Operation
 from recon_service.domain.errors import NotFound
 
@@ -103,9 +103,7 @@ def operations(
     response_description="The operation, which waits again.",
     responses={202: example(OPERATION), **documented(401, 403, 404, 409, 422, 503)},
 )
-def retry(
-    request: Request, operation_id: OperationId, key: Annotated[ApiKey, Depends(Needs(Scope.OPS))]
-) -> OperationBody:
+def retry(request: Request, operation_id: OperationId, key: OpsKey) -> OperationBody:
     """It waits again, with all its attempts. Only a dead operation can be tried again."""
     service = service_of(request)
     return operation_body(retry_dead(operation_id, on=service.stores, queue=service.queue, actor=key.key_id))

@@ -13,7 +13,7 @@ from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
 from recon_service.api.schemas_templates import ReceiptBody, TemplatesBody, receipt_body, template_body
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import service_of
 from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.templates.subjects import (
@@ -64,7 +64,7 @@ def activate(
     request: Request,
     subject_id: SubjectId,
     template_id: TemplateId,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
     if_match: Annotated[str | None, IF_MATCH] = None,
 ) -> TemplatesBody:
     """The version before retires, and can be taken back in the same way for `RECON_RETIRED_DAYS`."""
@@ -121,7 +121,7 @@ async def mesh(
 def delete(
     request: Request,
     subject_id: SubjectId,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
     if_match: Annotated[str | None, IF_MATCH] = None,
 ) -> ReceiptBody:
     """Destroy the subject's key, every row and every object, and answer with a receipt."""

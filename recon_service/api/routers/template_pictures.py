@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from recon_service.api.parameters import SubjectId, TemplateId
 from recon_service.api.problems import documented
-from recon_service.api.security import Needs
+from recon_service.api.security import OpsKey
 from recon_service.api.service import service_of
-from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.templates.subjects import template_picture
 
 router = APIRouter(tags=["ops"])
@@ -34,7 +31,7 @@ def picture(
     request: Request,
     subject_id: SubjectId,
     template_id: TemplateId,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
 ) -> Response:
     """Drawn on demand and stored nowhere; that somebody looked is in the audit log (`face.shown`)."""
     service = service_of(request)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Depends, Request
 
 from recon_service.api.parameters import SubjectId, VisitId
 from recon_service.api.problems import documented
 from recon_service.api.schemas import example
 from recon_service.api.schemas_visits import VISITS, VisitsBody, visit_body
-from recon_service.api.security import Needs
+from recon_service.api.security import Needs, OpsKey
 from recon_service.api.service import Service, service_of
-from recon_service.application.records.access import ApiKey, Scope
+from recon_service.application.records.access import Scope
 from recon_service.application.verifying.strengthening_keeping import list_visits, remove_visit
 
 router = APIRouter(tags=["ops"])
@@ -40,7 +38,7 @@ def remove(
     request: Request,
     subject_id: SubjectId,
     visit_id: VisitId,
-    key: Annotated[ApiKey, Depends(Needs(Scope.OPS))],
+    key: OpsKey,
 ) -> VisitsBody:
     """The new version holds, bit for bit, what it would hold if the visit had never been kept. The one before
     retires, and can be activated again. Goes to the audit log.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
 from recon_service.api.parameters import DeliveryId, WebhookId
 from recon_service.api.problems import documented
@@ -22,7 +22,7 @@ from recon_service.api.schemas_webhooks import (
     new_webhook_body,
     webhook_body,
 )
-from recon_service.api.security import Needs
+from recon_service.api.security import OpsKey
 from recon_service.api.service import service_of
 from recon_service.application.notifying.webhooks import (
     list_deliveries,
@@ -32,13 +32,10 @@ from recon_service.application.notifying.webhooks import (
     remove_endpoint,
     retry_delivery,
 )
-from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.records.webhooks import DeliveryState, EventKind
 from recon_service.bootstrap import webhook_sender
 
 router = APIRouter(tags=["ops"])
-
-Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
 
 
 @router.post(
@@ -48,7 +45,7 @@ Ops = Annotated[ApiKey, Depends(Needs(Scope.OPS))]
     response_description="The webhook is registered; this answer alone has its secret.",
     responses={201: example(NEW_WEBHOOK), **documented(400, 401, 403, 409, 422, 500, 503)},
 )
-def register_webhook(request: Request, asked: WebhookRequest, key: Ops) -> NewWebhookBody:
+def register_webhook(request: Request, asked: WebhookRequest, key: OpsKey) -> NewWebhookBody:
     """The answer holds the secret that verifies signatures; it is not shown again. Events are sent as
     `application/json` with the headers of Standard Webhooks, at least once, until a 2xx answers.
     """
@@ -66,7 +63,7 @@ def register_webhook(request: Request, asked: WebhookRequest, key: Ops) -> NewWe
     response_description="Every webhook.",
     responses={200: example({"webhooks": [WEBHOOK]}), **documented(401, 403, 500, 503)},
 )
-def webhooks(request: Request, key: Ops) -> WebhooksBody:
+def webhooks(request: Request, key: OpsKey) -> WebhooksBody:
     """Without their secrets."""
     return WebhooksBody(webhooks=[webhook_body(e) for e in list_endpoints(on=service_of(request).stores)])
 
@@ -78,7 +75,7 @@ def webhooks(request: Request, key: Ops) -> WebhooksBody:
     response_description="Removed.",
     responses=documented(401, 403, 404, 422, 500, 503),
 )
-def remove_webhook(request: Request, webhook_id: WebhookId, key: Ops) -> None:
+def remove_webhook(request: Request, webhook_id: WebhookId, key: OpsKey) -> None:
     """What waits to be sent there is dropped."""
     remove_endpoint(webhook_id, actor=key.key_id, on=service_of(request).stores)
 
@@ -93,7 +90,7 @@ def remove_webhook(request: Request, webhook_id: WebhookId, key: Ops) -> None:
         **documented(401, 403, 404, 422, 500, 503),
     },
 )
-def ping_webhook(request: Request, webhook_id: WebhookId, key: Ops) -> DeliveryBody:
+def ping_webhook(request: Request, webhook_id: WebhookId, key: OpsKey) -> DeliveryBody:
     """To see whether events arrive."""
     return delivery_body(ping(webhook_id, actor=key.key_id, on=service_of(request).stores))
 
@@ -107,7 +104,7 @@ def ping_webhook(request: Request, webhook_id: WebhookId, key: Ops) -> DeliveryB
 def webhook_deliveries(
     request: Request,
     webhook_id: WebhookId,
-    key: Ops,
+    key: OpsKey,
     state: Annotated[DeliveryState | None, Query(description="Deliveries in this state alone.")] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="Entries of a page, at most.")] = 100,
 ) -> DeliveriesBody:
@@ -127,7 +124,7 @@ def retry_webhook_delivery(
     request: Request,
     webhook_id: WebhookId,
     delivery_id: DeliveryId,
-    key: Ops,
+    key: OpsKey,
 ) -> None:
     """With all its attempts; the event keeps its id."""
     retry_delivery(webhook_id, delivery_id, actor=key.key_id, on=service_of(request).stores)
