@@ -29,7 +29,7 @@ from recon_service.storage.database import open_engine
 from tests.servers.processes import ends_with_parent, free_port, with_small_files
 
 ENDED = ("succeeded", "rejected", "failed")
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 
 
 @functools.cache
@@ -118,7 +118,7 @@ class Server:
     def client(self, key: str | None = None) -> httpx.Client:
         chosen = self.key if key is None else key
         headers = {"Authorization": f"Bearer {chosen}"} if chosen else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30.0)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60.0)
 
     def kill(self) -> None:
         assert self.process is not None
@@ -165,7 +165,7 @@ class Server:
             env={**self.environment(), "COLUMNS": "200", **extra},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
             **kwargs,
         )
@@ -201,13 +201,13 @@ class Worker:
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
-    def terminate(self, limit_s: float = 60.0) -> int:
+    def terminate(self, limit_s: float = 150.0) -> int:
         """Ask it to stop, and wait until it has."""
         assert self.process is not None
         self.process.terminate()
         return self.process.wait(limit_s)
 
-    def wait_until_ready(self, limit_s: float = 60.0) -> None:
+    def wait_until_ready(self, limit_s: float = 150.0) -> None:
         """Until it takes work, and signals as it should: its housekeeping begins then."""
         deadline = time.monotonic() + limit_s
         while time.monotonic() < deadline:
@@ -227,7 +227,7 @@ class Worker:
             return []
 
 
-def eventually(condition: Callable[[], bool], *, limit_s: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], *, limit_s: float = 30.0) -> bool:
     """Whether it comes true: objects go after the commit that says so."""
     deadline = time.monotonic() + limit_s
     while not condition():
@@ -241,7 +241,7 @@ def selfies(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
     return [("selfies", (f"{n}.jpg", content)) for n, content in enumerate(contents)]
 
 
-def wait_for_end(client: httpx.Client, location: str, *, limit_s: float = 60.0) -> dict[str, Any]:
+def wait_for_end(client: httpx.Client, location: str, *, limit_s: float = 150.0) -> dict[str, Any]:
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         operation: dict[str, Any] = client.get(location).raise_for_status().json()

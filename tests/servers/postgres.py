@@ -105,7 +105,7 @@ class Postgres:
             password=PASSWORD,
             dbname="postgres",
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=30,
         ) as connection:
             connection.execute(statement.encode())
 
