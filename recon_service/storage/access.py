@@ -12,6 +12,7 @@ from recon_service.application.ports.requests import IdempotencyState, Reservati
 from recon_service.application.records.access import ApiKey, Scope
 from recon_service.application.records.subjects import DeletionReceipt
 from recon_service.storage import tables as t
+from recon_service.storage.pages import delete_page
 
 REMEMBERED_FOR: Final = timedelta(hours=24)
 IN_FLIGHT_FOR: Final = timedelta(minutes=2)
@@ -72,10 +73,10 @@ class SqlIdempotency:
         """Only what this request holds."""
         self._connection.execute(sa.delete(t.idempotency_records).where(_held(api_key_id, key, since)))
 
-    def expire(self, *, now: datetime) -> int:
+    def expire(self, *, now: datetime, limit: int) -> int:
         """Left to the sweeper: requests that drop each other's rows could wait for each other forever."""
         old = t.idempotency_records.c.created_at < now - REMEMBERED_FOR
-        return self._connection.execute(sa.delete(t.idempotency_records).where(old)).rowcount
+        return delete_page(self._connection, t.idempotency_records, old, limit)
 
     def release_in_flight(self) -> int:
         """Drop all reservations without an operation."""

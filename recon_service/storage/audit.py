@@ -35,9 +35,10 @@ class SqlAuditLog:
     def outcomes(self, action: str, *, within: int) -> dict[str, int]:
         """Counts by outcome."""
         c = t.audit_log.c
-        last = sa.select(t.audit_head.c.sequence - within).scalar_subquery()
+        # Asked for first: the planner takes a number that it does not know for one that may be far back.
+        head = self._connection.scalar(sa.select(t.audit_head.c.sequence)) or 0
         query = sa.select(c.outcome, sa.func.count().label("number")).where(
-            c.sequence > last, c.action == action
+            c.sequence > head - within, c.action == action
         )
         return {row.outcome: row.number for row in self._connection.execute(query.group_by(c.outcome))}
 

@@ -63,6 +63,18 @@ def in_force(subject: sa.ColumnElement[str] | str) -> tuple[sa.ColumnElement[boo
     return IN_FORCE.c.subject_id == subject, IN_FORCE.c.state == TemplateState.ACTIVE.value
 
 
+def selfies_of_template() -> sa.ColumnElement[bool]:
+    """Whether selfies were kept of the enrollment that a joined template stands on."""
+    return sa.exists().where(t.selfies.c.operation_id == t.templates.c.enrolled_by).correlate(t.templates)
+
+
+def evidence_of_template() -> sa.ColumnElement[bool]:
+    """Whether evidence was kept of it."""
+    e, m = kept_evidence.c, t.templates.c
+    ours = (e.subject_id == m.subject_id) & (e.enrolled_by == m.enrolled_by)
+    return sa.exists().where(ours).correlate(t.templates)
+
+
 def keeps_selfies(subject: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Whether selfies of the enrollment in force were kept."""
     return sa.exists().where(*in_force(subject), IN_FORCE.c.enrolled_by == t.selfies.c.operation_id)

@@ -21,6 +21,7 @@ from recon_service.storage.templates import count_changes
 
 _b, _i, _t = batches.c, batch_items.c, t.templates.c
 NOTHING = Switched((), 0)
+_NEVER_IN_FORCE = (Standing.CANDIDATE.value, Standing.SUPERSEDED.value)
 
 
 class _Version(NamedTuple):
@@ -93,12 +94,19 @@ def destroy_candidates(
             )
         )
         .where(_b.state.in_(over), _b.updated_at < ended_before)
+        # By the index: of all others no template is a candidate.
+        .where(_i.state == ItemState.SUCCEEDED.value, _i.standing.in_(_NEVER_IN_FORCE))
         .where(_t.state == TemplateState.CANDIDATE.value)
         .limit(limit)
     )
-    gone = _destroy(connection, [row.template_id for row in connection.execute(query)])
+    found = connection.execute(query).all()
+    if not found:
+        return []
+    gone = _destroy(connection, [row.template_id for row in found])
     connection.execute(
         sa.update(batch_items)
+        .where(_i.batch_id.in_({row.batch_id for row in found}))
+        .where(_i.subject_id.in_([subject_id for subject_id, _ in gone]))
         .where(_i.template_id.in_([template_id for _, template_id in gone]))
         .values(template_id=None, standing=None)
     )

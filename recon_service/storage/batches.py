@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -21,10 +22,10 @@ from recon_service.storage.batch_rows import (
     Selected,
     batch_of,
     batch_row,
+    evidence_of_template,
     is_open,
-    keeps_evidence,
-    keeps_selfies,
     selected_by,
+    selfies_of_template,
 )
 from recon_service.storage.batch_tables import batch_items, batches
 from recon_service.storage.tables import UtcDateTime
@@ -98,32 +99,26 @@ class SqlBatches:
         of = Selected(selection, moment)
         chosen = sa.select(t.subjects.c.subject_id, *of.columns).select_from(of.source).where(*of.conditions)
         found = chosen.add_columns(
-            keeps_selfies(t.subjects.c.subject_id).label("pictures"),
-            keeps_evidence(t.subjects.c.subject_id).label("evidence"),
+            selfies_of_template().label("pictures"), evidence_of_template().label("evidence")
         ).subquery()
         c = found.c
-        count = sa.func.count()
-        row = self._connection.execute(
-            sa.select(
-                count.label("selected"),
-                count.filter(c.pictures).label("pictures"),
-                count.filter(c.evidence).label("evidence"),
-                count.filter(~c.pictures & ~c.evidence).label("neither"),
-            ).select_from(found)
-        ).one()
-        kinds = self._connection.execute(
-            sa.select(c.model, c.calibration, count.label("subjects")).group_by(c.model, c.calibration)
-        )
+        # Grouped by what it is, so that nobody is looked up twice.
+        kinds = (c.model, c.calibration, c.pictures, c.evidence)
+        rows = self._connection.execute(sa.select(*kinds, sa.func.count().label("n")).group_by(*kinds)).all()
+        selected = sum(row.n for row in rows)
+        models: Counter[tuple[str, str]] = Counter()
+        for row in rows:
+            models[row.model, row.calibration] += row.n
         unknown = 0
         if selection.subjects is not None:
-            unknown = len(set(selection.subjects)) - int(row.selected)
+            unknown = len(set(selection.subjects)) - selected
         return Preview(
-            selected=row.selected,
-            selfies=row.pictures,
-            evidence=row.evidence,
-            nothing=row.neither,
+            selected=selected,
+            selfies=sum(row.n for row in rows if row.pictures),
+            evidence=sum(row.n for row in rows if row.evidence),
+            nothing=sum(row.n for row in rows if not (row.pictures or row.evidence)),
             unknown=unknown,
-            models={(k.model, k.calibration): k.subjects for k in kinds},
+            models=dict(models),
         )
 
     def list_page(self, batch_id: str, *, limit: int, now: datetime) -> int | None:

@@ -29,7 +29,11 @@ consents = sa.Table(
     ),
     # Null: given later, for all that is stored of the subject.
     sa.Column(
-        "operation_id", t.ID, sa.ForeignKey("operations.operation_id", ondelete="CASCADE"), nullable=True
+        "operation_id",
+        t.ID,
+        sa.ForeignKey("operations.operation_id", ondelete="CASCADE"),
+        nullable=True,
+        index=True,
     ),
     sa.Column("consent_id", sa.String(200), nullable=False),
     sa.Column("given_at", t.UtcDateTime, nullable=False),

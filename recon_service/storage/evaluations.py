@@ -19,6 +19,7 @@ from recon_service.application.records.evaluations import (
 )
 from recon_service.storage.evaluation_tables import batch_evaluations, evaluation_observations
 from recon_service.storage.moments import long_past
+from recon_service.storage.pages import delete_page
 
 _e, _o = batch_evaluations.c, evaluation_observations.c
 _COLUMNS = tuple(name for name in _e.keys() if name != "claim_token")  # noqa: SIM118
@@ -110,11 +111,9 @@ class SqlEvaluations:
         """Of all its people."""
         self._connection.execute(sa.update(evaluation_observations).where(_under(key)).values(used_at=now))
 
-    def expire_observations(self, *, before: datetime) -> int:
+    def expire_observations(self, *, before: datetime, limit: int) -> int:
         """Whosever they are."""
-        return self._connection.execute(
-            sa.delete(evaluation_observations).where(_o.used_at < before)
-        ).rowcount
+        return delete_page(self._connection, evaluation_observations, _o.used_at < before, limit)
 
 
 def _under(key: ObservationKey) -> sa.ColumnElement[bool]:

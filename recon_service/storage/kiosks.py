@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from recon_service.application.records.kiosks import KioskSession
+from recon_service.storage.pages import delete_page
 from recon_service.storage.tables import ID, UtcDateTime, metadata
 
 # No secret: nonces are derived from the session's id, its count and the secret of the digests.
@@ -76,8 +77,9 @@ class SqlKioskSessions:
         ours = sa.and_(c.capture.in_(captures), c.session_id == session_id)
         self._connection.execute(sa.delete(seen_captures).where(ours))
 
-    def expire(self, *, sessions_before: datetime, captures_before: datetime) -> int:
+    def expire(self, *, sessions_before: datetime, captures_before: datetime, limit: int) -> int:
         """Drop both kinds."""
-        over = sa.delete(kiosk_sessions).where(kiosk_sessions.c.expires_at < sessions_before)
-        old = sa.delete(seen_captures).where(seen_captures.c.seen_at < captures_before)
-        return self._connection.execute(over).rowcount + self._connection.execute(old).rowcount
+        over = kiosk_sessions.c.expires_at < sessions_before
+        old = seen_captures.c.seen_at < captures_before
+        sessions = delete_page(self._connection, kiosk_sessions, over, limit)
+        return max(sessions, delete_page(self._connection, seen_captures, old, limit))

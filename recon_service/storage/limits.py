@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from recon_service.application.records.access import FailureCounter, FailureKind
 from recon_service.storage import tables as t
+from recon_service.storage.pages import delete_page
 
 
 class SqlLimits:
@@ -55,12 +56,12 @@ class SqlLimits:
         query = sa.select(t.failure_counters).where(c.locked_until > now).order_by(c.locked_until.desc())
         return [_counter(row._mapping) for row in self._connection.execute(query)]
 
-    def forget(self, *, before: datetime) -> int:
+    def forget(self, *, before: datetime, limit: int) -> int:
         """Delete counters that nobody has touched since, and whose lock is over."""
         c = t.failure_counters.c
         old = (c.since < before) & (c.locked_until.is_(None) | (c.locked_until < before))
         self._connection.execute(sa.delete(t.request_counters).where(t.request_counters.c.since < before))
-        return self._connection.execute(sa.delete(t.failure_counters).where(old)).rowcount
+        return delete_page(self._connection, t.failure_counters, old, limit)
 
     def _insert_if_missing(self, table: sa.Table, values: dict[str, Any]) -> None:
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from recon_service.application.records.probes import SealedProbe
+from recon_service.storage.pages import delete_page
 from recon_service.storage.probe_tables import recent_probes
 
 _c = recent_probes.c
@@ -39,6 +40,6 @@ class SqlRecentProbes:
         gone = sa.delete(recent_probes).where(_c.subject_id == subject_id)
         return self._connection.execute(gone).rowcount
 
-    def expire(self, *, before: datetime) -> int:
+    def expire(self, *, before: datetime, limit: int) -> int:
         """Whosever they are."""
-        return self._connection.execute(sa.delete(recent_probes).where(_c.seen_at < before)).rowcount
+        return delete_page(self._connection, recent_probes, _c.seen_at < before, limit)

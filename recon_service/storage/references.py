@@ -45,11 +45,15 @@ class SqlReferences:
         oldest = self._connection.scalar(sa.select(sa.func.min(reference_changes.c.sequence)))
         return oldest if oldest is not None else self.head() + 1
 
-    def forget_changes(self, *, before: int) -> int:
+    def forget_changes(self, *, before: int, limit: int) -> int:
         """Who has not read them loads everything anew."""
-        return self._connection.execute(
-            sa.delete(reference_changes).where(reference_changes.c.sequence < before)
-        ).rowcount
+        c = reference_changes.c
+        oldest = self._connection.scalar(sa.select(sa.func.min(c.sequence)))
+        if oldest is None or oldest >= before:
+            return 0
+        # From the oldest on: whoever reads meanwhile must not find a hole behind which there is more.
+        gone = sa.delete(reference_changes).where(c.sequence < min(before, oldest + limit))
+        return self._connection.execute(gone).rowcount
 
     def page(self, *, after: str, limit: int) -> list[SealedReference]:
         """By the primary key."""

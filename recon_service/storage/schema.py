@@ -16,7 +16,7 @@ from recon_service.domain.errors import Conflict, InvalidValue, StorageFault
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0023"
+HEAD = "0024"
 """The newest migration. Known here so that a start with a current database need not load Alembic; a test
 holds it true.
 """

@@ -23,6 +23,8 @@ metadata = sa.MetaData(
 SUBJECT_ID = sa.String(64)
 EPOCH = "1970-01-01 00:00:00"
 ID = sa.String(64)
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""Of what never ends."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -170,6 +172,8 @@ templates = sa.Table(
         postgresql_where=sa.text("state = 'active'"),
     ),
     sa.Index("ix_templates_state_retired_at", "state", "retired_at"),
+    # How many of each there are, without a look into the table.
+    sa.Index("ix_templates_kind", "model", "calibration", "source", "state"),
 )
 
 idempotency_records = sa.Table(
@@ -232,20 +236,24 @@ failure_counters = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("locked_until", UtcDateTime, nullable=True),
+    sa.Index("ix_failure_counters_locked_until", "locked_until"),
+    sa.Index("ix_failure_counters_since", "since"),
 )
 
 # Triggers refuse to change or remove its rows; each digest covers the one before.
 audit_log = sa.Table(
     "audit_log",
     metadata,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sequence", NUMBER, primary_key=True, autoincrement=False),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("actor", sa.String(100), nullable=False),
     sa.Column("action", sa.String(40), nullable=False),
-    sa.Column("subject", sa.String(64), nullable=False, index=True),
+    sa.Column("subject", sa.String(64), nullable=False),
     sa.Column("object_id", ID, nullable=False),
     sa.Column("outcome", sa.String(200), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
+    sa.Index("ix_audit_log_subject_sequence", "subject", "sequence"),
+    sa.Index("ix_audit_log_action_sequence", "action", "sequence"),
 )
 
 # One row: the end of the log, and the lock of those who add to it.
@@ -253,7 +261,7 @@ audit_head = sa.Table(
     "audit_head",
     metadata,
     sa.Column("name", sa.String(16), primary_key=True),
-    sa.Column("sequence", sa.Integer, nullable=False),
+    sa.Column("sequence", NUMBER, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
 )
 

@@ -38,5 +38,6 @@ webhook_deliveries = sa.Table(
     sa.Column("fault", sa.String(64), nullable=False),
     sa.Column("ended_at", UtcDateTime, nullable=True),
     sa.Index("ix_webhook_deliveries_state_due_at", "state", "due_at"),
+    sa.Index("ix_webhook_deliveries_ended_at", "ended_at"),
     sa.Index("ix_webhook_deliveries_endpoint_id_created_at", "endpoint_id", "created_at"),
 )

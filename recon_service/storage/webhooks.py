@@ -16,6 +16,7 @@ from recon_service.application.records.webhooks import (
     WebhookEndpoint,
     WebhookState,
 )
+from recon_service.storage.pages import delete_page
 from recon_service.storage.webhook_tables import webhook_deliveries, webhook_endpoints
 
 
@@ -123,10 +124,10 @@ class SqlWebhooks:
         fresh = {"state": DeliveryState.WAITING.value, "attempts": 0, "due_at": now, "ended_at": None}
         return self._connection.execute(change.values(**fresh)).rowcount == 1
 
-    def forget(self, *, ended_before: datetime) -> int:
+    def forget(self, *, ended_before: datetime, limit: int) -> int:
         """Delete."""
         old = webhook_deliveries.c.ended_at < ended_before
-        return self._connection.execute(sa.delete(webhook_deliveries).where(old)).rowcount
+        return delete_page(self._connection, webhook_deliveries, old, limit)
 
     def state(self) -> WebhookState:
         """Counts."""

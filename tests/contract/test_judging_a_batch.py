@@ -40,7 +40,7 @@ def test_of_every_subject_the_newest_probes_stay_until_they_end(database: Databa
         tx.recent_probes.keep(SealedProbe("ada5", "ada", NOW + 5 * SECOND, b"5"), most=1)
     with database.transaction() as tx:
         assert [p.probe_id for p in tx.recent_probes.of("ada")] == ["ada5"]
-        assert tx.recent_probes.expire(before=NOW + 3 * SECOND) == 1
+        assert tx.recent_probes.expire(before=NOW + 3 * SECOND, limit=9) == 1
         assert [p.probe_id for p in tx.recent_probes.of("bea")] == ["bea4", "bea3"]
         assert tx.recent_probes.forget("bea") == 2
         assert tx.recent_probes.of("bea") == []
@@ -121,6 +121,6 @@ def test_what_was_seen_of_a_set_is_kept_once_and_while_it_is_needed(database: Da
         assert tx.evaluations.other_code(KEY, people=3, before=NOW + SECOND) is None
     with database.transaction() as tx:
         tx.evaluations.use_observations(KEY, now=NOW + 2 * SECOND)
-        assert tx.evaluations.expire_observations(before=NOW + SECOND) == 1
+        assert tx.evaluations.expire_observations(before=NOW + SECOND, limit=9) == 1
         assert tx.evaluations.observed(KEY) == {0, 1, 2}
         assert tx.evaluations.observed(other) == set()

@@ -64,8 +64,8 @@ class Evaluations(Protocol):
         """They were needed now: retention counts from here."""
         ...
 
-    def expire_observations(self, *, before: datetime) -> int:
-        """Remove those that nobody needed since; how many."""
+    def expire_observations(self, *, before: datetime, limit: int) -> int:
+        """Remove a page of those that nobody needed since; how many."""
         ...
 
 

@@ -30,6 +30,8 @@ class KioskSessions(Protocol):
         """Nothing was compared with these: they may come again."""
         ...
 
-    def expire(self, *, sessions_before: datetime, captures_before: datetime) -> int:
-        """Drop sessions that were over, and captures that were seen, before these moments; how many rows."""
+    def expire(self, *, sessions_before: datetime, captures_before: datetime, limit: int) -> int:
+        """Drop sessions that were over, and captures that were seen, before these moments: a page of each;
+        how many rows of the one of which there were more.
+        """
         ...

@@ -23,6 +23,6 @@ class RecentProbes(Protocol):
         """Remove all of the subject; how many."""
         ...
 
-    def expire(self, *, before: datetime) -> int:
-        """Remove what was seen before that moment; how many."""
+    def expire(self, *, before: datetime, limit: int) -> int:
+        """Remove a page of what was seen before that moment; how many."""
         ...

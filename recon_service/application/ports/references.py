@@ -31,8 +31,8 @@ class References(Protocol):
         """Number of the first change that is still kept; one more than the head where none is."""
         ...
 
-    def forget_changes(self, *, before: int) -> int:
-        """Those with smaller numbers; how many."""
+    def forget_changes(self, *, before: int, limit: int) -> int:
+        """A page of those with smaller numbers; how many."""
         ...
 
     def page(self, *, after: str, limit: int) -> list[SealedReference]:

@@ -55,8 +55,8 @@ class Idempotency(Protocol):
         """The request failed: the key may be used again, unless another request has it already."""
         ...
 
-    def expire(self, *, now: datetime) -> int:
-        """Drop what is older than a day; how many."""
+    def expire(self, *, now: datetime, limit: int) -> int:
+        """Drop a page of what is older than a day; how many."""
         ...
 
     def release_in_flight(self) -> int:
@@ -93,4 +93,4 @@ class Limits(Protocol):
 
     def locked(self, *, now: datetime) -> list[FailureCounter]: ...
 
-    def forget(self, *, before: datetime) -> int: ...
+    def forget(self, *, before: datetime, limit: int) -> int: ...

@@ -70,8 +70,8 @@ class Webhooks(Protocol):
         """A dead delivery waits again, with all its attempts. False: it is not dead."""
         ...
 
-    def forget(self, *, ended_before: datetime) -> int:
-        """Drop deliveries that ended before then; how many."""
+    def forget(self, *, ended_before: datetime, limit: int) -> int:
+        """Drop a page of the deliveries that ended before then; how many."""
         ...
 
     def state(self) -> WebhookState: ...

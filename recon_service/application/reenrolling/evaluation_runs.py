@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from recon_service.application.computing.probe_format import probe_bytes, read_probe
 from recon_service.application.errors import Overloaded, StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, record
+from recon_service.application.keeping.pages import forget_in_pages
 from recon_service.application.keeping.service_keys import service_key
 from recon_service.application.ports.evaluations import Evaluating
 from recon_service.application.ports.stores import Stores
@@ -79,8 +80,10 @@ def work_on_evaluations(*, on: Stores, compute: Evaluating, yields_after: timede
 
 def forget_observations(*, on: Stores, older_than: timedelta) -> int:
     """Of people of evaluation sets: what no evaluation has needed for so long; how many."""
-    with on.database.transaction() as tx:
-        return tx.evaluations.expire_observations(before=on.clock() - older_than)
+    before = on.clock() - older_than
+    return forget_in_pages(
+        lambda tx, limit: tx.evaluations.expire_observations(before=before, limit=limit), on=on
+    )
 
 
 def _advanced(evaluation: BatchEvaluation, on: Stores, compute: Evaluating) -> BatchEvaluation:

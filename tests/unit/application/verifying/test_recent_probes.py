@@ -191,8 +191,8 @@ def test_what_is_kept_follows_consent_and_setting(stores: Stores) -> None:
     renew_consent("ada", "c2", None, actor="app", on=stores)
     assert len(kept(stores)) == 2, "a renewal that says nothing of it leaves it as it was"
     with stores.database.transaction() as tx:
-        assert tx.recent_probes.expire(before=utc_now() - timedelta(days=1)) == 0
-        assert tx.recent_probes.expire(before=utc_now() + timedelta(days=1)) == 2
+        assert tx.recent_probes.expire(before=utc_now() - timedelta(days=1), limit=9) == 0
+        assert tx.recent_probes.expire(before=utc_now() + timedelta(days=1), limit=9) == 2
     compute.decision = Decision.MATCH
     verify(stores, compute)
     renew_consent("ada", "c3", None, actor="app", on=stores, keep_probes=False)
