@@ -32,6 +32,7 @@ web: $(STAMP) ## build the web pages
 pictures: setup ## draw the pictures of the web pages in docs/pictures
 	VENV=$(VENV) sh scripts/build_web.sh browser
 	$(BIN)/python -m tests.browser.make_pictures
+	$(BIN)/python -m tests.browser.make_kiosk_pictures
 	$(BIN)/python -m tests.browser.make_console_pictures
 
 demo: setup ## enroll two portraits and verify depth captures, with pictures

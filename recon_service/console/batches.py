@@ -104,6 +104,7 @@ def batch(
         session,
         "batch.html",
         progress=progress,
+        unlisted=0 if progress.batch.listed_at else max(0, progress.batch.expected - progress.tally.listed),
         items=items,
         state=state,
         after=after,

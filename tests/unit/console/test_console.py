@@ -186,6 +186,11 @@ def state_of(address: str, service: Service) -> str:
     return look_at_batch(address.rpartition("/")[2], on=service.stores).batch.state.value
 
 
+def test_items_that_are_not_made_yet_are_counted_as_to_come(address: str, operator: TestClient) -> None:
+    page = operator.get(address).text
+    assert re.search(r"to come</td><td[^>]*>1<", page)
+
+
 def test_who_waits_for_the_operator_is_on_the_overview_however_many_came_since(
     operator: TestClient, service: Service
 ) -> None:
