@@ -18,6 +18,7 @@ from recon_service.application.keeping.audit import SERVICE
 from recon_service.application.keeping.audit_ends import note_end
 from recon_service.application.keeping.revocations import reapply_revocations
 from recon_service.application.keeping.steady_clock import ClockWatch
+from recon_service.application.keeping.withdrawals import reapply_withdrawals
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.templates.restores import reapply_deletions, stored_receipts
 from recon_service.domain.errors import ReconError
@@ -27,7 +28,9 @@ RELAY_INTERVAL_S: Final = 1.0
 """How soon the relay notices what another process left in the outbox; its own are announced by the bell."""
 SHUTDOWN_S: Final = 10.0
 NOTES_S: Final = 3600.0
-"""How often the end of the audit log is noted, and revocations that could not be at their time."""
+"""How often the end of the audit log is noted, and what was revoked or withdrawn and could not be at its
+time.
+"""
 
 
 class Housekeeper:
@@ -114,6 +117,9 @@ class Housekeeper:
         revoked = reapply_revocations(on=self._stores)
         if revoked:
             structlog.get_logger().warning("revocations reapplied", api_keys=revoked)
+        withdrawn = reapply_withdrawals(on=self._stores)
+        if withdrawn:
+            structlog.get_logger().warning("withdrawals reapplied", withdrawals=withdrawn)
         missing = note_end(on=self._stores)
         self._noted_at = time.monotonic()
         if missing is not None:

@@ -14,6 +14,7 @@ import typer
 
 from recon_service.application.keeping.audit import COMMAND_LINE
 from recon_service.application.keeping.revocations import reapply_revocations
+from recon_service.application.keeping.withdrawals import reapply_withdrawals
 from recon_service.application.records.subjects import DeletionReceipt
 from recon_service.application.templates.restores import reapply_deletions, stored_receipts
 from recon_service.application.templates.tombstones import receipt_of_json
@@ -64,20 +65,22 @@ def reapply(
 
     Reads the tombstones of the object store, and the files that are named: needed when the object store was
     set back too. Receipts that this service did not sign count for nothing. API keys that were revoked since
-    are revoked again. `recon serve` does all but the files at every start.
+    are revoked again, and what else was withdrawn: kiosks of edge mode, members of sites, webhooks, consents.
+    `recon serve` does all but the files at every start.
     """
     opened = open_stores(Settings.from_environment())
     try:
         found = chain(stored_receipts(on=opened.stores), _of_files(receipts or []))
         done = reapply_deletions(found, actor=COMMAND_LINE, on=opened.stores)
         revoked = reapply_revocations(on=opened.stores)
+        withdrawn = reapply_withdrawals(on=opened.stores)
     finally:
         opened.close()
     if as_json:
-        typer.echo(json.dumps({**asdict(done), "api_keys_revoked": revoked}))
+        typer.echo(json.dumps({**asdict(done), "api_keys_revoked": revoked, "withdrawn": withdrawn}))
     else:
         typer.echo(f"{done.receipts} receipts, {done.refused} refused, {done.deleted} subjects deleted again")
-        typer.echo(f"{revoked} API keys revoked again")
+        typer.echo(f"{revoked} API keys revoked again, {withdrawn} other withdrawals")
 
 
 def _of_files(paths: list[Path]) -> Iterator[DeletionReceipt]:

@@ -38,6 +38,7 @@ from recon_service.storage.schema import APPLICATION_NAME
 from recon_service.storage.service_keys import SqlWrappedKeys
 from recon_service.storage.templates import SqlTemplates
 from recon_service.storage.webhooks import SqlWebhooks
+from recon_service.storage.withdrawals import SqlWithdrawals
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -112,6 +113,11 @@ class SqlTransaction:
     def receipts(self) -> SqlReceipts:
         """Receipts of deletions."""
         return SqlReceipts(self._connection)
+
+    @cached_property
+    def withdrawals(self) -> SqlWithdrawals:
+        """What was taken back."""
+        return SqlWithdrawals(self._connection)
 
     @cached_property
     def audit(self) -> SqlAuditLog:

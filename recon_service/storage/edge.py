@@ -56,6 +56,12 @@ class SqlEdgeSites:
                 sa.insert(edge_members).values(site=site, subject_id=subject_id, added_at=now)
             )
 
+    def member_since(self, site: str, subject_id: str) -> datetime | None:
+        """When it was added."""
+        ours = (_m.site == site) & (_m.subject_id == subject_id)
+        added_at: datetime | None = self._connection.scalar(sa.select(_m.added_at).where(ours))
+        return added_at
+
     def remove_member(self, site: str, subject_id: str) -> bool:
         """False: it was none."""
         ours = (_m.site == site) & (_m.subject_id == subject_id)

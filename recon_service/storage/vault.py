@@ -40,6 +40,7 @@ DIGEST_PURPOSES = (
     "console",
     "search-turn",
     "revocation",
+    "withdrawal",
     "audit-end",
 )
 

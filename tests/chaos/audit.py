@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from recon_service.application.keeping import audit_ends, revocations
+from recon_service.application.keeping import audit_ends, revocations, withdrawals
 from recon_service.application.keeping.audit import operation_digest
 from recon_service.application.ports.stores import Stores
 from recon_service.application.templates import tombstones
@@ -19,7 +19,7 @@ from recon_service.storage import tables as t
 from tests.chaos.ledger import Ledger
 from tests.integration.running import ENDED
 
-NOTES = (tombstones.PREFIX, revocations.PREFIX, audit_ends.PREFIX)
+NOTES = (tombstones.PREFIX, revocations.PREFIX, withdrawals.PREFIX, audit_ends.PREFIX)
 """What outlives whom it speaks of, and has no row."""
 
 

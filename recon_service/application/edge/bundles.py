@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from recon_service.application.keeping.audit import record
+from recon_service.application.keeping.audit import record, subject_digest
 from recon_service.application.keeping.signing import SIGNING_KEY, service_signer
+from recon_service.application.keeping.withdrawals import note_withdrawals, withdraw
 from recon_service.application.ports.edge import EdgeFormat
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.edge import (
@@ -23,6 +24,7 @@ from recon_service.application.records.edge import (
     SealedReport,
 )
 from recon_service.application.records.identifiers import check_subject_id, new_id
+from recon_service.application.records.withdrawals import WithdrawalKind
 from recon_service.application.searching.compared_versions import open_reference
 from recon_service.application.templates.subjects import no_such_subject
 from recon_service.domain.errors import Conflict, Forbidden, InvalidValue, NotFound, StorageFault
@@ -83,7 +85,9 @@ def revoke_kiosk(site: str, kiosk_id: str, *, actor: str, on: Stores) -> None:
         kiosk = _kiosk(tx.edge.kiosk(kiosk_id, lock=True), site)
         if kiosk.revoked_at is None:
             tx.edge.update_kiosk(replace(kiosk, revoked_at=on.clock()))
+            withdraw(WithdrawalKind.KIOSK, kiosk_id, tx, on=on)
             record(tx, on=on, action="edge.kiosk-revoked", actor=actor, object_id=kiosk_id)
+    note_withdrawals(on=on)
 
 
 def add_member(site: str, subject_id: str, *, actor: str, on: Stores) -> None:
@@ -104,7 +108,9 @@ def remove_member(site: str, subject_id: str, *, actor: str, on: Stores) -> None
     with on.database.transaction() as tx:
         if not tx.edge.remove_member(site, subject_id):
             raise NotFound("the site does not hold the subject", next_step="Nothing is left to be done.")
+        withdraw(WithdrawalKind.MEMBER, subject_digest(subject_id, on=on), tx, on=on, detail=site)
         record(tx, on=on, action="edge.member-removed", actor=actor, subject_id=subject_id)
+    note_withdrawals(on=on)
 
 
 def make_bundle(site: str, kiosk_id: str, *, actor: str, on: Stores, by: EdgeIssuer | None) -> bytes:

@@ -19,6 +19,7 @@ from recon_service.application.errors import StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, operation_digest, record
 from recon_service.application.keeping.objects import delete_doomed
 from recon_service.application.keeping.steady_clock import ClockWatch
+from recon_service.application.keeping.withdrawals import note_withdrawals, withdraw_consent
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.consents import Consent, consent_in_force, probes_allowed
@@ -80,15 +81,18 @@ def renew_consent(
     with on.database.transaction() as tx:
         if tx.subjects.key(subject_id, lock=True) is None:
             raise no_such_subject()
+        before = tx.consents.of_subject(subject_id)
         if keep_probes is None:
-            keep_probes = probes_allowed(tx.consents.of_subject(subject_id), on.clock())
+            keep_probes = probes_allowed(before, on.clock())
         consent = Consent(
             new_id("cns"), subject_id, None, consent_id, on.clock(), expires_at, keep_probes=keep_probes
         )
         tx.consents.add(consent)
+        withdraw_consent(before, consent, tx, on=on)
         forget_unless_allowed(subject_id, tx=tx, on=on)
         said = ("keep-probes",) if keep_probes else ()
         record(tx, on=on, action="consent.renewed", actor=actor, subject_id=subject_id, outcome=said)
+    note_withdrawals(on=on)
     return consent
 
 

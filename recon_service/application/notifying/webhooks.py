@@ -11,6 +11,7 @@ from typing import Final
 
 from recon_service.application.keeping.audit import record
 from recon_service.application.keeping.backoff import wait_after
+from recon_service.application.keeping.withdrawals import note_withdrawals, withdraw
 from recon_service.application.notifying.webhook_signatures import new_secret
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.records import SERVICE_OWNER
@@ -27,6 +28,7 @@ from recon_service.application.records.webhooks import (
     EventKind,
     WebhookEndpoint,
 )
+from recon_service.application.records.withdrawals import WithdrawalKind
 from recon_service.domain.errors import Conflict, InvalidValue, NotFound
 
 MAX_ENDPOINTS: Final = 20
@@ -148,7 +150,9 @@ def remove_endpoint(endpoint_id: str, *, actor: str, on: Stores) -> None:
     with on.database.transaction() as tx:
         if not tx.webhooks.remove(endpoint_id):
             raise _no_endpoint()
+        withdraw(WithdrawalKind.WEBHOOK, endpoint_id, tx, on=on)
         record(tx, on=on, action="webhook.removed", actor=actor, object_id=endpoint_id)
+    note_withdrawals(on=on)
 
 
 def ping(endpoint_id: str, *, actor: str, on: Stores) -> Delivery:

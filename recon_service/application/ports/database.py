@@ -13,7 +13,7 @@ from recon_service.application.ports.enrollments import LooseObjects, Operations
 from recon_service.application.ports.evaluations import Evaluations
 from recon_service.application.ports.kiosks import KioskSessions
 from recon_service.application.ports.probes import RecentProbes
-from recon_service.application.ports.records import AuditLog, Receipts, WrappedKeys
+from recon_service.application.ports.records import AuditLog, Receipts, Withdrawals, WrappedKeys
 from recon_service.application.ports.references import References
 from recon_service.application.ports.requests import ApiKeys, Idempotency, Limits
 from recon_service.application.ports.webhooks import Webhooks
@@ -42,6 +42,8 @@ class Transaction(Protocol):
     def api_keys(self) -> ApiKeys: ...
     @property
     def receipts(self) -> Receipts: ...
+    @property
+    def withdrawals(self) -> Withdrawals: ...
     @property
     def audit(self) -> AuditLog: ...
     @property

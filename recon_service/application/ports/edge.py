@@ -33,6 +33,10 @@ class EdgeSites(Protocol):
         """Also where it is one already."""
         ...
 
+    def member_since(self, site: str, subject_id: str) -> datetime | None:
+        """None: it is none."""
+        ...
+
     def remove_member(self, site: str, subject_id: str) -> bool:
         """False: it was none."""
         ...

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from recon_service.application.records.audit import AuditEntry, AuditHead
 from recon_service.application.records.subjects import DeletionReceipt, WrappedKey
+from recon_service.application.records.withdrawals import Withdrawal
 
 SERVICE_OWNER: Final = "recon:service"
 """Owner of the keys that belong to no subject: no subject can be called so, a colon is not allowed there."""
@@ -33,6 +34,24 @@ class Receipts(Protocol):
         ...
 
     def mark_exported(self, receipt_id: str, *, now: datetime) -> None: ...
+
+
+class Withdrawals(Protocol):
+    """What was taken back, and must not come back by a restore."""
+
+    def add(self, withdrawal: Withdrawal, *, exported_at: datetime | None = None) -> None:
+        """exported_at: where its note was found. Raises Conflict when it is known."""
+        ...
+
+    def ids(self) -> set[str]:
+        """Of every one."""
+        ...
+
+    def unexported(self, *, limit: int) -> list[Withdrawal]:
+        """Whose notes are not in the object store yet."""
+        ...
+
+    def mark_exported(self, withdrawal_id: str, *, now: datetime) -> None: ...
 
 
 class AuditLog(Protocol):

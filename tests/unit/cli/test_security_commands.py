@@ -103,7 +103,7 @@ def test_receipts_from_a_file_delete_again_and_revoked_keys_are_revoked_again(
         backup.backup(there)
 
     code, output = recon("subjects", "reapply-deletions", str(file), "--json")
-    done = {"receipts": 1, "refused": 0, "deleted": 1, "api_keys_revoked": 1}
+    done = {"receipts": 1, "refused": 0, "deleted": 1, "api_keys_revoked": 1, "withdrawn": 0}
     assert (code, json.loads(output)) == (0, done)
     again = json.loads(recon("subjects", "reapply-deletions", str(file), "--json")[1])
     assert (again["deleted"], again["api_keys_revoked"]) == (0, 0)

@@ -1,5 +1,5 @@
 """Subjects of whom a crash kept everything but a key are gone; so are names that batches of before 0022
-remember after they are listed; and Idempotency-Keys are forgotten by an index.
+remember after they are listed; and Idempotency-Keys are forgotten by an index. What is withdrawn is listed.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from alembic import op
+
+from recon_service.storage.tables import UtcDateTime
 
 revision = "0023"
 down_revision = "0022"
@@ -21,6 +23,22 @@ SERVED_FOR = timedelta(minutes=10)
 def upgrade() -> None:
     """Nothing was stored of such subjects: there is nothing to be receipted."""
     op.create_index("ix_idempotency_records_created_at", "idempotency_records", ["created_at"])
+    op.create_table(
+        "withdrawals",
+        sa.Column("withdrawal_id", sa.String(64), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("about", sa.String(64), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("detail", sa.String(200), nullable=False),
+        sa.Column("exported_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("withdrawal_id", name="pk_withdrawals"),
+    )
+    op.create_index("ix_withdrawals_exported_at", "withdrawals", ["exported_at"])
+    op.execute(
+        "INSERT INTO withdrawals (withdrawal_id, kind, about, at, detail) "
+        "SELECT 'wd_' || kiosk_id, 'kiosk', kiosk_id, revoked_at, '' FROM edge_kiosks "
+        "WHERE revoked_at IS NOT NULL"
+    )
     op.execute("UPDATE batches SET cursor = '' WHERE listed_at IS NOT NULL")
     subjects = sa.table(
         "subjects", sa.column("subject_id"), sa.column("created_at", sa.DateTime(timezone=True))
@@ -39,4 +57,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """What is gone was of no use."""
+    op.drop_table("withdrawals")
     op.drop_index("ix_idempotency_records_created_at", "idempotency_records")
