@@ -14,17 +14,8 @@ import pytest
 from recon_service.weights.digest import content_sha256, file_sha256
 from recon_service.weights.download import TransferFailed, http_client
 from recon_service.weights.errors import DownloadFailed, WeightsAltered
-from recon_service.weights.ict import (
-    WEIGHT_NAME,
-    IctLayout,
-    LocalFolder,
-    RemoteFolder,
-    build_ict,
-    build_ict_arrays,
-    read_triangles,
-    read_vertices,
-    write_npz,
-)
+from recon_service.weights.ict import WEIGHT_NAME, IctLayout, build_ict, build_ict_arrays, write_npz
+from recon_service.weights.ict_files import LocalFolder, RemoteFolder, read_triangles, read_vertices
 from recon_service.weights.manifest import Manifest
 from recon_service.weights.store import WeightStore
 

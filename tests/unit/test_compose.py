@@ -1,6 +1,5 @@
-"""Dockerfile.cuda and docker-compose.yml: what can be proven of them without a container engine.
-
-Where `hadolint` or `docker compose` is installed, they have their say too.
+"""docker-compose.yml: what can be proven of it without a container engine. Where `docker compose` is
+installed, it has its say too.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ import contextlib
 import re
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,11 @@ from redis.retry import Retry
 
 from recon_service.settings import Settings, known_names
 from recon_service.storage.master_key import load_accepted_keys
+from tests.containers import ROOT, stages
 from tests.integration.running import eventually
 from tests.servers.processes import free_port
 from tests.servers.redis_server import PASSWORD, binary
 
-ROOT = Path(__file__).parents[2]
 ONCE = ("bucket", "weights")
 OURS = ("api", "worker-gpu", "worker-cpu")
 WATCHING = ("prometheus", "alertmanager", "grafana")
@@ -35,33 +33,6 @@ WATCHING = ("prometheus", "alertmanager", "grafana")
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
-
-
-@pytest.fixture(scope="module")
-def instructions() -> list[tuple[str, str]]:
-    """(instruction, arguments) of the Dockerfile, continued lines joined."""
-    lines = [
-        line
-        for line in (ROOT / "Dockerfile.cuda").read_text(encoding="utf-8").splitlines()
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    text = "\n".join(lines).replace("\\\n", " ")
-    return [(line.split(maxsplit=1)[0], line.split(maxsplit=1)[1]) for line in text.splitlines()]
-
-
-def stages(instructions: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    name = ""
-    for word, rest in instructions:
-        if word == "FROM":
-            name = rest.split(" AS ")[1]
-            found[name] = []
-        if name:
-            found[name].append((word, rest))
-    return found
-
-
-# ---- docker-compose.yml -----------------------------------------------------------------------------------
 
 
 def test_every_part_is_there(compose: dict[str, Any]) -> None:
@@ -272,13 +243,11 @@ def test_the_broker_is_configured_as_the_service_needs_it(compose: dict[str, Any
         assert running.wait(10) == 0
 
 
-def test_targets_and_commands_are_those_of_the_images(
-    compose: dict[str, Any], instructions: list[tuple[str, str]]
-) -> None:
+def test_targets_and_commands_are_those_of_the_images(compose: dict[str, Any]) -> None:
     for name in (*OURS, "weights"):
         build = compose["services"][name]["build"]
         assert (ROOT / build["dockerfile"]).is_file()
-        assert build["target"] in stages(instructions)
+        assert build["target"] in stages()
 
 
 def test_docker_compose_accepts_it() -> None:
@@ -304,105 +273,6 @@ def test_docker_compose_accepts_it() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-# ---- Dockerfile.cuda and the entry ------------------------------------------------------------------------
-
-
-def test_the_stages_that_are_copied_from_exist(instructions: list[tuple[str, str]]) -> None:
-    seen: set[str] = set()
-    for name, content in stages(instructions).items():
-        base = content[0][1].split()[0]
-        assert base in seen or ":" in base
-        for word, rest in content:
-            if word == "COPY" and (source := re.search(r"--from=(\S+)", rest)):
-                assert source[1] in seen
-        seen.add(name)
-
-
-def test_what_is_copied_exists_and_reaches_the_builder(instructions: list[tuple[str, str]]) -> None:
-    let_in = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    for word, rest in instructions:
-        if word != "COPY" or "--from=" in rest:
-            continue
-        for source in [part for part in rest.split()[:-1] if not part.startswith("--")]:
-            assert (ROOT / source).exists(), source
-            assert any(source == path or path.startswith(f"{source}/") or source.startswith(f"{path}/")
-                       for path in let_in), source  # fmt: skip
-
-
-@pytest.mark.parametrize("target", ["cuda", "service"])
-def test_the_images_run_as_nobody_in_particular_and_are_checked(
-    instructions: list[tuple[str, str]], target: str
-) -> None:
-    content = dict(stages(instructions)[target])
-    assert content["USER"] == "10001:10001"
-    assert content["ENTRYPOINT"] == '["recon-entry"]'
-    assert content["VOLUME"] == '["/srv/weights"]'
-    assert "CMD [" in content["HEALTHCHECK"]
-    # Nothing is compiled or installed with root's tools in what runs.
-    everything = " ".join(rest for _, rest in stages(instructions)[target])
-    assert "pip install" not in everything
-    assert "-devel-" not in stages(instructions)[target][0][1]
-
-
-def test_versions_are_pinned_and_no_index_is_named(instructions: list[tuple[str, str]]) -> None:
-    text = (ROOT / "Dockerfile.cuda").read_text(encoding="utf-8")
-    arguments = dict(rest.split("=", 1) for word, rest in instructions if word == "ARG" and "=" in rest)
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert f'torch=={arguments["TORCH"]}"' in project
-    assert f"pytorch3d.git@{arguments['PYTORCH3D']}" in project
-    assert "onnxruntime-gpu==" in (ROOT / "locks" / "gpu.txt").read_text()
-    assert text.count("--require-hashes") == 3
-    assert not re.search(r"index-url|find-links|trusted-host", text)
-
-
-def test_the_images_can_send_traces() -> None:
-    """RECON_TRACES_ENDPOINT is a setting of theirs too; nothing can be installed into a running one."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        extra = tomllib.load(file)["project"]["optional-dependencies"]["otel"]
-    for image in ("cpu", "gpu"):
-        locked = (ROOT / "locks" / f"{image}.txt").read_text()
-        for wanted in extra:
-            assert re.search(rf"^{re.split('[<>=]', wanted)[0]}==", locked, re.MULTILINE), (image, wanted)
-
-
-def test_hadolint_has_nothing_to_say() -> None:
-    if (hadolint := shutil.which("hadolint")) is None:
-        pytest.skip("no hadolint here")
-    done = subprocess.run(
-        [hadolint, str(ROOT / "Dockerfile.cuda")], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_entry_takes_secrets_from_files(tmp_path: Path) -> None:
-    secrets = tmp_path / "secrets"
-    secrets.mkdir()
-    (secrets / "recon_database_url").write_text("postgresql://recon:p@ss 'w$d@database/recon\n")
-    (secrets / "recon_master_key").write_text("k")
-    (secrets / "recon_accepted_master_keys").write_text("")
-    fake = tmp_path / "recon"
-    fake.write_text(
-        '#!/bin/sh\nprintf "%s|" "$RECON_DATABASE_URL" "$RECON_MASTER_KEY_FILE" '
-        '"$RECON_ACCEPTED_MASTER_KEYS_FILE" "$1" "$2"\n'
-    )
-    fake.chmod(0o755)
-    done = subprocess.run(
-        ["/bin/sh", str(ROOT / "scripts" / "container_entry.sh"), "serve", "--host 0"],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "SECRETS_DIR": str(secrets)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split("|") == [
-        "postgresql://recon:p@ss 'w$d@database/recon",
-        f"{secrets}/recon_master_key",
-        f"{secrets}/recon_accepted_master_keys",
-        "serve",
-        "--host 0",
-        "",
-    ]
 
 
 def test_every_secret_is_made_by_the_commands_of_the_documentation(
