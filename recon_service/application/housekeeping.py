@@ -14,7 +14,7 @@ from recon_service.application.enrolling.consents import ConsentPolicy
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.keeping.audit import SERVICE, record
 from recon_service.application.keeping.objects import delete_doomed
-from recon_service.application.keeping.pages import forget_in_pages
+from recon_service.application.keeping.pages import in_pages
 from recon_service.application.keeping.selfies import SELFIE_PLACE
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.queue import JobQueue
@@ -146,10 +146,10 @@ def _forget_requests(now: datetime, *, on: Stores, retention: Retention) -> None
             sessions_before=now - SESSION_REMEMBERED, captures_before=now - retention.replay, limit=limit
         )
 
-    forget_in_pages(lambda tx, limit: tx.idempotency.expire(now=now, limit=limit), on=on)
-    forget_in_pages(lambda tx, limit: tx.limits.forget(before=now - REMEMBERED, limit=limit), on=on)
-    forget_in_pages(captures, on=on)
-    forget_in_pages(changes, on=on)
+    in_pages(lambda tx, limit: tx.idempotency.expire(now=now, limit=limit), on=on)
+    in_pages(lambda tx, limit: tx.limits.forget(before=now - REMEMBERED, limit=limit), on=on)
+    in_pages(captures, on=on)
+    in_pages(changes, on=on)
     with on.database.transaction() as tx:
         tx.captures.expire(now=now, limit=SWEPT_AT_ONCE)
 
@@ -157,7 +157,7 @@ def _forget_requests(now: datetime, *, on: Stores, retention: Retention) -> None
 def _forget_people(now: datetime, *, on: Stores, retention: Retention) -> tuple[int, int]:
     """What was kept of people for a while; how many dead operations and former templates went."""
     probes_before = now - retention.probes
-    forget_in_pages(lambda tx, limit: tx.recent_probes.expire(before=probes_before, limit=limit), on=on)
+    in_pages(lambda tx, limit: tx.recent_probes.expire(before=probes_before, limit=limit), on=on)
     with on.database.transaction() as tx:
         buried = tx.operations.bury(dead_before=now - retention.dead, limit=SWEPT_AT_ONCE)
         for operation_id in buried:

@@ -179,19 +179,23 @@ class SqlBatchItems:
             )
         )
 
-    def close_open(self, batch_id: str, *, stale_before: datetime | None, now: datetime) -> int:
+    def close_open(self, batch_id: str, *, stale_before: datetime | None, now: datetime, limit: int) -> int:
         """What somebody works on is left to him while he lives."""
+        state = self._connection.scalar(sa.select(_b.state).where(_b.batch_id == batch_id).with_for_update())
+        if state in (BatchState.RUNNING.value, BatchState.PAUSED.value):
+            return 0  # somebody let it go on meanwhile
         unheld = _i.state == ItemState.WAITING.value
         if stale_before is not None:
             silent = long_past(_i.at, stale_before, now=now)
             unheld |= (_i.state == ItemState.RUNNING.value) & silent
+        page = self._free(batch_id, unheld, limit)
         return self._connection.execute(
             sa.update(batch_items)
-            .where(_i.batch_id == batch_id, unheld)
+            .where(_i.batch_id == batch_id, _i.subject_id.in_(page))
             .values(state=ItemState.CANCELLED.value, claim_token=None, at=now, ended_at=now)
         ).rowcount
 
-    def retry_failed(self, batch_id: str, *, now: datetime) -> int:
+    def retry_failed(self, batch_id: str, *, now: datetime, limit: int) -> int:
         """With all their attempts; a superseded candidate is derived from the template in force now."""
         again = (_i.state == ItemState.FAILED.value) | (
             (_i.state == ItemState.SUCCEEDED.value) & (_i.standing == Standing.SUPERSEDED.value)
@@ -207,10 +211,13 @@ class SqlBatchItems:
             "standing": None,
             "ended_at": None,
         }
-        batch_switches.destroy_superseded(self._connection, batch_id)
-        return self._connection.execute(
-            sa.update(batch_items).where(_i.batch_id == batch_id, again).values(**fresh)
-        ).rowcount
+        columns = (_i.subject_id, _i.template_id, _i.standing)
+        query = sa.select(*columns).where(_i.batch_id == batch_id, again).limit(limit)
+        page = self._connection.execute(query.with_for_update()).all()
+        superseded = [row.template_id for row in page if row.standing == Standing.SUPERSEDED.value]
+        batch_switches.destroy_superseded(self._connection, superseded)
+        ours = (_i.batch_id == batch_id) & _i.subject_id.in_([row.subject_id for row in page])
+        return self._connection.execute(sa.update(batch_items).where(ours).values(**fresh)).rowcount
 
     def tally(self, batch_id: str) -> Tally:
         """Read from one index; of items that retention destroyed, as they were counted before."""
@@ -257,9 +264,9 @@ class SqlBatchItems:
         query = sa.select(batch_items).where(made).order_by(_i.template_id).limit(limit)
         return [item_of(row) for row in self._connection.execute(query)]
 
-    def begin_switch(self, batch_id: str, *, into: Standing) -> None:
+    def begin_switch(self, batch_id: str, *, into: Standing, limit: int) -> int:
         """See ``batch_switches``."""
-        batch_switches.begin(self._connection, batch_id, into)
+        return batch_switches.begin(self._connection, batch_id, into, limit)
 
     def switch(self, batch_id: str, *, into: Standing, limit: int, now: datetime) -> Switched:
         """See ``batch_switches``."""

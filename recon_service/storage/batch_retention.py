@@ -40,7 +40,8 @@ def closable(connection: sa.Connection, ended_before: datetime, limit: int) -> l
 def _may_change(connection: sa.Connection, batch_id: str) -> bool:
     """Whether an item is open, or a candidate or a former template could still come into force."""
     retired = _t.state == TemplateState.RETIRED.value
-    again = (_i.standing == Standing.ROLLED_BACK.value) & retired
+    # One that is about to be activated again has the standing of a candidate.
+    again = _i.standing.in_((Standing.ROLLED_BACK.value, Standing.CANDIDATE.value)) & retired
     way_on = (_t.template_id == _i.template_id) & ((_t.state == TemplateState.CANDIDATE.value) | again)
     way_back = (_t.template_id == _i.former_id) & retired
     return any(

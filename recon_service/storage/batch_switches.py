@@ -41,8 +41,8 @@ class _Item(NamedTuple):
 _Rule = Callable[[_Item, Mapping[str, _Version]], tuple[str, str] | None]
 
 
-def begin(connection: sa.Connection, batch_id: str, into: Standing) -> None:
-    """What an earlier attempt had to leave is looked at again."""
+def begin(connection: sa.Connection, batch_id: str, into: Standing, limit: int) -> int:
+    """What an earlier attempt had to leave is looked at again: a page of it; how many."""
     if into is Standing.ACTIVATED:
         left: sa.ColumnElement[bool] = _i.standing.in_(
             (Standing.SUPERSEDED.value, Standing.ROLLED_BACK.value)
@@ -51,9 +51,10 @@ def begin(connection: sa.Connection, batch_id: str, into: Standing) -> None:
     else:
         left = (_i.standing == Standing.SUPERSEDED.value) & _i.former_id.is_not(None)
         again = Standing.ACTIVATED
-    connection.execute(
-        sa.update(batch_items).where(_i.batch_id == batch_id, left).values(standing=again.value)
-    )
+    ours = (_i.batch_id == batch_id) & (_i.state == ItemState.SUCCEEDED.value)
+    page = connection.scalars(sa.select(_i.subject_id).where(ours, left).limit(limit).with_for_update()).all()
+    change = sa.update(batch_items).where(ours, _i.subject_id.in_(page))
+    return connection.execute(change.values(standing=again.value)).rowcount
 
 
 def activate(connection: sa.Connection, batch_id: str, limit: int, now: datetime) -> Switched:
@@ -113,20 +114,13 @@ def destroy_candidates(
     return gone
 
 
-def destroy_superseded(connection: sa.Connection, batch_id: str) -> None:
+def destroy_superseded(connection: sa.Connection, superseded: Sequence[str]) -> None:
     """Candidates that nothing speaks of any more once their items are derived anew."""
-    superseded = sa.select(_i.template_id).where(
-        _i.batch_id == batch_id,
-        _i.state == ItemState.SUCCEEDED.value,
-        _i.standing == Standing.SUPERSEDED.value,
-        _i.template_id.is_not(None),
-    )
-    _destroy(connection, superseded)
+    if superseded:
+        _destroy(connection, superseded)
 
 
-def _destroy(
-    connection: sa.Connection, candidates: Sequence[str] | sa.Select[tuple[str | None]]
-) -> list[tuple[str, str]]:
+def _destroy(connection: sa.Connection, candidates: Sequence[str]) -> list[tuple[str, str]]:
     """Those that are candidates to this moment: somebody may have activated one of them, and its item still
     speaks of it then.
     """

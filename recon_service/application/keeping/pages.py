@@ -1,5 +1,5 @@
-"""Forgetting in pages, a transaction each: what piled up while nobody forgot would be more than one statement
-may take, and a statement that is broken off has forgotten nothing.
+"""Changing many rows in pages, a transaction each: what piled up is more than one statement may take, one
+that is broken off has changed nothing, and nobody else should wait for all of them.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from recon_service.application.ports.stores import Stores
 
 ROWS: Final = 2000
 PAGES: Final = 50
-"""At once. What is left then is forgotten the next time: others want to sweep too."""
+"""At once. A sweeper does what is left the next time: others want to sweep too."""
 
 
-def forget_in_pages(forget: Callable[[Transaction, int], int], *, on: Stores) -> int:
-    """Call ``forget`` with a limit until it has no full page any more; how many rows went. Raises
-    StorageFault; what went before it is gone.
+def in_pages(change: Callable[[Transaction, int], int], *, on: Stores, pages: int | None = None) -> int:
+    """Call ``change`` with a limit until it finds no full page any more, at most ``pages`` times (None:
+    ``PAGES``); how many rows it changed. Raises StorageFault; the pages before it stay changed.
     """
     total = 0
-    for _ in range(PAGES):
+    for _ in range(PAGES if pages is None else pages):
         with on.database.transaction() as tx:
-            gone = forget(tx, ROWS)
-        total += gone
-        if gone < ROWS:
+            done = change(tx, ROWS)
+        total += done
+        if done < ROWS:
             break
     return total

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from recon_service.application.keeping.pages import forget_in_pages
+from recon_service.application.keeping.pages import in_pages
 from recon_service.application.notifying.webhook_signatures import signed
 from recon_service.application.notifying.webhooks import (
     MAX_ENDPOINTS,
@@ -148,4 +148,4 @@ def deliveries_wait(*, on: Stores) -> bool:
 def forget_deliveries(*, on: Stores, policy: WebhookPolicy) -> int:
     """Drop what ended long ago; how many."""
     before = on.clock() - policy.kept
-    return forget_in_pages(lambda tx, limit: tx.webhooks.forget(ended_before=before, limit=limit), on=on)
+    return in_pages(lambda tx, limit: tx.webhooks.forget(ended_before=before, limit=limit), on=on)

@@ -95,20 +95,22 @@ class BatchItems(Protocol):
         """They wait again, and this attempt does not count; or end as cancelled, as their batch."""
         ...
 
-    def close_open(self, batch_id: str, *, stale_before: datetime | None, now: datetime) -> int:
-        """Of a cancelled batch: what waits, and what runs in silence, ends as cancelled; how many."""
+    def close_open(self, batch_id: str, *, stale_before: datetime | None, now: datetime, limit: int) -> int:
+        """Of a cancelled batch: what waits, and what runs in silence, ends as cancelled: a page of it; how
+        many.
+        """
         ...
 
-    def retry_failed(self, batch_id: str, *, now: datetime) -> int:
-        """Failed and superseded items wait again; how many."""
+    def retry_failed(self, batch_id: str, *, now: datetime, limit: int) -> int:
+        """A page of the failed and superseded items waits again; how many."""
         ...
 
     def switch(self, batch_id: str, *, into: Standing, limit: int, now: datetime) -> Switched:
         """Activate, or roll back, the next candidates; each subject's in one step."""
         ...
 
-    def begin_switch(self, batch_id: str, *, into: Standing) -> None:
-        """Those of an earlier attempt that were superseded are looked at again."""
+    def begin_switch(self, batch_id: str, *, into: Standing, limit: int) -> int:
+        """Those of an earlier attempt that were superseded are looked at again: a page of them; how many."""
         ...
 
     def tally(self, batch_id: str) -> Tally: ...

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from recon_service.application.keeping.audit import SERVICE, record, record_many
+from recon_service.application.keeping.pages import in_pages
 from recon_service.application.notifying.webhooks import batch_ended, emit
 from recon_service.application.ports.batches import Rederiving
+from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.batches import (
     Batch,
@@ -253,8 +255,12 @@ def close_cancelled(*, on: Stores, policy: RunnerPolicy) -> int:
         left = tx.batches.unended()
     closed = 0
     for batch in left:
-        with on.database.transaction() as tx:
-            closed += tx.batch_items.close_open(batch.batch_id, stale_before=now - policy.silence, now=now)
+
+        def page(tx: Transaction, limit: int, batch_id: str = batch.batch_id) -> int:
+            stale = now - policy.silence
+            return tx.batch_items.close_open(batch_id, stale_before=stale, now=now, limit=limit)
+
+        closed += in_pages(page, on=on)
     return closed
 
 

@@ -8,12 +8,15 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.keeping.audit import record
+from recon_service.application.keeping.pages import PAGES, ROWS, in_pages
 from recon_service.application.notifying.webhooks import batch_ended, emit
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
@@ -31,10 +34,12 @@ from recon_service.application.records.batches import (
 )
 from recon_service.application.records.identifiers import check_subject_id, new_id
 from recon_service.application.reenrolling.models import ALIVE_FOR, serves
-from recon_service.domain.errors import Conflict, InvalidValue, NotFound
+from recon_service.domain.errors import Conflict, InvalidValue, NotFound, StorageFault
 
 MAX_PAGE: Final = 1000
 RATE_WINDOW: Final = timedelta(seconds=60)
+CLOSED_AT_ONCE: Final = 5
+"""Pages of items that whoever cancels waits for."""
 
 _OUT_OF: Final[Mapping[BatchState, tuple[BatchState, ...]]] = {
     BatchState.PAUSED: (BatchState.RUNNING,),
@@ -49,6 +54,10 @@ _OUT_OF: Final[Mapping[BatchState, tuple[BatchState, ...]]] = {
     BatchState.ROLLING_BACK: (BatchState.ACTIVATING, BatchState.ACTIVE),
 }
 """From which states an operator may bring a batch into another."""
+_SWITCHES: Final = {
+    BatchState.ACTIVATING: Standing.ACTIVATED,
+    BatchState.ROLLING_BACK: Standing.ROLLED_BACK,
+}
 _RETRIED_FROM: Final = (
     BatchState.RUNNING,
     BatchState.PAUSED,
@@ -174,21 +183,40 @@ def retry_failed_items(batch_id: str, *, actor: str, on: Stores) -> tuple[Batch,
     """Items that failed, and those whose subject got another template meanwhile, wait again; how many. Raises
     NotFound, Conflict.
     """
-    now = on.clock()
     with on.database.transaction() as tx:
         batch = _existing(batch_id, tx, lock=True)
         if batch.state not in _RETRIED_FROM or batch.items_gone_at is not None:
             raise _not_now(batch)
-        count = tx.batch_items.retry_failed(batch_id, now=now)
-        if count and batch.state not in (BatchState.RUNNING, BatchState.PAUSED):
-            tx.batches.change(batch_id, into=BatchState.RUNNING, out_of=_RETRIED_FROM, now=now)
+        tally = tx.batch_items.tally(batch_id)
+        count = tally.states.get(ItemState.FAILED, 0) + tally.standings.get(Standing.SUPERSEDED, 0)
+        _retry_page(batch, tx, min(count, ROWS), on)
         said = (f"items={count}",)
         record(tx, on=on, action="batch.retried", actor=actor, object_id=batch_id, outcome=said)
+    # No more than there were: what fails again meanwhile does not come a second time.
+    left = count - ROWS
+    while left > 0:
+        with on.database.transaction() as tx:
+            batch = _existing(batch_id, tx, lock=True)
+            if batch.state not in _RETRIED_FROM or not _retry_page(batch, tx, min(left, ROWS), on):
+                break
+        left -= ROWS
+    with on.database.snapshot() as tx:
         return _existing(batch_id, tx), count
+
+
+def _retry_page(batch: Batch, tx: Transaction, limit: int, on: Stores) -> int:
+    """They wait, and the batch runs, in one transaction."""
+    now = on.clock()
+    count = tx.batch_items.retry_failed(batch.batch_id, now=now, limit=limit)
+    if count and batch.state not in (BatchState.RUNNING, BatchState.PAUSED):
+        tx.batches.change(batch.batch_id, into=BatchState.RUNNING, out_of=_RETRIED_FROM, now=now)
+    return count
 
 
 def _changed(batch_id: str, into: BatchState, action: str, actor: str, on: Stores) -> Batch:
     now = on.clock()
+    if into in _SWITCHES:
+        _begin_switch(batch_id, into, on)
     with on.database.transaction() as tx:
         batch = _existing(batch_id, tx, lock=True)
         if batch.state is into:
@@ -196,19 +224,45 @@ def _changed(batch_id: str, into: BatchState, action: str, actor: str, on: Store
         if not tx.batches.change(batch_id, into=into, out_of=_OUT_OF[into], now=now):
             raise _not_now(batch)
         if into is BatchState.CANCELLED:
-            tx.batch_items.close_open(batch_id, stale_before=None, now=now)
-            emit(tx, batch_ended(batch, into, tx.batch_items.tally(batch_id)), now=now)
+            emit(tx, batch_ended(batch, into, _without_waiting(tx.batch_items.tally(batch_id))), now=now)
         elif into is BatchState.ACTIVATING:
             tally = tx.batch_items.tally(batch_id)
             if not (tally.states.get(ItemState.SUCCEEDED) or tally.open):
                 raise Conflict(
                     "the batch made no template", next_step="Look at its items: why did they fail?"
                 )
-            tx.batch_items.begin_switch(batch_id, into=Standing.ACTIVATED)
-        elif into is BatchState.ROLLING_BACK:
-            tx.batch_items.begin_switch(batch_id, into=Standing.ROLLED_BACK)
         record(tx, on=on, action=action, actor=actor, object_id=batch_id)
-        return _existing(batch_id, tx)
+        changed = _existing(batch_id, tx)
+    if into is BatchState.CANCELLED:
+        with suppress(StorageFault):  # the sweeper of a runner does what is left
+            in_pages(_closing(batch_id, now), on=on, pages=CLOSED_AT_ONCE)
+    return changed
+
+
+def _begin_switch(batch_id: str, into: BatchState, on: Stores) -> None:
+    """What an earlier switch had to leave is looked at again. Before the state says that there is a switch:
+    runners would not wait for the last page.
+    """
+
+    def page(tx: Transaction, limit: int) -> int:
+        batch = _existing(batch_id, tx, lock=True)
+        if batch.state not in _OUT_OF[into]:
+            return 0
+        return tx.batch_items.begin_switch(batch_id, into=_SWITCHES[into], limit=limit)
+
+    while in_pages(page, on=on) >= ROWS * PAGES:
+        pass
+
+
+def _closing(batch_id: str, now: datetime) -> Callable[[Transaction, int], int]:
+    return lambda tx, limit: tx.batch_items.close_open(batch_id, stale_before=None, now=now, limit=limit)
+
+
+def _without_waiting(tally: Tally) -> Tally:
+    """As it will be when all that waits is cancelled, which may take more than one transaction."""
+    states = Counter(tally.states)
+    states[ItemState.CANCELLED] += states.pop(ItemState.WAITING, 0)
+    return replace(tally, states=states)
 
 
 def _existing(batch_id: str, tx: Transaction, *, lock: bool = False) -> Batch:

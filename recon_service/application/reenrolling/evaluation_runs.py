@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from recon_service.application.computing.probe_format import probe_bytes, read_probe
 from recon_service.application.errors import Overloaded, StorageUnavailable
 from recon_service.application.keeping.audit import SERVICE, record
-from recon_service.application.keeping.pages import forget_in_pages
+from recon_service.application.keeping.pages import in_pages
 from recon_service.application.keeping.service_keys import service_key
 from recon_service.application.ports.evaluations import Evaluating
 from recon_service.application.ports.stores import Stores
@@ -81,9 +81,7 @@ def work_on_evaluations(*, on: Stores, compute: Evaluating, yields_after: timede
 def forget_observations(*, on: Stores, older_than: timedelta) -> int:
     """Of people of evaluation sets: what no evaluation has needed for so long; how many."""
     before = on.clock() - older_than
-    return forget_in_pages(
-        lambda tx, limit: tx.evaluations.expire_observations(before=before, limit=limit), on=on
-    )
+    return in_pages(lambda tx, limit: tx.evaluations.expire_observations(before=before, limit=limit), on=on)
 
 
 def _advanced(evaluation: BatchEvaluation, on: Stores, compute: Evaluating) -> BatchEvaluation:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from recon_service.application.keeping import pages
-from recon_service.application.keeping.pages import forget_in_pages
+from recon_service.application.keeping.pages import in_pages
 from recon_service.application.ports.database import Transaction
 from recon_service.application.ports.stores import Stores
 from recon_service.application.records.access import FailureKind
@@ -40,7 +40,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("there", "left"), [(0, 0), (2, 0), (3, 0), (7, 0), (9, 0), (13, 4)])
 def test_all_goes_page_by_page_and_not_for_ever(there: int, left: int, stores: Stores) -> None:
     put(stores, there)
-    assert forget_in_pages(forget, on=stores) == there - left
+    assert in_pages(forget, on=stores) == there - left
     assert counters(stores) == left
 
 
@@ -56,5 +56,5 @@ def test_what_went_before_a_fault_is_gone(stores: Stores) -> None:
         return gone
 
     with pytest.raises(StorageFault):
-        forget_in_pages(faulty, on=stores)
+        in_pages(faulty, on=stores)
     assert counters(stores) == 6
