@@ -222,7 +222,7 @@ class OrbbecStructures:
         return self.product_name
 
     def wait_for_frames(self, timeout_ms: int) -> Any:
-        from recon_service.kiosk.cameras.orbbec import sdk
+        from recon_service.kiosk.cameras.orbbec_sdk import sdk
 
         if self.over():
             return None

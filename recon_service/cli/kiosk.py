@@ -25,11 +25,11 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def cameras() -> None:
     """List the cameras that are plugged in, and those whose parameters are known."""
-    from recon_service.kiosk.cameras import orbbec, realsense
+    from recon_service.kiosk.cameras import orbbec_sdk, realsense
 
     console = Console()
     found = [("realsense", *one) for one in realsense.connected()]
-    found += [("orbbec", *one) for one in orbbec.connected()]
+    found += [("orbbec", *one) for one in orbbec_sdk.connected()]
     for kind, name, serial in found:
         console.print(escape(f"{kind}:{serial}  {name}"))
     if not found:
