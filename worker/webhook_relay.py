@@ -11,13 +11,15 @@ from typing import Final
 import structlog
 
 from recon_service.application.notifying.deliveries import Deliveries, deliveries_wait, forget_deliveries
-from recon_service.application.notifying.webhooks import Round, WebhookPolicy
+from recon_service.application.notifying.webhooks import Round, WebhookPolicy, bring_forward
 from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.domain.errors import ReconError
 
 LOOK_S: Final = 1.0
 ROUNDS_BETWEEN_FORGETTING: Final = 600
+ROUNDS_BETWEEN_CLOCKS: Final = 10
+"""How often deliveries are looked for that a wrong clock has put off."""
 SHUTDOWN_S: Final = 12.0
 """A little more than one delivery may take."""
 
@@ -55,6 +57,8 @@ class WebhookRelay:
         failing, rounds = False, 0
         while not self._stopping.is_set():
             try:
+                if rounds % ROUNDS_BETWEEN_CLOCKS == 0:
+                    bring_forward(on=self._stores, policy=self._policy)
                 busy = self._round()
                 if rounds % ROUNDS_BETWEEN_FORGETTING == 0:
                     forget_deliveries(on=self._stores, policy=self._policy)

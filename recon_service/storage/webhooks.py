@@ -92,6 +92,15 @@ class SqlWebhooks:
         change = sa.update(webhook_deliveries).where(ours)
         self._connection.execute(change.values(attempts=c.attempts - 1, due_at=now))
 
+    def bring_forward(self, *, now: datetime, latest: Sequence[datetime]) -> int:
+        """All in one statement, by the index."""
+        c = webhook_deliveries.c
+        tried = [c.attempts == number for number in range(len(latest) - 1)] + [c.attempts >= len(latest) - 1]
+        too_late = sa.or_(*(of & (c.due_at > moment) for of, moment in zip(tried, latest, strict=True)))
+        waiting = (c.state == DeliveryState.WAITING.value) & (c.due_at > min(latest))
+        change = sa.update(webhook_deliveries).where(waiting & too_late)
+        return self._connection.execute(change.values(due_at=now)).rowcount
+
     def delivered(self, delivery_id: str, *, status: int, now: datetime) -> None:
         """An end."""
         self._change(delivery_id, state=DeliveryState.DELIVERED.value, status=status, fault="", ended_at=now)

@@ -8,6 +8,8 @@ from typing import Final
 FACTOR: Final = 4
 LONGEST: Final = timedelta(minutes=15)
 """Of a job that somebody waits for. However many attempts the settings allow, the next one comes."""
+CLOCKS_DIFFER: Final = timedelta(seconds=30)
+"""So far the clocks of two machines may be apart before one is taken for wrong."""
 
 
 def wait_after(attempts: int, *, first: timedelta, longest: timedelta = LONGEST) -> timedelta:

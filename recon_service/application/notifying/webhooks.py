@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from recon_service.application.keeping.audit import record
-from recon_service.application.keeping.backoff import wait_after
+from recon_service.application.keeping.backoff import CLOCKS_DIFFER, wait_after
 from recon_service.application.keeping.withdrawals import note_withdrawals, withdraw
 from recon_service.application.notifying.webhook_signatures import new_secret
 from recon_service.application.ports.database import Transaction
@@ -53,6 +53,10 @@ class WebhookPolicy:
     def wait_after(self, attempts: int) -> timedelta:
         """Until the next attempt, after so many."""
         return wait_after(attempts, first=self.backoff, longest=self.longest)
+
+    def longest_wait(self, attempts: int) -> timedelta:
+        """Of a delivery that was tried so often."""
+        return max(self.lease, self.wait_after(attempts)) if attempts else timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,14 @@ def ping(endpoint_id: str, *, actor: str, on: Stores) -> Delivery:
         (delivery,) = _enqueue(tx, Event(EventKind.PING, {}), [endpoint_id], on.clock())
         record(tx, on=on, action="webhook.pinged", actor=actor, object_id=endpoint_id)
     return delivery
+
+
+def bring_forward(*, on: Stores, policy: WebhookPolicy) -> int:
+    """What only a clock that was ahead can have put off so far is due now, as jobs are; how many."""
+    now = on.clock()
+    latest = [now + policy.longest_wait(tried) + CLOCKS_DIFFER for tried in range(policy.attempts + 1)]
+    with on.database.transaction() as tx:
+        return tx.webhooks.bring_forward(now=now, latest=latest)
 
 
 def list_deliveries(

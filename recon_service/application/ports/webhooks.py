@@ -54,6 +54,12 @@ class Webhooks(Protocol):
         """They were taken, and nothing was sent: as if they had not been."""
         ...
 
+    def bring_forward(self, *, now: datetime, latest: Sequence[datetime]) -> int:
+        """Deliveries that are due later than ``latest`` says, by how often they were tried, are due now; how
+        many. The last one is for all that were tried as often or more.
+        """
+        ...
+
     def delivered(self, delivery_id: str, *, status: int, now: datetime) -> None: ...
 
     def failed(

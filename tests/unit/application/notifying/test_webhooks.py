@@ -33,6 +33,7 @@ from recon_service.application.notifying.webhook_signatures import (
 from recon_service.application.notifying.webhooks import (
     MAX_ENDPOINTS,
     WebhookPolicy,
+    bring_forward,
     emit,
     list_deliveries,
     ping,
@@ -47,7 +48,7 @@ from recon_service.application.records.webhooks import DeliveryState, Event, Eve
 from recon_service.domain.errors import Conflict, InvalidValue, NotFound
 from recon_service.webhooks.addresses import LOOPBACK, WebhookAddressRefused
 from recon_service.webhooks.sender import HttpWebhookSender
-from tests.servers.webhook_receiver import WebhookReceiver, answer, hang
+from tests.servers.webhook_receiver import WebhookReceiver, accept, answer, hang
 from tests.stacks import Stack
 from tests.unit.application.stores import ListQueue, ScriptedCompute, open_in
 from worker.webhook_relay import WebhookRelay
@@ -349,6 +350,38 @@ def test_the_secret_lies_sealed_for_its_own_row(stores: Stores) -> None:
         moved = stores.vault.cipher(key)
         with pytest.raises(Exception, match="authenticate"):
             moved.open(endpoint.sealed_secret, place="webhook_endpoints", row="wh_other")
+
+
+def test_what_a_clock_that_was_ahead_has_put_off_is_sent_when_it_is_right_again(
+    stores: Stores, clock: Clock
+) -> None:
+    """Each by how long it may wait at most: nothing at first, the policy's backoff after a failure."""
+
+    def fails(handler: BaseHTTPRequestHandler) -> None:
+        answer(handler, 500)
+
+    with WebhookReceiver(fails, accept, accept, fails) as receiver:
+        register(receiver, stores)
+        receiver.secret = ""  # it would refuse what comes from another time
+        happened(stores)
+        assert round_(stores) == (0, 1, 0)
+        assert bring_forward(on=stores, policy=POLICY) == 0, "it waits as long as it should"
+        clock.passes(hours=3)
+        assert round_(stores) == (1, 0, 0)
+        happened(stores, 2)
+        clock.passes(seconds=-20)
+        assert bring_forward(on=stores, policy=POLICY) == 0, "clocks are never quite the same"
+        clock.passes(hours=-3)
+        assert round_(stores) == (0, 0, 0)
+        assert bring_forward(on=stores, policy=POLICY) == 1
+        assert round_(stores) == (1, 0, 0)
+        clock.passes(hours=3)
+        happened(stores, 3)
+        assert round_(stores) == (0, 1, 0)
+        clock.passes(hours=-3)
+        assert bring_forward(on=stores, policy=POLICY) == 1, "also what had failed"
+        assert round_(stores) == (1, 0, 0)
+    assert bring_forward(on=stores, policy=POLICY) == 0
 
 
 def test_what_ended_is_forgotten_after_a_while_and_what_waits_is_not(stores: Stores, clock: Clock) -> None:
