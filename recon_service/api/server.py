@@ -23,6 +23,7 @@ MAX_MESSAGE_BYTES = 128 * 1024
 
 def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until a signal comes. announce: prints a line for the person who started it."""
+    tls = _tls(settings)
     prepared = prepare(settings)
     listener = _listen(settings.host, settings.port)
     port = listener.getsockname()[1]
@@ -42,7 +43,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         ws_max_size=MAX_MESSAGE_BYTES,
         timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=32_768,
-        **_tls(settings),
+        **tls,
     )
     # Uvicorn stops gracefully and then raises the signal again: to have stopped as asked is no failure.
     signal.signal(signal.SIGTERM, lambda *_: None)
@@ -60,6 +61,17 @@ def _tls(settings: Settings) -> dict[str, Any]:
             "TLS needs a certificate and its key",
             next_step="Set RECON_TLS_CERTIFICATE_FILE and RECON_TLS_KEY_FILE, or neither.",
         )
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        if authority is not None:
+            context.load_verify_locations(authority)
+    except OSError as fault:
+        raise SettingsInvalid(
+            f"the files for TLS cannot be used: {fault.strerror or fault}",
+            next_step="Name PEM files that the service may read in RECON_TLS_CERTIFICATE_FILE, "
+            "RECON_TLS_KEY_FILE and, for client certificates, RECON_TLS_CLIENT_AUTHORITY_FILE.",
+        ) from fault
     options: dict[str, Any] = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
     if authority is not None:
         options |= {"ssl_ca_certs": str(authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}

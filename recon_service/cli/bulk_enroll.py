@@ -30,7 +30,12 @@ def _bulk() -> None:
 @app.command()
 def enroll(
     index: Annotated[
-        Path, typer.Argument(help="CSV or Parquet: subject_id, consent_id, selfies (docs/operations.md).")
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="CSV or Parquet: subject_id, consent_id, selfies (docs/operations.md).",
+        ),
     ],
     source: Annotated[
         str, typer.Option("--from", help="Folder, or s3://bucket/prefix, of the selfies.")

@@ -98,8 +98,14 @@ def _migrate(engine: sa.Engine, alone: AbstractContextManager[object]) -> None:
         )
     from alembic import command
 
-    with alone if revision is not None else nullcontext():
-        command.upgrade(alembic_config(engine), "head")
+    try:
+        with alone if revision is not None else nullcontext():
+            command.upgrade(alembic_config(engine), "head")
+    except Conflict as busy:
+        raise Conflict(
+            f"the database is at migration {revision}, this version has {HEAD}, and {busy.detail}",
+            next_step="Stop that service; its next start, or this command, brings the database forward.",
+        ) from busy
 
 
 def alembic_config(engine: sa.Engine) -> Config:

@@ -14,6 +14,7 @@ from recon_service.application.records.operations import OperationState, Problem
 from recon_service.bootstrap import open_stores
 from recon_service.cli.main import build_app
 from recon_service.domain.errors import ReconError
+from recon_service.setting_names import SettingsInvalid
 from recon_service.settings import Settings, known_names
 from tests.unit.application.stores import ListQueue
 
@@ -117,6 +118,19 @@ def test_what_every_compute_process_would_refuse_keeps_the_service_from_starting
     refused = CliRunner().invoke(command, ["serve", "--port", "0"]).exception
     assert isinstance(refused, ReconError)
     assert refused.code == code
+
+
+def test_files_for_tls_that_cannot_be_read_are_told_before_anything_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    for file in ("absent.pem", "no.pem"):
+        for name in ("CERTIFICATE", "KEY"):
+            monkeypatch.setenv(f"RECON_TLS_{name}_FILE", str(tmp_path / file))
+        refused = CliRunner().invoke(build_app(["serve"]), ["serve", "--port", "0"])
+        assert isinstance(refused.exception, SettingsInvalid)
+        assert "RECON_TLS_KEY_FILE" in refused.exception.next_step
+        assert "Listening" not in refused.output
 
 
 def test_a_database_that_does_not_answer_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
