@@ -331,7 +331,7 @@ def whole_index(
 
 def loading(console: Console, count: int = 2000) -> None:
     """How fast sealed templates are opened: unwrap the subject's key, decrypt, parse."""
-    from recon_service.storage.template_format import BinaryTemplateFormat
+    from recon_service.formats.template_format import BinaryTemplateFormat
     from recon_service.storage.vault import MasterKey, SubjectVault
 
     vault, format_ = SubjectVault(MasterKey(bytes(32))), BinaryTemplateFormat()

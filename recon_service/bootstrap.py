@@ -16,6 +16,7 @@ from recon_service.application.ports.stores import Stores
 from recon_service.application.ports.webhooks import WebhookSender
 from recon_service.application.records.subjects import WrappedKey
 from recon_service.domain.errors import Conflict, StorageFault
+from recon_service.formats.template_format import BinaryTemplateFormat
 from recon_service.setting_names import SettingsInvalid
 from recon_service.settings import Settings
 from recon_service.storage.connections import (
@@ -31,7 +32,6 @@ from recon_service.storage.master_key import Origin, load_accepted_keys, load_ma
 from recon_service.storage.schema import migrate
 from recon_service.storage.service_keys import SERVICE
 from recon_service.storage.state_lock import StateLock
-from recon_service.storage.template_format import BinaryTemplateFormat
 from recon_service.storage.vault import SubjectVault
 
 if TYPE_CHECKING:

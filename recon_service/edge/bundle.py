@@ -34,8 +34,8 @@ from recon_service.edge.errors import BundleAltered, BundleNotForThisKiosk
 from recon_service.edge.keys import KioskKeys
 from recon_service.edge.sealing import Unopened, sealed_for, unsealed
 from recon_service.edge.state import EdgeState
-from recon_service.storage.signing import is_signed_by
-from recon_service.storage.template_format import BinaryTemplateFormat
+from recon_service.formats.signing import is_signed_by
+from recon_service.formats.template_format import BinaryTemplateFormat
 
 MAGIC: Final = b"RECON EDGE 1\n"
 _LENGTH: Final = struct.Struct("<I")

@@ -18,7 +18,7 @@ from recon_service.domain.errors import InvalidValue
 from recon_service.edge import statements
 from recon_service.edge.bundle import write_bundle
 from recon_service.edge.sealing import public_of, recipient
-from recon_service.storage.signing import is_public_key
+from recon_service.formats.signing import is_public_key
 
 
 class HpkeEdgeFormat:

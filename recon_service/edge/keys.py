@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from recon_service.domain.errors import Conflict, InvalidValue
 from recon_service.edge.sealing import public_of
-from recon_service.storage.signing import Ed25519Signer
+from recon_service.formats.signing import Ed25519Signer
 
 _SECRET_BYTES = 32
 

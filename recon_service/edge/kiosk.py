@@ -36,7 +36,7 @@ from recon_service.edge.errors import (
 from recon_service.edge.keys import KioskKeys
 from recon_service.edge.state import EdgeState
 from recon_service.edge.statements import digest_of, read_revocations, seal_report, written
-from recon_service.storage.template_format import BinaryTemplateFormat
+from recon_service.formats.template_format import BinaryTemplateFormat
 
 REPORTS_AT_ONCE = 50
 

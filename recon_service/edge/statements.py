@@ -20,7 +20,7 @@ from recon_service.domain.errors import InvalidValue
 from recon_service.domain.template import Decision
 from recon_service.edge.errors import BundleAltered
 from recon_service.edge.sealing import Unopened, sealed_for, unsealed
-from recon_service.storage.signing import is_signed_by
+from recon_service.formats.signing import is_signed_by
 
 _REVOCATIONS: Final = b"recon-edge-revocations-1\n"
 _REPORT: Final = b"recon-edge-report-1\n"

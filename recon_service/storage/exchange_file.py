@@ -26,8 +26,8 @@ from recon_service.application.ports.vault import Signer
 from recon_service.application.records.exchange import ExchangedTemplate, ExchangeFile
 from recon_service.application.records.templates import TemplateOrigin, TemplateState
 from recon_service.domain.errors import InsecureConfiguration
+from recon_service.formats.signing import is_signed_by
 from recon_service.storage.pipes import read_out_of, written_into
-from recon_service.storage.signing import is_signed_by
 
 MAGIC: Final = b"recon templates 1\n"
 _LENGTHS: Final = struct.Struct("<II")

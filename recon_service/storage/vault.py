@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from recon_service.application.records.subjects import WrappedKey
 from recon_service.domain.errors import StorageFault
-from recon_service.storage.signing import Ed25519Signer
+from recon_service.formats.signing import Ed25519Signer
 
 KEY_BYTES = 32
 NONCE_BYTES = 12

@@ -45,8 +45,8 @@ from recon_service.edge import (
 from recon_service.edge.sealing import public_of
 from recon_service.edge.state import EdgeState
 from recon_service.edge.statements import is_from, open_report, read, write_revocations
-from recon_service.storage.signing import Ed25519Signer
-from recon_service.storage.template_format import BinaryTemplateFormat
+from recon_service.formats.signing import Ed25519Signer
+from recon_service.formats.template_format import BinaryTemplateFormat
 from tests.references import MODES, SPACE, small_calibration
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)

@@ -12,7 +12,7 @@ from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.errors import StorageFault
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import Template
-from recon_service.storage.template_format import BinaryTemplateFormat
+from recon_service.formats.template_format import BinaryTemplateFormat
 from recon_service.storage.vault import MasterKey, SubjectVault
 
 FORMAT = BinaryTemplateFormat()

@@ -20,6 +20,7 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
+from tests.unit.storage.test_template_format import make_template
 
 from recon_service.application.computing.local_compute import LocalCompute
 from recon_service.application.errors import ComputeFault
@@ -31,10 +32,9 @@ from recon_service.application.records.visits import VerificationOutcome
 from recon_service.domain.appearance import Appearance
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import ComparisonScore, Decision, Template, VerificationResult
+from recon_service.formats.template_format import BinaryTemplateFormat
 from recon_service.settings import Settings
-from recon_service.storage.template_format import BinaryTemplateFormat
 from tests.unit.application.stores import GOOD, OUTCOME
-from tests.unit.storage.test_template_format import make_template
 from worker import answers, child_process
 from worker.answers import BadAnswer
 from worker.batch_compute import BatchChildCompute

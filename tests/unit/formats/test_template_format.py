@@ -14,7 +14,7 @@ from recon_service.domain.appearance import Appearance, Light
 from recon_service.domain.errors import InvalidValue, ModelMismatch, StorageFault
 from recon_service.domain.posterior import IdentityPosterior
 from recon_service.domain.template import DepthVisit, Provenance, Template
-from recon_service.storage.template_format import BinaryTemplateFormat
+from recon_service.formats.template_format import BinaryTemplateFormat
 
 FORMAT = BinaryTemplateFormat()
 
