@@ -74,7 +74,8 @@ def check(
         console.print(escape(f"{name}: {len(seen)} frames of {seen[0].camera.width}x{seen[0].camera.height}"))
         for one in found:
             mark = {True: "[green]good[/]", False: "[red]bad [/]", None: "[dim]  - [/]"}[one.good]
-            value = "" if one.value != one.value else f"{one.value:.3g} {one.unit}"
+            number = f"{one.value:.0f}" if abs(one.value) >= 100 else f"{one.value:.3g}"
+            value = "" if one.value != one.value else f"{number} {one.unit}"
             console.print(
                 f"{mark} {one.name}:", escape(f"{value}{'; ' if value and one.note else ''}{one.note}")
             )
