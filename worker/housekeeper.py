@@ -27,6 +27,8 @@ from worker.queue import CeleryQueue
 RELAY_INTERVAL_S: Final = 1.0
 """How soon the relay notices what another process left in the outbox; its own are announced by the bell."""
 SHUTDOWN_S: Final = 10.0
+BATCHES_S: Final = 600.0
+"""How often batches that ended long ago are looked at."""
 NOTES_S: Final = 3600.0
 """How often the end of the audit log is noted, and what was revoked or withdrawn and could not be at its
 time.
@@ -52,7 +54,7 @@ class Housekeeper:
         self._sweep_s, self._retention = sweep_s, retention
         self._stopping = threading.Event()
         self._reapplied = False
-        self._noted_at = -NOTES_S
+        self._noted_at, self._batches_at = -NOTES_S, -BATCHES_S
         self._clock_watch = ClockWatch(retention.consent.hold, 24 * retention.consent.hold)
         self._clock_believed = self._clock_doubted = False
         self._threads = [
@@ -126,13 +128,17 @@ class Housekeeper:
             structlog.get_logger().error("audit entries are missing that were there", noted=missing.sequence)
 
     def _sweep_once(self) -> None:
+        batches = time.monotonic() - self._batches_at > BATCHES_S
         swept = sweep(
             self._queue,
             on=self._stores,
             policy=self._policy,
             retention=self._retention,
             clock_believed=self._clock_believed,
+            batches=batches,
         )
+        if batches and self._clock_believed:
+            self._batches_at = time.monotonic()
         for what in ("requeued", "lost", "buried", "objects", "stale"):
             self._swept(what, getattr(swept, what))
         if swept.anything:

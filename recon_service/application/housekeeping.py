@@ -106,12 +106,19 @@ def outbox_waits(*, on: Stores) -> bool:
 
 
 def sweep(
-    queue: JobQueue, *, on: Stores, policy: JobPolicy, retention: Retention, clock_believed: bool = True
+    queue: JobQueue,
+    *,
+    on: Stores,
+    policy: JobPolicy,
+    retention: Retention,
+    clock_believed: bool = True,
+    batches: bool = True,
 ) -> Swept:
     """Take up what was dropped, then forget what nobody needs any more: whatever keeps the second from
     happening must not keep jobs from going on. Raises StorageFault; the next sweep does the rest.
 
-    clock_believed: False: nothing is destroyed that nobody could bring back (``steady_clock``).
+    clock_believed: False: nothing is destroyed that nobody could bring back (``steady_clock``). batches: look
+    at ended ones too, which may mean to read all their items.
     """
     now = on.clock()
     with on.database.transaction() as tx:
@@ -130,7 +137,7 @@ def sweep(
     objects = delete_doomed(doomed, on=on)
     with suppress(StorageFault):  # the next sweep does it
         export_tombstones(on=on)
-    if clock_believed:
+    if clock_believed and batches:
         forget_ended_batches(on=on, retention=retention.batches)
     return Swept(requeued, lost, buried, objects, stale, retired)
 

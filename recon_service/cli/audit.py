@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
+import httpx
 import typer
+from rich.console import Console
 
 from recon_service.application.keeping.audit import COMMAND_LINE, subject_digest
 from recon_service.application.keeping.audit_ends import accept_end, check_audit
@@ -16,9 +18,12 @@ from recon_service.application.records.audit import AuditHead
 from recon_service.bootstrap import open_stores
 from recon_service.cli.client import ServiceClient
 from recon_service.cli.options import AsJson, Key, RemoteUrl
+from recon_service.cli.progress import progress_bar
 from recon_service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
+PATIENCE_S: Final = 3600.0
+"""A log of years takes the service minutes."""
 
 
 @app.command()
@@ -61,11 +66,16 @@ def verify(
     """
     noted = _noted(since)
     if url:
-        found = ServiceClient(url, api_key).send("POST", "/v1/audit-checks", body={"since": since}).json()
+        client = ServiceClient(url, api_key)
+        client.http.timeout = httpx.Timeout(PATIENCE_S, connect=5.0)
+        found = client.send("POST", "/v1/audit-checks", body={"since": since}).json()
     else:
         opened = open_stores(Settings.from_environment())
         try:
-            verdict = check_audit(on=opened.stores, since=noted)
+            with progress_bar(Console(stderr=True)) as bar:
+                verdict = check_audit(
+                    on=opened.stores, since=noted, progress=lambda done, total: bar("entries", done, total)
+                )
         finally:
             opened.close()
         end = f"{verdict.head.sequence}:{verdict.head.digest}"

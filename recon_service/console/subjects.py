@@ -39,7 +39,7 @@ def subject(request: Request, session: Session, subject_id: str) -> Response:
     digest = subject_digest(subject_id, on=stores)
     with stores.database.snapshot() as tx:
         operations = tx.operations.of_subject(subject_id, limit=50)
-        entries = list(tx.audit.entries(subject=digest))[-HISTORY:]
+        entries = tx.audit.newest(digest, limit=HISTORY)
     record_alone(on=stores, action="subject.looked-at", actor=session.key.key_id, subject_id=subject_id)
     return show(
         request,
@@ -48,7 +48,7 @@ def subject(request: Request, session: Session, subject_id: str) -> Response:
         subject_id=subject_id,
         templates=templates,
         operations=operations,
-        entries=entries[::-1],
+        entries=entries,
         question=QUESTION,
     )
 

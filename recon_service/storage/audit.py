@@ -42,6 +42,12 @@ class SqlAuditLog:
         )
         return {row.outcome: row.number for row in self._connection.execute(query.group_by(c.outcome))}
 
+    def newest(self, subject: str, *, limit: int) -> list[AuditEntry]:
+        """By the index."""
+        c = t.audit_log.c
+        query = sa.select(t.audit_log).where(c.subject == subject).order_by(c.sequence.desc()).limit(limit)
+        return [AuditEntry(**row._mapping) for row in self._connection.execute(query)]
+
     def entries(
         self, *, after: int = 0, subject: str | None = None, action: str | None = None
     ) -> Iterator[AuditEntry]:

@@ -277,10 +277,15 @@ class SqlBatchItems:
         """See ``batch_switches``."""
         return batch_switches.destroy_candidates(self._connection, ended_before, limit)
 
-    def close(self, *, ended_before: datetime, limit: int, now: datetime) -> dict[str, Tally]:
+    def closable(self, *, ended_before: datetime, limit: int) -> list[str]:
         """See ``batch_retention``."""
-        closed = batch_retention.closable(self._connection, ended_before, limit)
-        return {one: batch_retention.close(self._connection, one, self.tally(one), now) for one in closed}
+        return batch_retention.closable(self._connection, ended_before, limit)
+
+    def close(self, batch_id: str, *, ended_before: datetime, now: datetime) -> Tally | None:
+        """See ``batch_retention``."""
+        if not batch_retention.closable(self._connection, ended_before, 1, only=batch_id):
+            return None
+        return batch_retention.close(self._connection, batch_id, self.tally(batch_id), now)
 
     def destroy_items(self, *, limit: int) -> int:
         """See ``batch_retention``."""

@@ -22,17 +22,21 @@ _b, _i, _t = batches.c, batch_items.c, t.templates.c
 ENDED = (BatchState.CANCELLED.value, BatchState.ACTIVE.value, BatchState.ROLLED_BACK.value)
 
 
-def closable(connection: sa.Connection, ended_before: datetime, limit: int) -> list[str]:
-    """Batches that may be closed, their rows locked. A batch that is ready is no ended one: it waits for
-    somebody to judge it.
+def closable(
+    connection: sa.Connection, ended_before: datetime, limit: int, *, only: str | None = None
+) -> list[str]:
+    """Batches that may be closed. A batch that is ready is no ended one: it waits for somebody to judge it.
+    only: this one, its row locked. Without, it is a look that keeps nobody waiting: all items of a batch may
+    have to be read for it.
     """
     old = (
         sa.select(_b.batch_id)
         .where(_b.state.in_(ENDED), _b.updated_at < ended_before, _b.items_gone_at.is_(None))
         .order_by(_b.updated_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
+    if only is not None:
+        old = old.where(_b.batch_id == only).with_for_update(skip_locked=True)
     # One by one, each by its own index: usually there is none, and nothing is read then.
     return [one for one in connection.scalars(old).all() if not _may_change(connection, one)]
 

@@ -36,13 +36,16 @@ class SqlWrappedKeys:
         """Delete."""
         self._connection.execute(sa.delete(t.service_keys).where(t.service_keys.c.name == name))
 
-    def not_wrapped_by(self, master_key_id: str, *, limit: int) -> list[WrappedKey]:
-        """Of the service and of subjects; locked, without those that another transaction has locked."""
+    def not_wrapped_by(self, master_key_id: str, *, limit: int, after: str = "") -> list[WrappedKey]:
+        """Of the service and of subjects, those of subjects in the order of their ids; locked, without those
+        that another transaction has locked.
+        """
         service, subjects = t.service_keys, t.subject_keys
         query = sa.select(service).where(service.c.master_key_id != master_key_id)
         of_service = self._connection.execute(query.with_for_update(skip_locked=True))
         found = [WrappedKey(r.key_id, SERVICE, r.master_key_id, r.wrapped) for r in of_service]
-        query = sa.select(subjects).where(subjects.c.master_key_id != master_key_id).limit(limit)
+        others = (subjects.c.master_key_id != master_key_id) & (subjects.c.subject_id > after)
+        query = sa.select(subjects).where(others).order_by(subjects.c.subject_id).limit(limit)
         of_subjects = self._connection.execute(query.with_for_update(skip_locked=True))
         found.extend(WrappedKey(r.key_id, r.subject_id, r.master_key_id, r.wrapped) for r in of_subjects)
         return found

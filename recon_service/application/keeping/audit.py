@@ -8,8 +8,9 @@ database that was set back, the end is noted elsewhere (``audit_ends``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from recon_service.application.ports.database import Transaction
@@ -20,6 +21,8 @@ from recon_service.domain.errors import StorageFault
 SERVICE: Final = "service"
 """The actor of what nobody asked for."""
 COMMAND_LINE: Final = "command-line"
+LOOKED_AT: Final = 20_000
+"""Entries that are checked in one snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +105,44 @@ def operation_digest(operation_id: str, *, on: Stores) -> str:
     return on.vault.digest("operation", operation_id.encode())
 
 
-def verify_audit(*, on: Stores, ends: Sequence[AuditHead] = ()) -> AuditVerdict:
-    """Check every entry. ends: that were noted before; the log must still hold them."""
-    before, count = AuditHead(0, ""), 0
-    with on.database.snapshot() as tx:
-        for entry in tx.audit.entries():
-            if entry.sequence != before.sequence + 1:
-                return AuditVerdict(count, before.sequence + 1, "is missing", before)
-            if entry.digest != _digest(replace(entry, digest=""), before.digest, on):
-                return AuditVerdict(count, entry.sequence, "was altered", before)
-            before, count = AuditHead(entry.sequence, entry.digest), count + 1
-            if any(end.sequence == entry.sequence and end.digest != entry.digest for end in ends):
-                return AuditVerdict(count, entry.sequence, "is not the one that was noted", before)
-        head = tx.audit.head()
+def verify_audit(
+    *,
+    on: Stores,
+    ends: Sequence[AuditHead] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> AuditVerdict:
+    """Check every entry. ends: that were noted before; the log must still hold them. progress: hears how many
+    entries of how many were looked at, where they are many.
+
+    The log is read in several snapshots, for one that stays open for minutes is in the way of the database.
+    What is added meanwhile is checked too: the last of them holds the end of the log and all before it.
+    """
+    before, count, looked_at = AuditHead(0, ""), 0, LOOKED_AT
+    noted = {end.sequence for end in ends}
+    while looked_at == LOOKED_AT:
+        looked_at = 0
+        with on.database.snapshot() as tx:
+            head = tx.audit.head()
+            for entry in islice(tx.audit.entries(after=before.sequence), LOOKED_AT):
+                looked_at += 1
+                if entry.sequence != before.sequence + 1:
+                    return AuditVerdict(count, before.sequence + 1, "is missing", before)
+                if entry.digest != _digest(entry, before.digest, on):
+                    return AuditVerdict(count, entry.sequence, "was altered", before)
+                before, count = AuditHead(entry.sequence, entry.digest), count + 1
+                if entry.sequence in noted and any(_differs(before, end) for end in ends):
+                    return AuditVerdict(count, entry.sequence, "is not the one that was noted", before)
+        if looked_at == LOOKED_AT and head is not None:
+            progress(count, head.sequence)
     if any(end.sequence > before.sequence for end in ends):
         return AuditVerdict(count, before.sequence + 1, "was there before and is missing", before)
     if head != before:
         return AuditVerdict(count, before.sequence + 1, "is missing, by the end of the log", before)
     return AuditVerdict(count, None, "", before)
+
+
+def _differs(found: AuditHead, noted: AuditHead) -> bool:
+    return found.sequence == noted.sequence and found.digest != noted.digest
 
 
 def _digest(entry: AuditEntry, before: str, on: Stores) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from typing import Final
@@ -55,15 +56,20 @@ def note_end(*, on: Stores) -> AuditHead | None:
     return None
 
 
-def check_audit(*, on: Stores, since: AuditHead | None = None) -> AuditVerdict:
+def check_audit(
+    *,
+    on: Stores,
+    since: AuditHead | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> AuditVerdict:
     """Every entry, and the ends that were noted: beside the database, where the object store answers, and by
-    the operator (since).
+    the operator (since). progress: as for ``verify_audit``.
     """
     ends = [since] if since is not None else []
     with suppress(StorageFault):
         if (noted := noted_end(on=on)) is not None:
             ends.append(noted)
-    return verify_audit(on=on, ends=ends)
+    return verify_audit(on=on, ends=ends, progress=progress)
 
 
 def accept_end(*, actor: str, on: Stores) -> None:

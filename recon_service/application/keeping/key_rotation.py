@@ -43,14 +43,17 @@ def rotate_master_key(
             f"{unknown} keys are wrapped by a master key that this process does not have",
             next_step="Name the old master key in RECON_ACCEPTED_MASTER_KEYS_FILE.",
         )
-    total = 0
+    total, after = 0, ""
     while True:
         with on.database.transaction() as tx:
-            found = tx.wrapped_keys.not_wrapped_by(on.vault.master_key_id, limit=batch)
+            # From where the last batch ended: what is wrapped anew is not looked at again and again.
+            found = tx.wrapped_keys.not_wrapped_by(on.vault.master_key_id, limit=batch, after=after)
             for key in found:
                 tx.wrapped_keys.rewrap(on.vault.rewrapped(key))
-        if not found:
+        if not found and not after:
             break
+        # At the end once more from the beginning: others may have made or held some meanwhile.
+        after = found[-1].subject_id if found else ""
         total += len(found)
         progress(total)
     with on.database.snapshot() as tx:

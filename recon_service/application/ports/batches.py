@@ -133,9 +133,15 @@ class BatchItems(Protocol):
         """Remove candidates that nobody can activate any more; subject and template of each."""
         ...
 
-    def close(self, *, ended_before: datetime, limit: int, now: datetime) -> dict[str, Tally]:
+    def closable(self, *, ended_before: datetime, limit: int) -> list[str]:
         """Batches that came to their end before that moment, and of which nothing can be activated or rolled
-        back any more: the counts of their items are kept from now on, and the items are not needed.
+        back any more.
+        """
+        ...
+
+    def close(self, batch_id: str, *, ended_before: datetime, now: datetime) -> Tally | None:
+        """If it is closable still: the counts of its items are kept from now on, and the items are not
+        needed.
         """
         ...
 

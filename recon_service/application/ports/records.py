@@ -75,6 +75,10 @@ class AuditLog(Protocol):
         """In order."""
         ...
 
+    def newest(self, subject: str, *, limit: int) -> list[AuditEntry]:
+        """About that subject, the newest first."""
+        ...
+
 
 class WrappedKeys(Protocol):
     """Every key that a master key wraps."""
@@ -85,7 +89,7 @@ class WrappedKeys(Protocol):
 
     def remove_service_key(self, name: str) -> None: ...
 
-    def not_wrapped_by(self, master_key_id: str, *, limit: int) -> list[WrappedKey]: ...
+    def not_wrapped_by(self, master_key_id: str, *, limit: int, after: str = "") -> list[WrappedKey]: ...
 
     def rewrap(self, key: WrappedKey) -> None: ...
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from recon_service.application.keeping.audit import SERVICE, record_many
+from recon_service.application.keeping.audit import SERVICE, record, record_many
+from recon_service.application.keeping.pages import in_pages
 from recon_service.application.ports.stores import Stores
 
 CLOSED_AT_ONCE: Final = 20
-ITEMS_AT_ONCE: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,21 @@ class ForgottenOfBatches:
 
 
 def forget_ended_batches(*, on: Stores, retention: BatchRetention) -> ForgottenOfBatches:
-    """One page of everything that is due; the next call does the next one. Raises StorageFault."""
+    """So much of what is due; the next call does more. Raises StorageFault."""
     now = on.clock()
-    with on.database.transaction() as tx:
-        ended_before = now - retention.items
-        closed = tx.batch_items.close(ended_before=ended_before, limit=CLOSED_AT_ONCE, now=now)
-        said = [
-            ("", batch_id, " ".join(f"{state.value}={n}" for state, n in tally.states.items() if n))
-            for batch_id, tally in closed.items()
-        ]
-        record_many(tx, said, on=on, action="batch.items-expired", actor=SERVICE)
-    with on.database.transaction() as tx:
-        items = tx.batch_items.destroy_items(limit=ITEMS_AT_ONCE)
+    ended_before = now - retention.items
+    with on.database.snapshot() as tx:
+        due = tx.batch_items.closable(ended_before=ended_before, limit=CLOSED_AT_ONCE)
+    closed = []
+    for batch_id in due:
+        with on.database.transaction() as tx:
+            tally = tx.batch_items.close(batch_id, ended_before=ended_before, now=now)
+            if tally is None:
+                continue
+            closed.append(batch_id)
+            said = tuple(f"{state.value}={n}" for state, n in tally.states.items() if n)
+            record(tx, on=on, action="batch.items-expired", actor=SERVICE, object_id=batch_id, outcome=said)
+    items = in_pages(lambda tx, limit: tx.batch_items.destroy_items(limit=limit), on=on)
     gone: list[str] = []
     if retention.counts is not None:
         with on.database.transaction() as tx:

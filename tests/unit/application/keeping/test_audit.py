@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
+from recon_service.application.keeping import audit
 from recon_service.application.keeping.audit import (
     operation_digest,
     record_alone,
@@ -192,3 +193,31 @@ def test_where_the_object_store_does_not_answer_the_chain_is_checked_all_the_sam
 
     monkeypatch.setattr(opened.stores.objects, "list_keys", refuse)
     assert check_audit(on=opened.stores).broken is None
+
+
+def test_a_long_log_is_checked_in_pieces_and_says_how_far(
+    opened: OpenStores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores, heard = opened.stores, []
+    fill(stores, 7)
+    monkeypatch.setattr(audit, "LOOKED_AT", 3)
+
+    def progress(done: int, total: int) -> None:
+        heard.append((done, total))
+        if len(heard) == 1:
+            fill(stores, 1)  # somebody goes on meanwhile
+
+    verdict = verify_audit(on=stores, progress=progress)
+    assert (verdict.entries, verdict.broken) == (8, None)
+    assert heard == [(3, 7), (6, 8)]
+
+
+def test_the_newest_entries_about_somebody(opened: OpenStores) -> None:
+    stores = opened.stores
+    for number in range(5):
+        record_alone(on=stores, action="test", actor="a", subject_id=f"s{number % 2}", outcome=str(number))
+    with stores.database.snapshot() as tx:
+        digest = subject_digest("s0", on=stores)
+        assert [e.outcome for e in tx.audit.newest(digest, limit=2)] == ["4", "2"]
+        assert [e.outcome for e in tx.audit.newest(digest, limit=9)] == ["4", "2", "0"]
+        assert tx.audit.newest("nobody", limit=9) == []

@@ -116,7 +116,8 @@ def test_ended_batches_keep_their_counts_alone(stores: Stores) -> None:
 
 def test_items_go_in_pages(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cancelled batch without candidates; another one keeps its items."""
-    monkeypatch.setattr("recon_service.application.reenrolling.batch_retention.ITEMS_AT_ONCE", 5)
+    monkeypatch.setattr("recon_service.application.keeping.pages.ROWS", 5)
+    monkeypatch.setattr("recon_service.application.keeping.pages.PAGES", 1)
     add_subjects(stores, [f"s{n:02}" for n in range(12)])
     batch_id, other = submit(stores), submit(stores)
     work(stores, turns=1)  # the items are made
