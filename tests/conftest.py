@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +24,18 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "recon"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a fixture of their file run in one of the processes: others would make it again."""
+    for item in items:
+        # pytest has no public way to ask which fixtures a test gets.
+        fixtures: dict[str, Sequence[pytest.FixtureDef[Any]]] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
+        shared = any(each.scope == "module" for found in fixtures.values() for each in found)
+        if shared and item.get_closest_marker("xdist_group") is None:
+            file = item.nodeid.partition("::")[0].removesuffix(".py").replace("/", ".")
+            item.add_marker(pytest.mark.xdist_group(file))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 """Geometry that several stages and adapters need and that takes more than numpy: ray casting by Embree."""
 
-from recon_service.geometry.raycast import SurfaceHits, cast, raycast
+from recon_service.geometry.raycast import cast, raycast
 
-__all__ = ["SurfaceHits", "cast", "raycast"]
+__all__ = ["cast", "raycast"]

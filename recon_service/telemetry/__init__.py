@@ -1,5 +1,5 @@
 """What can be seen of the running service: logs, metrics, traces. Nothing biometric in any of them."""
 
-from recon_service.telemetry.logs import configure_logging, safe_exception
+from recon_service.telemetry.logs import configure_logging
 
-__all__ = ["configure_logging", "safe_exception"]
+__all__ = ["configure_logging"]

@@ -14,8 +14,9 @@ from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.images import Image
 from recon_service.domain.mesh import Mesh
 from recon_service.domain.pose import HeadPose
-from recon_service.rendering import face_focus, overlay_png, three_views
+from recon_service.rendering.overlay import face_focus, overlay_png
 from recon_service.rendering.subdivision import fine_enough, subdivided
+from recon_service.rendering.views import three_views
 
 BUILTIN = Path(__file__).parents[3] / "weights" / "builtin.npz"
 
