@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,8 @@ from recon_service.evaluation.material import Material
 from recon_service.simulation.population import PopulationSpec
 
 RECORDED_DRAWS, SYNTHETIC_DRAWS = 18, 4
+Observe = Callable[..., list[Material]]
+"""``gathered`` with what is the same for all datasets."""
 
 
 def command(
@@ -103,27 +106,11 @@ def command(
         with progress_bar(console) as progress:
             progress("loading models", 0, 1)
             parts = pipeline_of(model).model
-            networks = appearance or [APPEARANCE_AUTO]
             observe = partial(gathered, model_name=parts.name, cache=store, jobs=jobs, report=progress)
-            materials: list[Material] = []
-            further: list[Material] = []
-            for dataset in recorded:
-                for number, network in enumerate(networks):
-                    build = partial(pipeline_of, model, appearance=network)
-                    one = build().embedder
-                    found = observe(
-                        dataset,
-                        build,
-                        embedder=f"{one.name}@{one.version}" if one else "",
-                        draws=RECORDED_DRAWS,
-                        rows=APPEARANCE_ROWS if number else ROWS,
-                    )
-                    (further if number else materials).extend(found)
-            for number, dataset in enumerate(rendered):
-                # All of them wear the same two faces: nothing is to be learned of how they look.
-                build = partial(pipeline_of, model, appearance=APPEARANCE_OFF)
-                rows = DEPTH_ROWS if number else ROWS
-                materials += observe(dataset, build, draws=SYNTHETIC_DRAWS, rows=rows)
+            materials, further = _of_recorded(
+                recorded, observe, model=model, networks=appearance or [APPEARANCE_AUTO]
+            )
+            materials += _of_rendered(rendered, observe, model=model)
             released = load_calibration() if keep and RELEASED.exists() else None
             learned = learned_calibration(
                 materials,
@@ -147,6 +134,36 @@ def command(
     saved = save_calibration(learned, out)
     Console(width=None if Console().is_terminal else 140).print(table(saved))
     typer.echo(f"{saved.identity}: {out / f'{name}.toml'}")
+
+
+def _of_recorded(
+    datasets: Sequence[Dataset], observe: Observe, *, model: ModelChoice, networks: Sequence[str]
+) -> tuple[list[Material], list[Material]]:
+    """What is learned from with the first network for appearance, and with the further ones."""
+    materials: list[Material] = []
+    further: list[Material] = []
+    for dataset in datasets:
+        for number, network in enumerate(networks):
+            build = partial(pipeline_of, model, appearance=network)
+            one = build().embedder
+            found = observe(
+                dataset,
+                build,
+                embedder=f"{one.name}@{one.version}" if one else "",
+                draws=RECORDED_DRAWS,
+                rows=APPEARANCE_ROWS if number else ROWS,
+            )
+            (further if number else materials).extend(found)
+    return materials, further
+
+
+def _of_rendered(datasets: Sequence[Dataset], observe: Observe, *, model: ModelChoice) -> list[Material]:
+    """All of them wear the same two faces: nothing is to be learned of how they look."""
+    materials: list[Material] = []
+    for number, dataset in enumerate(datasets):
+        build = partial(pipeline_of, model, appearance=APPEARANCE_OFF)
+        materials += observe(dataset, build, draws=SYNTHETIC_DRAWS, rows=DEPTH_ROWS if number else ROWS)
+    return materials
 
 
 def table(calibration: Calibration) -> Table:
