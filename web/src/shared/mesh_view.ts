@@ -1,5 +1,7 @@
 // A binary glTF file as a slowly turning shape: one mesh, one light, WebGL.
 
+import { capped } from "./caps";
+
 export interface Shape {
   readonly positions: Float32Array;
   readonly normals: Float32Array;
@@ -66,6 +68,7 @@ export class MeshView {
   private readonly gl: WebGLRenderingContext;
   private readonly count: number;
   private readonly vertices: number;
+  private readonly caps: Float32Array;
   private readonly middle: [number, number, number];
   private readonly size: number;
   private yaw = 0;
@@ -80,17 +83,18 @@ export class MeshView {
     const gl = canvas.getContext("webgl", { antialias: true, alpha: true, premultipliedAlpha: true });
     if (gl === null || gl.getExtension("OES_element_index_uint") === null) throw new Error("no WebGL");
     this.gl = gl;
-    this.count = shape.triangles.length;
+    const { shape: drawn, tints: caps } = capped(shape);
+    this.caps = caps;
+    this.count = drawn.triangles.length;
     [this.middle, this.size] = extent(shape.positions);
     const program = link(gl);
     gl.useProgram(program);
     this.vertices = shape.positions.length / 3;
-    const colors = tints ?? clay(this.vertices);
-    attribute(gl, program, "position", shape.positions);
-    attribute(gl, program, "normal", shape.normals);
-    this.colors = attribute(gl, program, "tint", colors);
+    attribute(gl, program, "position", drawn.positions);
+    attribute(gl, program, "normal", drawn.normals);
+    this.colors = attribute(gl, program, "tint", this.painted(tints ?? null));
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, shape.triangles, gl.STATIC_DRAW);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, drawn.triangles, gl.STATIC_DRAW);
     gl.enable(gl.DEPTH_TEST);
     const uniform = (name: string): WebGLUniformLocation | null => gl.getUniformLocation(program, name);
     this.uniforms = { turn: uniform("turn"), middle: uniform("middle"), zoom: uniform("zoom") };
@@ -105,7 +109,11 @@ export class MeshView {
   paint(tints: Float32Array | null): void {
     const { gl } = this;
     gl.bindBuffer(gl.ARRAY_BUFFER, this.colors);
-    gl.bufferData(gl.ARRAY_BUFFER, tints ?? clay(this.vertices), gl.STATIC_DRAW);
+    gl.bufferData(gl.ARRAY_BUFFER, this.painted(tints), gl.STATIC_DRAW);
+  }
+
+  private painted(tints: Float32Array | null): Float32Array {
+    return Float32Array.from([...(tints ?? clay(this.vertices)), ...this.caps]);
   }
 
   close(): void {
