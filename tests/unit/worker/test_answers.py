@@ -58,7 +58,6 @@ def through(ends: tuple[Connection, Connection], value: object) -> Any:
         sender.join()
 
 
-INFINITE = float("inf")
 SCORE = ComparisonScore(
     -0.0, "selfies", "depth/kinect", "table", parts=(("shape", 0.1), ("size", float("inf")))
 )
