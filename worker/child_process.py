@@ -34,6 +34,7 @@ from worker.answers import BadAnswer, receive
 from worker.child_environment import without_secrets
 from worker.child_memory import MemoryWatch, too_much_memory
 from worker.child_output import ChildOutput
+from worker.child_waiting import Waiting
 
 START_LIMIT_S = 120.0
 STALL_S = 10
@@ -100,14 +101,22 @@ class Child:
     def call(
         self, method: str, arguments: tuple[Any, ...], *, limit_s: float, progress: Progress | None
     ) -> Any:
-        """The value of ``compute.method(*arguments)``. The time limit counts from when the child is ready."""
+        """The value of ``compute.method(*arguments)``. The time limit counts from when the child is ready.
+
+        Raises what the work raises, ChildDied, TimeLimitReached, MemoryLimitReached, KeptWaiting.
+        """
         self.wait_until_ready()
         self.between_calls = False
         try:
             self._connection.send((method, arguments, progress is not None, carried(), limit_s))
         except OSError:
             raise ChildDied from None
-        return self._receive(time.monotonic() + limit_s, progress)
+        waiting = Waiting(self.pid, limit_s)
+        try:
+            return self._receive(time.monotonic() + limit_s, progress)
+        except TimeLimitReached:
+            waiting.refuse_if_long()
+            raise
 
     def stop(self) -> None:
         """Kill it: it holds nothing that could be lost."""

@@ -3,7 +3,8 @@ loaded.
 
 Why not a pool of the standard library: it cannot stop a call that takes too long, and one dead child
 breaks the whole pool. Here a call has a time limit, after which its child is killed and replaced; a call
-whose child died is repeated once on another.
+whose child died is repeated once on another. Where no child starts, or the machine does not let it compute,
+that says nothing about the work: the service is overloaded (docs/adr/0179).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from recon_service.domain.template import Template
 from recon_service.settings import Settings
 from worker.child_environment import hide_from_children
 from worker.child_process import START_LIMIT_S, Child, ChildDied
+from worker.child_waiting import KeptWaiting
 
 FAULT_MEMORY_S = 10.0
 
@@ -176,11 +178,14 @@ class ChildCompute:
         limit_s: float | None = None,
     ) -> Any:
         limit_s = limit_s or self._limit_s
+        begun = False
         for attempt in (1, 2):
             child = self._take(self._limit_s)
             successor: Child | None = None
             try:
-                self._await(child)
+                if not self._started(child):
+                    continue
+                begun = True
                 value = child.call(method, arguments, limit_s=limit_s, progress=progress)
                 successor = child
                 return value
@@ -190,6 +195,10 @@ class ChildCompute:
             except TimeLimitReached:
                 self._happened("time-limit")
                 structlog.get_logger().warning("compute time limit", method=method, limit_s=limit_s)
+                raise
+            except KeptWaiting:
+                self._happened("time-limit")
+                structlog.get_logger().warning("compute process was kept waiting", method=method)
                 raise
             except MemoryLimitReached:
                 structlog.get_logger().warning("compute memory limit", method=method)
@@ -202,13 +211,31 @@ class ChildCompute:
                     self._discard(child)
                     successor = self._new_child() if not self._closed else None
                 self._idle.put(successor)
+        if not begun:
+            raise Overloaded("no compute process starts", next_step="Look at the log, and at the memory.")
         raise ComputeFault(
             "the process that did the work died twice", next_step="Try again later; other input may do."
         )
 
-    def _await(self, child: Child, limit_s: float = START_LIMIT_S) -> None:
+    def _started(self, child: Child) -> bool:
+        """False: it died. Raises Overloaded, and what keeps every child from serving."""
+        try:
+            self._await(child)
+        except ChildDied:
+            self._happened("died")
+            structlog.get_logger().warning("compute process died at its start")
+            return False
+        except TimeLimitReached:
+            self._happened("time-limit")
+            structlog.get_logger().warning("compute process does not start", limit_s=START_LIMIT_S)
+            raise Overloaded(
+                "no compute process has started in time", next_step="Try again in a few seconds."
+            ) from None
+        return True
+
+    def _await(self, child: Child, limit_s: float | None = None) -> None:
         if not child.versions:
-            child.wait_until_ready(limit_s)
+            child.wait_until_ready(START_LIMIT_S if limit_s is None else limit_s)
             if child.versions:
                 self._tell_versions(child.versions)
 

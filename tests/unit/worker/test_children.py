@@ -13,16 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from recon_service.application.errors import ComputeFault, StorageUnavailable, TimeLimitReached
+from recon_service.application.errors import ComputeFault, Overloaded, StorageUnavailable, TimeLimitReached
 from recon_service.application.records.visits import KioskVisit
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import DepthRejected, WeightsUnavailable
 from recon_service.settings import Settings
 from tests.images import portrait
 from tests.integration.running import portrait_jpeg
-from tests.unit.storage.test_template_format import make_template
+from tests.unit.formats.test_template_format import make_template
+from worker import child_waiting, children
 from worker.child import described
 from worker.child_process import rebuilt
+from worker.child_waiting import waited_s
 from worker.children import ChildCompute
 
 SETTINGS = Settings(model="builtin")
@@ -108,6 +110,55 @@ def test_work_beyond_its_time_is_stopped_and_the_child_with_it() -> None:
     finally:
         compute.close()
     assert compute.pids == []
+
+
+def test_a_child_that_does_not_start_says_nothing_about_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system was out of memory, say: three attempts of an enrollment are over in six seconds."""
+    happened: list[str] = []
+    compute = ChildCompute(SETTINGS, processes=1, limit_s=20.0, happened=happened.append)
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    with pytest.raises(Overloaded, match="starts"):
+        compute.check_quality([b"nothing"])
+    assert happened.count("died") == 2
+    monkeypatch.undo()
+    compute.close()
+    monkeypatch.setattr(children, "START_LIMIT_S", 0.0)
+    compute = ChildCompute(SETTINGS, processes=1, limit_s=20.0)
+    with pytest.raises(Overloaded, match="in time"):
+        compute.check_quality([b"nothing"])
+    compute.close()
+
+
+def test_work_that_was_not_let_compute_is_not_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = ChildCompute(SETTINGS, processes=1, limit_s=0.02)
+    compute.start()
+    compute.check_quality([b"nothing"])
+    begun = time.monotonic()
+    monkeypatch.setattr(child_waiting, "waited_s", lambda _pid: time.monotonic() - begun)
+    with pytest.raises(Overloaded, match="too much to do"):
+        compute.check_quality([portrait_jpeg("grace_hopper", 1500)] * 10)
+    compute.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell")
+def test_how_long_a_process_was_kept_waiting_is_seen() -> None:
+    spin = [sys.executable, "-c", "while True: pass"]
+    both = [subprocess.Popen(spin) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        deadline = time.monotonic() + 30
+        while max(waited_s(process.pid) for process in both) < 0.2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert max(waited_s(process.pid) for process in both) >= 0.2
+    finally:
+        for process in both:
+            process.kill()
+            process.wait()
+    idle = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    waited = waited_s(idle.pid)
+    idle.kill()
+    idle.wait()
+    assert waited < 10
+    assert waited_s(idle.pid) == 0.0, "there is no such process"
 
 
 def test_errors_of_the_stages_keep_their_code_and_next_step(compute: ChildCompute) -> None:
