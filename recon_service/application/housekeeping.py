@@ -13,6 +13,7 @@ from typing import Final
 from recon_service.application.enrolling.consents import ConsentPolicy
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, forget_selfies
 from recon_service.application.keeping.audit import SERVICE, record
+from recon_service.application.keeping.backoff import CLOCKS_DIFFER
 from recon_service.application.keeping.objects import delete_doomed
 from recon_service.application.keeping.pages import in_pages
 from recon_service.application.keeping.selfies import SELFIE_PLACE
@@ -27,8 +28,6 @@ from recon_service.application.verifying.lockouts import REMEMBERED
 from recon_service.domain.errors import StorageFault
 
 RELAYED_AT_ONCE: Final = 50
-CLOCKS_DIFFER: Final = timedelta(seconds=30)
-"""So far the clocks of two machines may be apart before one is taken for wrong."""
 SWEPT_AT_ONCE: Final = 500
 EMPTY_BROKER_PATIENCE: Final = timedelta(seconds=5)
 """When the broker holds no message at all, what was published longer ago is lost, or about to be claimed."""
