@@ -27,7 +27,7 @@ from recon_service.settings import Settings
 from recon_service.telemetry import configure_logging
 from tests.hostile.mutations import bomb, png
 from tests.integration.running import portrait_jpeg
-from tests.unit.storage.test_template_format import make_template
+from tests.unit.formats.test_template_format import make_template
 from worker.child_output import ChildOutput
 from worker.children import ChildCompute
 

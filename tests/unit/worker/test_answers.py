@@ -20,7 +20,6 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
-from tests.unit.storage.test_template_format import make_template
 
 from recon_service.application.computing.local_compute import LocalCompute
 from recon_service.application.errors import ComputeFault
@@ -35,6 +34,7 @@ from recon_service.domain.template import ComparisonScore, Decision, Template, V
 from recon_service.formats.template_format import BinaryTemplateFormat
 from recon_service.settings import Settings
 from tests.unit.application.stores import GOOD, OUTCOME
+from tests.unit.formats.test_template_format import make_template
 from worker import answers, child_process
 from worker.answers import BadAnswer
 from worker.batch_compute import BatchChildCompute
