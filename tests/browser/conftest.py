@@ -46,6 +46,14 @@ def playwright() -> Iterator[Any]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def browser(playwright: Any) -> Iterator[Any]:
+    """For pages that need no camera and no build."""
+    made = playwright.chromium.launch(executable_path=str(executable()), args=["--no-sandbox"])
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("films")

@@ -12,7 +12,6 @@ import pytest
 from recon_service.application.records.batches import Selection
 from recon_service.application.records.evaluations import EvaluationState
 from recon_service.application.reenrolling.batches import list_batches, submit_batch
-from tests.browser.conftest import executable
 from tests.browser.console_people import CARRIED, busy_service
 from tests.unit.application.batches_support import work
 from tests.unit.cli.serving import Serving
@@ -26,13 +25,6 @@ pytestmark = pytest.mark.xdist_group("console")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with busy_service(tmp_path_factory.mktemp("console") / "state") as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Any) -> Iterator[Any]:
-    made = playwright.chromium.launch(executable_path=str(executable()), args=["--no-sandbox"])
-    yield made
-    made.close()
 
 
 @pytest.fixture

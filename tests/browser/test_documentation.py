@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from recon_service.application.records.access import Scope
-from tests.browser.conftest import executable
 from tests.browser.console_people import Drawing
 from tests.unit.application.batches_support import add_subject
 from tests.unit.cli.serving import Serving, serving
@@ -21,13 +20,6 @@ SCOPES = (Scope.ENROLL, Scope.VERIFY, Scope.OPS)
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with serving(tmp_path_factory.mktemp("docs") / "state", scopes=SCOPES, compute=Drawing()) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Any) -> Iterator[Any]:
-    made = playwright.chromium.launch(executable_path=str(executable()), args=["--no-sandbox"])
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ forbids.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pytest
 
 from recon_service.domain.camera import PinholeCamera
 from recon_service.kiosk.cameras.camera import CameraFrame
@@ -17,7 +15,6 @@ from recon_service.kiosk.guidance import Advice
 from recon_service.kiosk.screen import Screen
 from recon_service.kiosk.screen.state import Shown
 from recon_service.kiosk.visit import Moment, VisitResult
-from tests.browser.conftest import executable
 from tests.integration.running import eventually
 
 CAMERA = PinholeCamera(width=64, height=48, fx=60, fy=60, cx=31.5, cy=23.5)
@@ -31,13 +28,6 @@ RED_ON_THE_LEFT = """() => {
   paper.drawImage(document.querySelector("#preview"), 0, 0, 10, 10);
   return paper.getImageData(1, 5, 1, 1).data[0];
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Any) -> Iterator[Any]:
-    made = playwright.chromium.launch(executable_path=str(executable()), args=["--no-sandbox"])
-    yield made
-    made.close()
 
 
 def test_the_page_shows_each_state_in_both_languages_without_a_complaint(browser: Any) -> None:

@@ -21,15 +21,10 @@ from schemathesis.engine import events, from_schema
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
-from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.keeping.keys import create_api_key
 from recon_service.application.records.access import Scope
-from recon_service.bootstrap import open_stores
-from recon_service.settings import Settings
 from recon_service.telemetry import configure_logging
-from tests.hostile.test_requests import Decoding
-from tests.unit.application.stores import ListQueue
+from tests.hostile.decoding import decoding_service
 
 EXAMPLES = max(3, int(os.environ.get("FUZZ_CASES", "0")) // 500)
 SEED = int(os.environ.get("FUZZ_SEED", "20261121"))
@@ -46,22 +41,8 @@ NOT_ASKED = (
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     configure_logging(level="error", format="json")
-    wanted = Settings(
-        state_dir=tmp_path,
-        lockout_subject_failures=0,
-        lockout_key_failures=0,
-        requests_per_minute=0,
-        queue_budget_seconds=1e6,
-        max_selfie_bytes=5000,
-    )
-    opened = open_stores(wanted)
-    compute, queue = Decoding(), ListQueue()
-    made = request_enrollment(EnrollmentRequest("user-8c41", (b"x",), "c"), on=opened.stores, queue=queue)
-    run_enrollment(
-        made.operation.operation_id, on=opened.stores, compute=compute, queue=queue, policy=JobPolicy()
-    )
-    yield Service(wanted, opened.stores, compute, queue, development_keys=True, checks={})
-    opened.close()
+    with decoding_service(tmp_path, subject="user-8c41", max_selfie_bytes=5000) as made:
+        yield made
 
 
 def described(app: FastAPI, token: str, phases: tuple[str, ...]) -> Any:

@@ -12,7 +12,7 @@ import dataclasses
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,13 @@ from fastapi.testclient import TestClient
 
 from recon_service.api.app import create_app
 from recon_service.api.service import Service
-from recon_service.application.computing.visit_decoding import decode_visit
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.enrolling.enrollments import EnrollmentRequest, request_enrollment
 from recon_service.application.keeping.keys import create_api_key
 from recon_service.application.records.access import Scope
-from recon_service.application.records.operations import Problem, SelfieReport
-from recon_service.application.records.visits import KioskVisit, VerificationOutcome
-from recon_service.bootstrap import open_stores
-from recon_service.domain.errors import ImageRejected
-from recon_service.domain.template import Decision, Template, VerificationResult
-from recon_service.imaging import ImageLimits, decode_image
-from recon_service.settings import Settings
 from recon_service.telemetry import configure_logging
+from tests.hostile.decoding import decoding_service
 from tests.hostile.mutations import crafted_depths, crafted_pictures, mutated, sound_files
-from tests.unit.application.stores import ListQueue, ScriptedCompute
 
 CASES = int(os.environ.get("FUZZ_CASES", "12000")) // 20
 SEED = int(os.environ.get("FUZZ_SEED", "20261121"))
@@ -91,44 +83,10 @@ INTRINSICS = (
 )
 
 
-class Decoding(ScriptedCompute):
-    """Reads uploads for real, and decides nothing."""
-
-    def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
-        return tuple(self._report(s) for s in selfies)
-
-    def _report(self, content: bytes) -> SelfieReport:
-        try:
-            decode_image(content, limits=ImageLimits())
-        except ImageRejected as refused:
-            return SelfieReport(False, None, Problem(refused.code, refused.detail, refused.next_step))
-        return SelfieReport(True)
-
-    def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome:
-        decode_visit(visit, limits=ImageLimits())
-        return VerificationOutcome(VerificationResult(Decision.INCONCLUSIVE, None, (), "p"), "c", {})
-
-    def mesh(self, template: Template) -> bytes:
-        return b"glTF"
-
-
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    settings = Settings(
-        state_dir=tmp_path / "state",
-        lockout_subject_failures=0,
-        lockout_key_failures=0,
-        requests_per_minute=0,
-        queue_budget_seconds=1e6,
-    )
-    opened = open_stores(settings)
-    compute, queue = Decoding(), ListQueue()
-    made = request_enrollment(EnrollmentRequest("ada", (b"x",), "c"), on=opened.stores, queue=queue)
-    run_enrollment(
-        made.operation.operation_id, on=opened.stores, compute=compute, queue=queue, policy=JobPolicy()
-    )
-    yield Service(settings, opened.stores, compute, queue, development_keys=True, checks={})
-    opened.close()
+    with decoding_service(tmp_path / "state", subject="ada") as made:
+        yield made
 
 
 def endpoints(client: TestClient) -> list[tuple[str, str, list[str]]]:
