@@ -62,11 +62,10 @@ class SqlKioskSessions:
     def remember(self, captures: Sequence[str], *, session_id: str, now: datetime) -> tuple[list[str], bool]:
         """In the order of the digests: two requests with the same frames must not wait for each other."""
         dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        new: list[str] = []
-        for capture in sorted(set(captures)):
-            row = {"capture": capture, "session_id": session_id, "seen_at": now}
-            insert = dialect.insert(seen_captures).values(**row).on_conflict_do_nothing()
-            new += self._connection.scalars(insert.returning(seen_captures.c.capture)).all()
+        seen = {"session_id": session_id, "seen_at": now}
+        rows = [{"capture": capture, **seen} for capture in sorted(set(captures))]
+        insert = dialect.insert(seen_captures).values(rows).on_conflict_do_nothing()
+        new = list(self._connection.scalars(insert.returning(seen_captures.c.capture))) if rows else []
         c = seen_captures.c
         others = sa.select(sa.func.count()).where(c.capture.in_(captures), c.session_id != session_id)
         return new, bool(self._connection.scalar(others))

@@ -38,11 +38,13 @@ class SqlLimits:
 
     def failures(self, kind: FailureKind, name: str, *, now: datetime) -> FailureCounter:
         """Locked until the transaction ends; made when it is not there."""
-        self._insert_if_missing(
-            t.failure_counters, {"kind": kind.value, "name": name, "failures": 0, "since": now}
-        )
         query = sa.select(t.failure_counters).where(_this(kind, name)).with_for_update()
-        return _counter(self._connection.execute(query).one()._mapping)
+        row = self._connection.execute(query).one_or_none()
+        if row is None:
+            new = {"kind": kind.value, "name": name, "failures": 0, "since": now}
+            self._insert_if_missing(t.failure_counters, new)
+            row = self._connection.execute(query).one()
+        return _counter(row._mapping)
 
     def set_failures(self, counter: FailureCounter) -> None:
         """Update the row."""
