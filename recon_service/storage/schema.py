@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -24,6 +25,7 @@ holds it true.
 APPLICATION_NAME = "recon-service"
 """How PostgreSQL knows every connection of the service."""
 LOOKS = 10
+_log = logging.getLogger(__name__)
 
 
 def current_revision(engine: sa.Engine) -> str | None:
@@ -100,7 +102,12 @@ def _migrate(engine: sa.Engine, alone: AbstractContextManager[object]) -> None:
 
     try:
         with alone if revision is not None else nullcontext():
+            if revision is not None:
+                # With years of rows that takes minutes: nobody should take it for a process that hangs.
+                _log.warning("the database is brought from migration %s to %s", revision, HEAD)
             command.upgrade(alembic_config(engine), "head")
+            if revision is not None:
+                _log.warning("the database is at migration %s", HEAD)
     except Conflict as busy:
         raise Conflict(
             f"the database is at migration {revision}, this version has {HEAD}, and {busy.detail}",

@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from recon_service.application.records.audit import AuditEntry, AuditHead
 from recon_service.application.records.operations import Lane
 from recon_service.domain.errors import StorageFault
 from recon_service.storage.database import SqlDatabase, open_engine
@@ -72,6 +73,20 @@ def rows(engine: sa.Engine) -> dict[str, int]:
             name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}")) or 0
             for name in ("subjects", "subject_keys", "operations", "selfies", "templates")
         }
+
+
+def test_an_upgrade_says_that_it_goes_on_and_when_it_is_done(
+    engine: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    migrate(engine)
+    migrate(engine)
+    assert caplog.messages == [], "a new database, and one that is as it should be"
+    command.downgrade(alembic_config(engine), "0023")
+    migrate(engine)
+    assert caplog.messages == [
+        f"the database is brought from migration 0023 to {HEAD}",
+        f"the database is at migration {HEAD}",
+    ]
 
 
 def test_data_of_the_first_version_survives_up_down_and_up(engine: sa.Engine) -> None:
@@ -261,3 +276,12 @@ def test_sqlite_keeps_what_it_promises(tmp_path: Path) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
         }
     assert pragma == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+
+
+def test_the_audit_log_counts_beyond_two_billion(engine: sa.Engine) -> None:
+    migrate(engine)
+    entry = AuditEntry(2**31 + 7, datetime(2026, 1, 2, tzinfo=UTC), "a", "test", digest="d")
+    with SqlDatabase(engine).transaction() as tx:
+        tx.audit.add(entry)
+        assert list(tx.audit.entries(after=2**31)) == [entry]
+        assert tx.audit.head() == AuditHead(entry.sequence, "d")
