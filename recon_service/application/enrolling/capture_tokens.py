@@ -256,12 +256,6 @@ def capture_mesh(capture: OpenCapture, *, on: Stores, compute: Compute) -> bytes
     )
 
 
-def expire_captures(*, on: Stores, limit: int = 500) -> int:
-    """Remove sessions whose time is over, with the frames that nobody used; how many."""
-    with on.database.transaction() as tx:
-        return tx.captures.expire(now=on.clock(), limit=limit)
-
-
 def _cipher(capture: OpenCapture, on: Stores) -> SubjectCipher:
     return on.vault.cipher_of_secret(capture.secret.encode(), capture.session.subject_id)
 

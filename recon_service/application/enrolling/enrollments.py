@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from recon_service.application.enrolling.operations import get_operation
 from recon_service.application.errors import (
     IdempotencyKeyReused,
-    PayloadTooLarge,
     QueueFull,
     RequestInFlight,
 )
@@ -121,12 +120,6 @@ class _Making:
     reservation: Reservation | None
     answer: Callable[[Operation], bytes] | None
     also: Callable[[Transaction, Operation], None]
-
-
-def check_sizes(selfies: Sequence[bytes], *, max_bytes: int) -> None:
-    """Raises PayloadTooLarge when a selfie is larger than ``max_bytes``."""
-    if any(len(s) > max_bytes for s in selfies):
-        raise PayloadTooLarge(f"a selfie is larger than {max_bytes} bytes", next_step="Send it scaled down.")
 
 
 def request_enrollment(

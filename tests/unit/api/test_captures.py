@@ -11,7 +11,6 @@ from httpx import Response
 
 from recon_service.api.app import api_routes, create_app, needs_capture
 from recon_service.api.service import Service
-from recon_service.application.enrolling.capture_tokens import expire_captures
 from recon_service.application.enrolling.enrollment_runs import JobPolicy, run_enrollment
 from recon_service.application.errors import StorageUnavailable
 from recon_service.application.keeping.keys import revoke_api_key
@@ -226,8 +225,8 @@ def test_a_wrong_late_or_foreign_secret_opens_nothing(page: TestClient, judged: 
         assert page.get(path, headers=token).status_code == 401
     object.__setattr__(judged.stores, "clock", lambda: utc_now() + timedelta(minutes=31))
     assert page.get("/v1/capture", headers=token).status_code == 401
-    assert expire_captures(on=judged.stores) == 1
     with judged.stores.database.transaction() as tx:
+        assert tx.captures.expire(now=judged.stores.clock(), limit=500) == 1
         assert tx.captures.get(session_id) is None
 
 
