@@ -107,8 +107,9 @@ def test_an_allocation_beyond_the_limit_is_a_typed_error_and_the_child_is_replac
     try:
         tight.start()
         (pid,) = tight.pids
+        portraits = [portrait_jpeg("astronaut", 1500 + n) for n in range(10)]
         with pytest.raises(MemoryLimitReached, match="memory") as caught:
-            tight.reconstruct([portrait_jpeg("astronaut", 1500)] * 10, lambda _stage, _share: None)
+            tight.reconstruct(portraits, lambda _stage, _share: None)
         assert caught.value.code == "memory-limit"
         assert tight.pids != [pid]
     finally:

@@ -116,14 +116,17 @@ def enroll(
         progress(Stage.DECODING if number == 0 else Stage.ASSESSING, 0.7 * number / len(contents))
         selfies.append(examine(content, pipeline))
     progress(Stage.FITTING, 0.7)
-    result = _fitted(_chosen(selfies, pipeline.most_selfies), pipeline, reconstructor)
+    chosen = _chosen(selfies, contents, pipeline.most_selfies)
+    result = _fitted(chosen, pipeline, reconstructor)
     progress(Stage.STORING, 0.9)
     return result
 
 
-def _chosen(selfies: Sequence[Selfie], most: int) -> tuple[Selfie, ...]:
-    """The selfies with those marked that are not needed beside better ones."""
-    usable = [k for k, s in enumerate(selfies) if s.accepted]
+def _chosen(selfies: Sequence[Selfie], contents: Sequence[bytes], most: int) -> tuple[Selfie, ...]:
+    """The selfies with those marked that are not needed beside better ones. The same file again is none: it
+    would count as another view of the skin, and make a template surer than one picture is.
+    """
+    usable = [k for k, s in enumerate(selfies) if s.accepted and contents.index(contents[k]) == k]
     reports = [q for k in usable if (q := selfies[k].quality) is not None]
     kept = {usable[place] for place in best_frames(reports, most=most)}
     return tuple(replace(s, spare=True) if s.accepted and k not in kept else s for k, s in enumerate(selfies))

@@ -118,6 +118,16 @@ def test_only_an_accepted_selfie_gives_evidence(pipeline: FacePipeline) -> None:
     assert capture.log_focal_sd == 0.25, "the file states no focal length"
 
 
+def test_the_same_file_again_is_no_other_picture(pipeline: FacePipeline) -> None:
+    content = portrait_bytes("astronaut")
+    result, alone = enroll([content] * 3, pipeline), enroll([content], pipeline)
+    assert [s.used for s in result.selfies] == [True, False, False]
+    assert result.source == alone.source
+    assert result.fit is not None
+    assert alone.fit is not None
+    assert np.array_equal(result.fit.posterior.mean, alone.fit.posterior.mean)
+
+
 def test_of_more_pictures_than_are_needed_the_best_is_used_and_the_others_are_named(
     pipeline: FacePipeline,
 ) -> None:
