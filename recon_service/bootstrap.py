@@ -26,7 +26,8 @@ from recon_service.storage.connections import (
     check_traces_endpoint,
     is_local,
 )
-from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine
+from recon_service.storage.database import SqlDatabase
+from recon_service.storage.engines import DatabaseLimits, open_engine
 from recon_service.storage.folder_store import FolderObjectStore
 from recon_service.storage.master_key import Origin, load_accepted_keys, load_master_key
 from recon_service.storage.schema import migrate

@@ -69,7 +69,7 @@ class Production:
     def _migrated(self) -> str:
         # Migrations run once; every further database is a copy.
         if not self.template:
-            from recon_service.storage.database import open_engine
+            from recon_service.storage.engines import open_engine
             from recon_service.storage.schema import migrate
 
             self.template = self.postgres.make_database()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import typer
 
 from recon_service.settings import Settings
-from recon_service.storage.database import open_engine
+from recon_service.storage.engines import open_engine
 from recon_service.storage.schema import HEAD, current_revision, downgrade
 from recon_service.storage.state_lock import StateLock
 

@@ -4,7 +4,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -22,9 +22,9 @@ from recon_service.application.records.operations import (
     StoredSelfies,
 )
 from recon_service.application.records.templates import TemplateState
-from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.storage import tables as t
 from recon_service.storage.moments import long_past
+from recon_service.storage.operation_rows import operation_of, selfie_to_json
 
 AT_ONCE: Final = 1000
 
@@ -69,7 +69,7 @@ class SqlOperations:
         """The operation as it stands."""
         query = sa.select(t.operations).where(t.operations.c.operation_id == operation_id)
         row = self._connection.execute(query).one_or_none()
-        return _operation(dict(row._mapping)) if row else None
+        return operation_of(dict(row._mapping)) if row else None
 
     def versions(self, operation_ids: Sequence[str]) -> dict[str, int]:
         """In pieces: a statement has only so many parameters."""
@@ -149,7 +149,7 @@ class SqlOperations:
             progress=1.0,
             ended_at=now,
             claim_token=None,
-            selfies=[_selfie_to_json(s) for s in selfies],
+            selfies=[selfie_to_json(s) for s in selfies],
             template_id=template_id,
             problem=asdict(problem) if problem else None,
             dead_at=now if dead else None,
@@ -246,7 +246,9 @@ class SqlOperations:
     def outcomes(self, *, since: datetime) -> dict[OperationState, int]:
         """Counts by state."""
         c = t.operations.c
-        query = sa.select(c.state, sa.func.count()).where(c.ended_at > since).group_by(c.state)
+        # Not by the column itself: SQLite would read all operations by the index that begins with it.
+        state = sa.func.lower(c.state).label("state")
+        query = sa.select(state, sa.func.count()).where(c.ended_at > since).group_by(state)
         return {OperationState(state): count for state, count in self._connection.execute(query)}
 
     def of_subject(self, subject_id: str, *, limit: int) -> list[Operation]:
@@ -254,13 +256,13 @@ class SqlOperations:
         c = t.operations.c
         query = sa.select(t.operations).where(c.subject_id == subject_id)
         rows = self._connection.execute(query.order_by(c.created_at.desc()).limit(limit))
-        return [_operation(dict(row._mapping)) for row in rows]
+        return [operation_of(dict(row._mapping)) for row in rows]
 
     def dead(self, *, limit: int) -> list[Operation]:
         """Newest first."""
         c = t.operations.c
         query = sa.select(t.operations).where(c.dead_at.is_not(None)).order_by(c.dead_at.desc()).limit(limit)
-        return [_operation(dict(row._mapping)) for row in self._connection.execute(query)]
+        return [operation_of(dict(row._mapping)) for row in self._connection.execute(query)]
 
     def revive(self, operation_id: str, *, now: datetime) -> bool:
         """Queue a dead operation as if it were new."""
@@ -308,33 +310,3 @@ def _held(claim: Claim) -> sa.ColumnElement[bool]:
         & (c.state == OperationState.RUNNING.value)
         & (c.claim_token == claim.token)
     )
-
-
-def _operation(row: Mapping[str, Any]) -> Operation:
-    inner = ("claim_token", "queued_at", "published_at", "number")
-    fields = {name: value for name, value in row.items() if name not in inner}
-    fields["state"] = OperationState(fields["state"])
-    fields["lane"] = Lane(fields["lane"])
-    fields["selfies"] = tuple(_selfie_from_json(s) for s in fields["selfies"])
-    fields["problem"] = Problem(**fields["problem"]) if fields["problem"] else None
-    return Operation(**fields)
-
-
-def _selfie_to_json(report: SelfieReport) -> dict[str, Any]:
-    return {
-        "accepted": report.accepted,
-        "quality": [asdict(m) for m in report.quality.measures] if report.quality else None,
-        "problem": asdict(report.problem) if report.problem else None,
-        "spare": report.spare,
-    }
-
-
-def _selfie_from_json(value: dict[str, Any]) -> SelfieReport:
-    measures = value["quality"]
-    quality = None
-    if measures is not None:
-        quality = QualityReport(
-            tuple(QualityMeasure(**{**m, "verdict": Verdict(m["verdict"])}) for m in measures)
-        )
-    problem = Problem(**value["problem"]) if value["problem"] else None
-    return SelfieReport(value["accepted"], quality, problem, value.get("spare", False))

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from rich.progress import Progress
 
 from recon_service.bootstrap import open_stores
-from recon_service.storage.database import open_engine
+from recon_service.storage.engines import open_engine
 from tests.chaos import batch_audit as audit
 from tests.chaos.batch_audit import BatchReport
 from tests.chaos.batch_watching import Watch

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from recon_service.bootstrap import open_stores
-from recon_service.storage.database import open_engine
+from recon_service.storage.engines import open_engine
 from tests.chaos.audit import audit
 from tests.chaos.faults import Faults
 from tests.chaos.ledger import Ledger, Report, keep_enrolling, keep_watching, wait_until_quiet

@@ -12,7 +12,8 @@ from recon_service.application.ports.database import Database
 from recon_service.application.records.operations import Claim, Operation, OperationState, StoredSelfies
 from recon_service.application.records.subjects import WrappedKey
 from recon_service.application.records.templates import SealedTemplate
-from recon_service.storage.database import SqlDatabase, open_engine
+from recon_service.storage.database import SqlDatabase
+from recon_service.storage.engines import open_engine
 from recon_service.storage.schema import migrate
 from tests.stacks import Production
 

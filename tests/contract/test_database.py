@@ -17,7 +17,8 @@ from recon_service.application.records.operations import OperationState, Problem
 from recon_service.application.records.subjects import DeletionReceipt, WrappedKey
 from recon_service.domain.errors import Conflict, InsecureConfiguration, StorageFault
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
-from recon_service.storage.database import DatabaseLimits, SqlDatabase, open_engine
+from recon_service.storage.database import SqlDatabase
+from recon_service.storage.engines import DatabaseLimits, open_engine
 from tests.contract.databases import NOW, claim, database, operation, sqlite, template, with_subject
 from tests.servers.postgres import Postgres
 

@@ -25,7 +25,7 @@ from PIL import Image as PillowImage
 from recon_service.application.ports.objects import ObjectStore
 from recon_service.bootstrap import open_objects
 from recon_service.settings import Settings
-from recon_service.storage.database import open_engine
+from recon_service.storage.engines import open_engine
 from tests.servers.processes import ends_with_parent, free_port, with_small_files
 
 ENDED = ("succeeded", "rejected", "failed")

@@ -14,7 +14,7 @@ import httpx
 import sqlalchemy as sa
 
 from recon_service.assembly import MODEL_NAMES, ModelChoice
-from recon_service.storage.database import open_engine
+from recon_service.storage.engines import open_engine
 from tests.integration.captures import INTRINSICS, depth_of, png16, verify
 from tests.integration.running import Server, enroll, portrait_jpeg
 from tests.integration.test_batches import wait

@@ -13,7 +13,7 @@ from recon_service.application.ports.stores import Stores
 from recon_service.application.templates.subjects import delete_subject
 from recon_service.bootstrap import OpenStores, open_stores
 from recon_service.settings import Settings
-from recon_service.storage.database import open_engine
+from recon_service.storage.engines import open_engine
 from tests.chaos.audit import Found, audit
 from tests.chaos.ledger import Ledger
 from tests.references import enroll

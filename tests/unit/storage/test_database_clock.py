@@ -15,8 +15,9 @@ from recon_service.application.housekeeping import Retention, sweep
 from recon_service.application.ports.stores import Stores, utc_now
 from recon_service.application.records.operations import Lane, OperationState
 from recon_service.bootstrap import open_stores
-from recon_service.storage.database import SqlDatabase, open_engine
+from recon_service.storage.database import SqlDatabase
 from recon_service.storage.database_clock import RENEWED_S, DatabaseClock
+from recon_service.storage.engines import open_engine
 from tests.servers.postgres import Postgres
 from tests.stacks import Stack, settings_for
 from tests.unit.application.enrollments_support import POLICY, ask

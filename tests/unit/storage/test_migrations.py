@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 from recon_service.application.records.audit import AuditEntry, AuditHead
 from recon_service.application.records.operations import Lane
 from recon_service.domain.errors import StorageFault
-from recon_service.storage.database import SqlDatabase, open_engine
+from recon_service.storage.database import SqlDatabase
+from recon_service.storage.engines import open_engine
 from recon_service.storage.schema import HEAD, alembic_config, current_revision, migrate
 from recon_service.storage.tables import metadata
 from tests.servers.postgres import Postgres
@@ -243,7 +244,7 @@ def test_a_log_and_receipts_survive_or_go_with_their_tables(engine: sa.Engine) -
 
 def test_several_processes_may_migrate_at_once(postgres: Postgres) -> None:
     program = (
-        "import sys; from recon_service.storage.database import open_engine; "
+        "import sys; from recon_service.storage.engines import open_engine; "
         "from recon_service.storage.schema import migrate; migrate(open_engine(sys.argv[1]))"
     )
     with postgres.database() as url:
