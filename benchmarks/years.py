@@ -30,7 +30,6 @@ import psutil
 import sqlalchemy as sa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -67,7 +66,9 @@ from recon_service.telemetry.standing import Standing
 from tests.unit.application.stores import ListQueue
 
 KEY = bytes(range(32))
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DAY = timedelta(days=1)
+PAGES = 200
+"""Of a switch; each exchanges 128 templates."""
 
 
 @dataclass(slots=True)
@@ -139,9 +140,9 @@ class Work:
             "consents: 200 of 10,000 end": self._consents,
             "batch: cancel": self._cancel,
             "batch: the sweeper ends the rest": lambda: close_cancelled(on=on, policy=RunnerPolicy()),
-            "batch: activate": lambda: self._switch("bat_5", steering.activate_batch),
-            "batch: roll back": lambda: self._switch("bat_5", steering.roll_back_batch),
-            "batch: activate again": lambda: steering.activate_batch("bat_5", actor="ops", on=on),
+            "batch: activate 25,600": lambda: self._switch("bat_5", steering.activate_batch),
+            "batch: roll back 25,600": lambda: self._switch("bat_5", steering.roll_back_batch),
+            "batch: begin to activate again": lambda: steering.activate_batch("bat_3", actor="ops", on=on),
             "audit: verify": self._verify,
             "keys: rotate the master key": self._rotate,
             "migration: the newest, down": lambda: self._migrate(down=True),
@@ -196,10 +197,9 @@ class Work:
 
     def _switch(self, batch_id: str, begin: Callable[..., object]) -> None:
         begin(batch_id, actor="ops", on=self._stores)
-        policy: Any = RunnerPolicy()
         nobody: Any = None  # a switch computes nothing
-        while work_on_batches(on=self._stores, compute=nobody, models=nobody, policy=policy):
-            pass
+        for _ in range(PAGES):
+            work_on_batches(on=self._stores, compute=nobody, models=nobody, policy=RunnerPolicy())
 
     def _verify(self) -> None:
         assert check_audit(on=self._stores).broken is None
@@ -246,52 +246,53 @@ def main() -> None:
     arguments = parser.parse_args()
     console, years = Console(), Years().scaled(arguments.scale)
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    lines: list[dict[str, Any]] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recon-years-")))
         url = stack.enter_context(database_url(arguments, folder))
         settings = Settings(database_url=url, state_dir=folder, master_key=base64.b64encode(KEY).decode())
         opened = open_stores(settings)
         stack.callback(opened.close)
-        progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
-        task = progress.add_task("", total=None)
-        rows = Rows(
-            opened.database.engine,
-            opened.stores,
-            years,
-            lambda table, count: progress.update(task, description=f"{table} ({count:,})", advance=1),
-        )
-        rows.fill()
+        bar = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
+        task = bar.add_task("", total=None)
+
+        def say(table: str, count: int) -> None:
+            bar.update(task, description=f"{table} ({count:,})", advance=1)
+
+        Rows(opened.database.engine, opened.stores, years, say).fill()
         WATCHED.listen(opened.database.engine)
-        wanted = {
-            name: do
-            for name, do in Work(opened.database, opened.stores, years).all().items()
-            if not arguments.only or name.startswith(tuple(arguments.only))
-        }
-        progress.reset(task, total=len(wanted))
-        process = psutil.Process(os.getpid())
-        for name, do in wanted.items():
-            progress.update(task, description=name)
-            WATCHED.reset()
-            before, begun = process.memory_info().rss, time.perf_counter()
-            do()
-            took, grown = time.perf_counter() - begun, process.memory_info().rss - before
-            line = {"what": name, "seconds": took, "statements": WATCHED.statements, "grown_bytes": grown}
-            line |= {"slowest_s": WATCHED.slowest, "transaction_s": WATCHED.longest, "text": WATCHED.text}
-            lines.append(line)
-            progress.advance(task)
-    table = Table(title=f"{'SQLite' if arguments.sqlite else 'PostgreSQL'}, {asdict(years)}")
-    for column in ("what", "seconds", "statements", "slowest, ms", "longest transaction, ms", "memory, MB"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for line in lines:
-        figures = (1000 * line["slowest_s"], 1000 * line["transaction_s"], line["grown_bytes"] / 1e6)
-        shown = (f"{line['seconds']:.3f}", str(line["statements"]), *(f"{one:.1f}" for one in figures))
-        table.add_row(line["what"], *shown)
-        if arguments.slowest:
-            table.add_row(f"  {' '.join(line['text'].split())[:150]}")
-    console.print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"years": asdict(years), "lines": lines}, indent=1))
+        everything = Work(opened.database, opened.stores, years).all()
+        names = [name for name in everything if not arguments.only or name.startswith(tuple(arguments.only))]
+        bar.reset(task, total=len(names))
+        console.print(f"{'SQLite' if arguments.sqlite else 'PostgreSQL'}, {asdict(years)}", highlight=False)
+        header = ("seconds", "statements", "slowest, ms", "transaction, ms", "memory, MB")
+        console.print(f"{'':<34}" + "".join(f"{name:>17}" for name in header))
+        lines = []
+        for name in names:
+            bar.update(task, description=name)
+            lines.append(measured(name, everything[name]))
+            bar.advance(task)
+            shown(lines[-1], console, slowest=arguments.slowest)
+            if arguments.json:
+                arguments.json.write_text(json.dumps({"years": asdict(years), "lines": lines}, indent=1))
+
+
+def measured(name: str, do: Callable[[], object]) -> dict[str, Any]:
+    process = psutil.Process(os.getpid())
+    WATCHED.reset()
+    before, begun = process.memory_info().rss, time.perf_counter()
+    do()
+    took, grown = time.perf_counter() - begun, process.memory_info().rss - before
+    line = {"what": name, "seconds": took, "statements": WATCHED.statements, "grown_bytes": grown}
+    return line | {"slowest_s": WATCHED.slowest, "transaction_s": WATCHED.longest, "text": WATCHED.text}
+
+
+def shown(line: dict[str, Any], console: Console, *, slowest: bool) -> None:
+    milliseconds = (1000 * line["slowest_s"], 1000 * line["transaction_s"])
+    figures = [f"{line['seconds']:.3f}", str(line["statements"])]
+    figures += [f"{one:.1f}" for one in (*milliseconds, line["grown_bytes"] / 1e6)]
+    console.print(f"{line['what']:<34}" + "".join(f"{one:>17}" for one in figures), highlight=False)
+    if slowest:
+        console.print(f"    {' '.join(line['text'].split())[:150]}", highlight=False, markup=False)
 
 
 if __name__ == "__main__":

@@ -145,8 +145,8 @@ class Rows:
         states = "CASE i " + " ".join(f"WHEN {n} THEN '{one}'" for n, one in enumerate(BATCHES, 1)) + " END"
         yield "batches", len(BATCHES), {
             "batch_id": "'bat_' || i", "state": states, "selection": f"'{chosen}'", "target": f"'{target}'",
-            "priority": "0", "created_by": "'ops'", "moment": "AGO[40 * 86400 * (6 - i)]",
-            "updated_at": "AGO[40 * 86400 * (6 - i)]", "expected": str(s), "cursor": "''",
+            "priority": "0", "created_by": "'ops'", "moment": "AGO[25 * 86400 * (6 - i)]",
+            "updated_at": "AGO[25 * 86400 * (6 - i)]", "expected": str(s), "cursor": "''",
             "listed_at": "AGO[9]", "begun_at": "AGO[9]", "ended_at": "AGO[9]",
         }  # fmt: skip
         for number, batch in enumerate(BATCHES, 1):

@@ -172,6 +172,8 @@ templates = sa.Table(
         postgresql_where=sa.text("state = 'active'"),
     ),
     sa.Index("ix_templates_state_retired_at", "state", "retired_at"),
+    # All in force, page by page: SQLite would sort them for every page.
+    sa.Index("ix_templates_state_template_id", "state", "template_id"),
     # How many of each there are, without a look into the table.
     sa.Index("ix_templates_kind", "model", "calibration", "source", "state"),
 )

@@ -19,6 +19,7 @@ INDICES = (
     # A page of one subject's, or of one action's entries, is read in order.
     ("ix_audit_log_subject_sequence", "audit_log", ["subject", "sequence"]),
     ("ix_audit_log_action_sequence", "audit_log", ["action", "sequence"]),
+    ("ix_templates_state_template_id", "templates", ["state", "template_id"]),
     ("ix_templates_kind", "templates", ["model", "calibration", "source", "state"]),
 )
 NUMBERED = ("audit_log", "audit_head")
