@@ -23,7 +23,7 @@ from recon_service.domain.errors import ReconError
 from recon_service.networks.onnx_runtime import Device
 from recon_service.reconstruction.batching import BatchingOptions, BatchingSession
 from recon_service.reconstruction.messages import BadMessage, receive, send
-from recon_service.reconstruction.session import OnnxSession, Session, SessionOptions
+from recon_service.reconstruction.session import Floats, OnnxSession, Session, SessionOptions
 from recon_service.settings import Settings
 
 
@@ -103,7 +103,7 @@ class NetworkServer:
             except (BadMessage, KeyError, TypeError, ValueError):
                 structlog.get_logger().warning("a caller that makes no sense was hung up on")
 
-    def _answer(self, connection: Connection, head: Mapping[str, object], arrays: list) -> None:  # type: ignore[type-arg]
+    def _answer(self, connection: Connection, head: Mapping[str, object], arrays: list[Floats]) -> None:
         if "standing" in head:
             loaded = dict(self._sessions)
             sizes = {name: session.sizes for name, session in loaded.items()}
@@ -155,7 +155,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     options = NetworkOptions(**json.loads(sys.argv[1]))
-    configure_logging(level=options.log_level, format=options.log_format)  # type: ignore[arg-type]
+    configure_logging(level=options.log_level, format=options.log_format)
     try:
         server = load_networks(options)
     except ReconError as fault:

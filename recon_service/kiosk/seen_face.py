@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recon_service.depth.cleaning import clean_depth
 from recon_service.depth.depth_only_start import pose_from_depth, pose_near
-from recon_service.domain.arrays import Array
+from recon_service.domain.arrays import AnyArray, Array
 from recon_service.domain.camera import PinholeCamera
 from recon_service.domain.errors import DepthRejected, FitFailed
 from recon_service.domain.faces import DetectedFace
@@ -186,7 +186,7 @@ def _lifted(pixel: Array, depth: NDArray[np.float32], camera: PinholeCamera) -> 
     return np.asarray(camera.rays(pixel[None])[0] * float(np.median(measured)))
 
 
-def _cut(pixels: NDArray, box: Box) -> NDArray:  # type: ignore[type-arg]
+def _cut(pixels: AnyArray, box: Box) -> AnyArray:
     """The part inside the box, at least one pixel."""
     height, width = pixels.shape[:2]
     left, right = np.clip([round(box[0]), round(box[2])], 0, width)

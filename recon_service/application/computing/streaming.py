@@ -124,8 +124,8 @@ class Visit:
             self._faults.extend(found)
             return
         self._fits.append(fit)
-        pictured = frame.image is not None and landmarks is not None
-        self._pictures.append((frame.image, landmarks) if pictured else None)  # type: ignore[arg-type]
+        pictured = None if frame.image is None or landmarks is None else (frame.image, landmarks)
+        self._pictures.append(pictured)
 
     def posterior(self) -> IdentityPosterior | None:
         """Of the frames so far that agree with each other."""

@@ -15,6 +15,7 @@ from recon_service.application.keeping.signing import SIGNING_KEY, service_signe
 from recon_service.application.keeping.withdrawals import note_withdrawals, withdraw
 from recon_service.application.ports.edge import EdgeFormat
 from recon_service.application.ports.stores import Stores
+from recon_service.application.ports.vault import Signer
 from recon_service.application.records.edge import (
     BundleContents,
     BundleHead,
@@ -233,7 +234,7 @@ def _kiosk(found: EdgeKioskRecord | None, site: str) -> EdgeKioskRecord:
     return found
 
 
-def _service_keys(on: Stores) -> tuple[Any, bytes]:
+def _service_keys(on: Stores) -> tuple[Signer, bytes]:
     """The signer, and the secret by which reports are opened."""
     signer = service_signer(on=on)
     with on.database.snapshot() as tx:
