@@ -82,9 +82,15 @@ def _shots(browser: Any, server: Server, name: str, **context: Any) -> list[byte
     page.wait_for_selector("#stage[data-hint=turnRight]")
     page.wait_for_timeout(250)
     shots.append(page.screenshot())
+    held: list[Any] = []
+    # The enrollment is over sooner than a picture is taken.
+    page.route("**/v1/capture", lambda route: held.append(route))
     page.wait_for_selector("#working:not([hidden])")
     page.wait_for_timeout(900)
     shots.append(page.screenshot())
+    page.route("**/v1/capture", lambda route: route.continue_())
+    for route in held:
+        route.continue_()
     page.wait_for_selector("#mesh[data-ready]")
     page.wait_for_timeout(3000)
     shots.append(page.screenshot())
