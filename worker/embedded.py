@@ -77,7 +77,7 @@ class EmbeddedWorkers:
             worker.start()
 
 
-class _QuietWorker(WorkController):  # type: ignore[misc]
+class _QuietWorker(WorkController):
     """Unlike the command's worker it installs no signal handlers and prints no banner."""
 
     def __init__(self, *args: object, ready: threading.Event, **kwargs: object) -> None:

@@ -179,7 +179,7 @@ async def _receive(request: Request, spool: BinaryIO, limit: int) -> None:
 
 def _spool(service: Service) -> BinaryIO:
     """A file without a name, which is gone when it is closed or the process dies; all in it is encrypted."""
-    return tempfile.TemporaryFile(dir=service.settings.state_dir)  # type: ignore[return-value]
+    return tempfile.TemporaryFile(dir=service.settings.state_dir)
 
 
 def _chunks(spool: BinaryIO) -> Iterator[bytes]:
