@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def resident_bytes(head: int, proc: Path = Path("/proc")) -> dict[str, float]:
+def resident_bytes(head: int) -> dict[str, float]:
     """Resident memory of a process and, added up, of all that it started and what those started, in bytes.
     Empty where the system does not tell (only Linux does).
     """
     parents: dict[int, int] = {}
     sizes: dict[int, int] = {}
-    for folder in proc.glob("[0-9]*"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
             text = (folder / "status").read_text()
         except OSError:

@@ -24,15 +24,12 @@ REMARK = "with the stand-in for the dense Basel bases: for tests and pictures, n
 
 @dataclass(frozen=True)
 class Bases:
-    """The Basel model. dense: 38,365 points. landmarks: the 68. keypoints: (68,) which vertices those are.
-    stand_in: whether the dense bases only resemble the true ones.
-    """
+    """The Basel model. dense: 38,365 points. landmarks: the 68. keypoints: (68,) which vertices those are."""
 
     dense: LinearShape
     landmarks: LinearShape
     keypoints: NDArray[np.int64]
     triangles: NDArray[np.int64]
-    stand_in: bool
 
 
 def check(files: ModelFiles) -> str:
@@ -68,7 +65,7 @@ def load_bases(files: ModelFiles) -> Bases:
         landmarks = LinearShape(*(sparse[name].astype(np.float32) for name in ("u", "w_shp", "w_exp")))
     # Wound inward in the original: turned.
     triangles = np.ascontiguousarray(_arrays(files.locate(TRIANGLES))["tri"][:, ::-1]).astype(np.int64)
-    return Bases(shape, landmarks, keypoints, triangles, stand_in)
+    return Bases(shape, landmarks, keypoints, triangles)
 
 
 def load_whitening(files: ModelFiles) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -92,11 +92,6 @@ class TddfaV2(EncodedBackend[Array]):
             correspondence=correspondence,
         )
 
-    @property
-    def stand_in(self) -> bool:
-        """Whether the dense bases only resemble the Basel model's."""
-        return self._bases.stand_in
-
     def mean_surface(self) -> tuple[Mesh, Array]:
         """The Basel mean in the head frame, mm, and its 68 landmarks (68, 3): what is registered."""
         mesh = Mesh(self._bases.dense.mean.astype(np.float64) * MICROMETERS, self._bases.triangles)
