@@ -52,6 +52,20 @@ def test_the_commands_to_copy_exist_with_their_options(page: Path) -> None:
                 assert unknown_words(re.split(r"\s{3,}", line)[0]) == [], line
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_files_that_sentences_name_exist(page: Path) -> None:
+    """Of the repository, of the package, or of its use cases; adr/0110 stands for the one of that number."""
+    bases = (ROOT, ROOT / "recon_service", ROOT / "recon_service/application", page.parent)
+    sentences = FENCE.sub("", page.read_text())
+    named = re.findall(
+        r"`((?:[\w.*-]+/)+[\w.*-]+\.(?:py|toml|md|yml|yaml|json|sh|ts|css|html)|docs/adr/\d{4})`", sentences
+    )
+    named += re.findall(r"\b(?:benchmarks|scripts|docs/pictures)/[\w/]+\.py", page.read_text())
+    for path in named:
+        made_here = path.startswith(("dist/", "recon_service/reconstruction/BACKEND"))
+        assert made_here or any(list(base.glob(f"{path}*")) for base in bases), path
+
+
 def test_every_decision_is_in_the_list_under_its_title() -> None:
     listed = (ROOT / "docs/adr/README.md").read_text()
     for record in sorted(ROOT.glob("docs/adr/0*.md")):
