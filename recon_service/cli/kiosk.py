@@ -33,7 +33,7 @@ def cameras() -> None:
     for kind, name, serial in found:
         console.print(escape(f"{kind}:{serial}  {name}"))
     if not found:
-        console.print("No camera is plugged in.")
+        console.print("No camera is plugged in; --camera simulated needs none.")
     table = Table("name", "camera", "range mm", "noise at 500 mm", box=None, header_style="dim")
     for known in known_cameras().values():
         measured = "" if known.measured else " (assumed)"

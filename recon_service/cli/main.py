@@ -169,7 +169,9 @@ def _flowing(text: str) -> str:
 
 
 def main() -> None:
-    """Run the command line; an error of ours ends it with its title, its detail and what to do next."""
+    """Run the command line; an error of ours, or a file that is not there, ends it with its title, its detail
+    and what to do next.
+    """
     arguments = sys.argv[1:]
     try:
         build_app(_words(arguments))(arguments, prog_name="recon")
@@ -178,6 +180,13 @@ def main() -> None:
         typer.echo(error.detail, err=True)
         if error.next_step:
             typer.echo(error.next_step, err=True)
+        sys.exit(1)
+    except OSError as fault:
+        if not fault.filename:
+            raise
+        typer.secho("A file cannot be used", fg="red", err=True)
+        typer.echo(f"{fault.filename}: {fault.strerror}", err=True)
+        typer.echo("Correct its name, or the rights to it.", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

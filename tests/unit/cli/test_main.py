@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,17 @@ def test_an_error_of_ours_is_three_lines_and_no_traceback() -> None:
     assert done.stdout == ""
     assert "[weights-unknown]" in done.stderr
     assert "recon weights list" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_is_named_without_a_traceback(tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "kiosk.keys"
+    command = ["edge", "keys", str(absent)]
+    done = subprocess.run(
+        [sys.executable, "-m", "recon_service", *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"{absent}: No such file" in done.stderr
     assert "Traceback" not in done.stderr
 
 
