@@ -33,6 +33,9 @@ class S3:
                 *("serve", "s3", str(self._folder / "buckets"), "--config", "/dev/null"),
                 # S3 knows no folders that could go while a neighbor is written.
                 *("--addr", f"127.0.0.1:{self.port}", "--no-cleanup"),
+                # Where objects of a folder come and go at one moment, it may miss one of them until it looks
+                # at the folder again, which is in five minutes by itself: longer than three attempts.
+                *("--dir-cache-time", "1s"),
                 *(() if public else ("--auth-key", f"{ACCESS_KEY},{SECRET_KEY}")),
             ],
             log=self._folder / "log",
