@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from recon_service.application.computing.local_compute import LocalCompute
-from recon_service.application.errors import ComputeFault
+from recon_service.application.errors import ComputeFault, Overloaded
 from recon_service.application.records.evaluations import EvaluationSet, PersonObserved, Way
 from recon_service.application.records.inspections import Inspection
 from recon_service.application.records.operations import EnrollmentOutcome, Problem, SelfieReport
@@ -257,7 +257,8 @@ def test_a_child_that_was_taken_over_runs_nothing_in_its_parent(
     monkeypatch.setattr(child_process, "sys", SimpleNamespace(executable=str(program)))
     compute = ChildCompute(Settings(model="builtin"), processes=1, limit_s=5.0)
     try:
-        with pytest.raises(ComputeFault):
+        # One that never came up is no compute process at all.
+        with pytest.raises(ComputeFault if when == "as an answer" else Overloaded):
             compute.check_quality([b"picture"])
     finally:
         compute.close()
