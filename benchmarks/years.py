@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -79,6 +79,7 @@ class Watched:
     slowest: float = 0.0
     text: str = ""
     longest: float = 0.0  # transaction
+    since: float = 0.0
     _begun: dict[int, float] = field(default_factory=dict)
     _sent: dict[int, float] = field(default_factory=dict)
 
@@ -105,7 +106,8 @@ class Watched:
             self.slowest, self.text = took, statement
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Begin anew: what was done to prepare does not count."""
+        self.since = time.perf_counter()
         self.statements, self.slowest, self.text, self.longest = 0, 0.0, "", 0.0
 
 
@@ -179,6 +181,7 @@ class Work:
             connection.exec_driver_sql(
                 f"UPDATE consents SET expires_at = given_at WHERE consent_row IN ({chosen.format(no)})"
             )
+        WATCHED.reset()
         watch = ClockWatch(timedelta(0), timedelta(0))
         policy = ConsentPolicy(hold=timedelta(0))
         sweep_consents(policy=policy, watch=watch, monotonic_s=time.monotonic(), on=self._stores)
@@ -230,10 +233,8 @@ def database_url(arguments: argparse.Namespace, folder: Path) -> Iterator[str]:
         return
     from tests.servers.postgres import Postgres
 
-    with ExitStack() as stack:
-        server = Postgres().start()
-        stack.callback(server.close)
-        yield stack.enter_context(server.database())
+    with closing(Postgres().start()) as server, server.database() as url:
+        yield url
 
 
 def main() -> None:
@@ -278,10 +279,10 @@ def main() -> None:
 
 def measured(name: str, do: Callable[[], object]) -> dict[str, Any]:
     process = psutil.Process(os.getpid())
+    before = process.memory_info().rss
     WATCHED.reset()
-    before, begun = process.memory_info().rss, time.perf_counter()
     do()
-    took, grown = time.perf_counter() - begun, process.memory_info().rss - before
+    took, grown = time.perf_counter() - WATCHED.since, process.memory_info().rss - before
     line = {"what": name, "seconds": took, "statements": WATCHED.statements, "grown_bytes": grown}
     return line | {"slowest_s": WATCHED.slowest, "transaction_s": WATCHED.longest, "text": WATCHED.text}
 
