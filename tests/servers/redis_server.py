@@ -54,4 +54,6 @@ class Redis:
 
     def client(self, number: int = 0) -> redis.Redis:
         """For looking at it, and for emptying it."""
-        return redis.Redis(host="127.0.0.1", port=self.port, password=PASSWORD, db=number, socket_timeout=30.0)
+        return redis.Redis(
+            host="127.0.0.1", port=self.port, password=PASSWORD, db=number, socket_timeout=30.0
+        )
