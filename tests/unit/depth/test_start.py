@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recon_service.application.computing.verify import observe
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.depth.cleaning import clean_depth
 from recon_service.depth.depth_only_start import pose_from_depth
@@ -14,9 +15,13 @@ from recon_service.depth.errors import NoFaceInDepth, TooLittleDepth
 from recon_service.depth.landmark_start import lift, pose_from_lifted, procrustes
 from recon_service.depth.sensors import noise_of
 from recon_service.domain.camera import PinholeCamera
+from recon_service.domain.depth_frame import DepthFrame
 from recon_service.domain.faces import FaceLandmarks
+from recon_service.domain.morphable_model import MorphableModel
 from recon_service.domain.pose import HeadPose, rotation_from_vector
 from recon_service.evaluation.kinect2 import kinect2_subjects
+from recon_service.simulation.population import PopulationSpec, SyntheticPopulation
+from recon_service.simulation.sensors import DepthSensor, Stereo, StructuredLight, TimeOfFlight
 from tests.observations import builtin_model, depth_of_ball, depth_of_plane, landmark_model, pose
 
 CAMERA = PinholeCamera(320, 320, 600.0, 600.0, 159.5, 159.5)
@@ -101,12 +106,52 @@ def test_nothing_within_reach_is_told(depth: float) -> None:
         pose_from_depth(np.full((320, 320), depth), CAMERA, builtin_model())
 
 
-def test_a_small_ball_and_a_slanted_board_are_no_face() -> None:
+def test_a_small_ball_and_a_steep_board_are_no_face() -> None:
     ball = depth_of_ball(CAMERA, np.array([0.0, 0.0, 600.0]), 25.0)
-    board = depth_of_plane(CAMERA, np.array([1.5, 0.0, 1.0]), 600.0)
+    board = depth_of_plane(CAMERA, np.array([2.5, 0.0, 1.0]), 600.0)
     for depth in (ball, np.where(board < 1800, board, 0.0)):
         with pytest.raises(NoFaceInDepth):
             pose_from_depth(depth, CAMERA, builtin_model())
+
+
+@pytest.mark.parametrize("slant", [0.0, 0.3, 0.6, 1.0, 1.5])
+def test_where_a_board_passes_for_a_face_its_fit_does_not(slant: float) -> None:
+    board = depth_of_plane(CAMERA, np.array([0.0, slant, 1.0]), 600.0)
+    seen = DepthFrame.from_array(
+        np.where((board > 0) & (board < 1800), board, 0.0).astype(np.float32),
+        camera=CAMERA,
+        millimetres_per_unit=1.0,
+        camera_name="generic",
+    )
+    probe = observe([seen], build_pipeline(ModelChoice.BUILTIN))
+    assert probe.posterior is None
+    assert {code for code, _ in probe.faults} <= {
+        "no-face-in-depth", "surface-not-a-face", "too-little-face", "implausible-shape",
+    }  # fmt: skip
+    assert probe.faults
+
+
+@pytest.mark.parametrize("sensor", [StructuredLight(), Stereo(), TimeOfFlight()], ids=lambda s: s.name)
+@pytest.mark.parametrize("person", [6, 12, 17, 47, 54])
+def test_heads_that_are_small_or_long_or_coarsely_measured_are_found(
+    person: int, sensor: DepthSensor, population: SyntheticPopulation, dense: MorphableModel
+) -> None:
+    """People before whom the mean face alone came to rest on a cheek, or found no face (docs/adr/0194)."""
+    for number in range(2):
+        seen = population.subject(person).visit_frame(sensor, 0, number)
+        found = pose_from_depth(clean_depth(seen.frame.depth), seen.frame.camera, dense)
+        assert turn_between(found, seen.pose) < 12.0
+        assert np.linalg.norm(found.translation - seen.pose.translation) < 20.0
+
+
+@pytest.fixture(scope="module")
+def dense(weights_mirror: Path) -> MorphableModel:
+    return build_pipeline(ModelChoice.DENSE).model
+
+
+@pytest.fixture(scope="module")
+def population(weights_mirror: Path) -> SyntheticPopulation:
+    return SyntheticPopulation(PopulationSpec(seed=77))
 
 
 def test_a_camera_that_is_not_listed_has_the_generic_noise() -> None:
