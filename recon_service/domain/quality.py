@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-POSE = ("yaw", "pitch", "roll")
-"""The measures of how the head is turned."""
+POSE = ("yaw", "pitch", "roll", "views")
+"""The measures of how the head is turned, alone and among the pictures of one enrollment."""
 
 
 class Verdict(StrEnum):

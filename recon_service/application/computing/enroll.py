@@ -19,6 +19,7 @@ from recon_service.application.computing.kept_evidence import KeptCaptures
 from recon_service.application.computing.photometric import PHOTOMETRIC, LandmarkFit, refined
 from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.application.computing.reconstructions import backend_of, surfaces_of
+from recon_service.application.computing.views import tell_the_shape, with_advice
 from recon_service.application.ports.compute import FaceReconstructor
 from recon_service.application.records.operations import LANDMARKS_ALONE
 from recon_service.domain.appearance import Appearance
@@ -27,6 +28,7 @@ from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfacePoin
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
+from recon_service.domain.pose import HeadPose
 from recon_service.domain.quality import QualityReport
 from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts
@@ -153,6 +155,8 @@ def _fitted(
         result, _ = _fitted_once(selfies, pipeline, reconstructor)
     if result.fit is None:
         return result
+    poses = [capture.pose for capture in result.fit.captures]
+    result = replace(result, selfies=tuple(_advised(s, poses) for s in result.selfies))
     appearance = joined([one for k, one in seen.items() if selfies[k].used])
     return replace(result, appearance=appearance)
 
@@ -172,7 +176,9 @@ def _fitted_once(
         )
         if matcher is not None and len(accepted) > 1:
             fit = fit_them(captures, iterations=START_STEPS, provisional=True)
-            sharpened = _sharpened(fit, captures, accepted, replace(pipeline, matcher=matcher), surfaces)
+            seeing = replace(pipeline, matcher=matcher)
+            turned = tell_the_shape([capture.pose for capture in fit.captures])
+            sharpened = _sharpened(fit, captures, accepted, seeing, surfaces) if turned else None
             best = sharpened or fit_them(captures)
         else:
             best, sharpened = fit_them(captures), None
@@ -214,6 +220,12 @@ def _left_out(
         replace(s, problem=StrangerInSet.of(found)) if k in found.apart else s for k, s in enumerate(selfies)
     )
     return marked, None if found.mendable else found.doubt()
+
+
+def _advised(selfie: Selfie, poses: Sequence[HeadPose]) -> Selfie:
+    if not selfie.used or selfie.quality is None:
+        return selfie
+    return replace(selfie, quality=with_advice(selfie.quality, poses))
 
 
 def _appearance(selfie: Selfie, pipeline: FacePipeline) -> Appearance | None:

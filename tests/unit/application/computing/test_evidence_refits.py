@@ -18,6 +18,7 @@ from recon_service.application.computing.kept_evidence import KeptCaptures, from
 from recon_service.application.computing.photometric import PHOTOMETRIC
 from recon_service.application.computing.pipeline import FacePipeline
 from recon_service.assembly import ModelChoice, build_pipeline
+from recon_service.demo.simulated import simulated_person, texture_of
 from recon_service.domain.errors import ModelMismatch, StorageFault
 from recon_service.domain.posterior import IdentityPosterior
 from tests.integration.running import portrait_jpeg
@@ -32,8 +33,10 @@ def pipeline() -> FacePipeline:
 
 @pytest.fixture(scope="module")
 def matched(pipeline: FacePipeline) -> EnrollmentResult:
-    """Two pictures of one head, whose skin was matched."""
-    result = enroll([portrait_jpeg("astronaut", 512), portrait_jpeg("astronaut", 470)], pipeline)
+    """Three pictures of one head that turns, whose skin was matched."""
+    texture = texture_of(portrait_jpeg("astronaut"), pipeline)
+    person = simulated_person("somebody", texture, pipeline, np.random.default_rng(1))
+    result = enroll(person.selfies, pipeline)
     assert result.kept is not None
     assert result.kept.matches
     return result
