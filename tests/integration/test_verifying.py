@@ -191,5 +191,5 @@ def test_a_compute_process_killed_in_the_middle_of_a_request(server: Server, cli
     finally:
         stop.set()
         killer.join()
-    assert codes <= {200, 500}
+    assert codes <= {200, 500, 503}, "503: killed before it had begun"
     assert client.post("/v1/quality-checks", files=selfies(portrait_jpeg("grace_hopper"))).status_code == 200
