@@ -81,7 +81,7 @@ def test_the_order_of_the_pictures_changes_nothing(seed: int, order: list[int]) 
         seen_by(person, pose(yaw), noise_mm=n, log_focal_sd=0.05)
         for yaw, n in zip((-25.0, 0.0, 25.0), noise, strict=True)
     ]
-    same(fitted(pictures), fitted([pictures[i] for i in order]), 1e-5)
+    same(fitted(pictures), fitted([pictures[i] for i in order]), 1e-4)
 
 
 @given(seed=seeds)

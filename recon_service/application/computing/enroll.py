@@ -28,7 +28,6 @@ from recon_service.domain.evidence import Capture, LandmarkEvidence, SurfacePoin
 from recon_service.domain.faces import DetectedFace, FaceLandmarks
 from recon_service.domain.fit import Fit
 from recon_service.domain.images import Image
-from recon_service.domain.pose import HeadPose
 from recon_service.domain.quality import QualityReport
 from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts
@@ -118,7 +117,7 @@ def enroll(
         progress(Stage.DECODING if number == 0 else Stage.ASSESSING, 0.7 * number / len(contents))
         selfies.append(examine(content, pipeline))
     progress(Stage.FITTING, 0.7)
-    chosen = _chosen(selfies, contents, pipeline.most_selfies)
+    chosen = advised(_chosen(selfies, contents, pipeline.most_selfies))
     result = _fitted(chosen, pipeline, reconstructor)
     progress(Stage.STORING, 0.9)
     return result
@@ -155,8 +154,6 @@ def _fitted(
         result, _ = _fitted_once(selfies, pipeline, reconstructor)
     if result.fit is None:
         return result
-    poses = [capture.pose for capture in result.fit.captures]
-    result = replace(result, selfies=tuple(_advised(s, poses) for s in result.selfies))
     appearance = joined([one for k, one in seen.items() if selfies[k].used])
     return replace(result, appearance=appearance)
 
@@ -222,10 +219,13 @@ def _left_out(
     return marked, None if found.mendable else found.doubt()
 
 
-def _advised(selfie: Selfie, poses: Sequence[HeadPose]) -> Selfie:
-    if not selfie.used or selfie.quality is None:
-        return selfie
-    return replace(selfie, quality=with_advice(selfie.quality, poses))
+def advised(selfies: Sequence[Selfie]) -> tuple[Selfie, ...]:
+    """The same selfies, with what is to be said of those that are used together."""
+    together = [s.quality for s in selfies if s.used and s.quality is not None]
+    return tuple(
+        replace(s, quality=with_advice(s.quality, together)) if s.used and s.quality is not None else s
+        for s in selfies
+    )
 
 
 def _appearance(selfie: Selfie, pipeline: FacePipeline) -> Appearance | None:

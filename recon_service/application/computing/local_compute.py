@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from recon_service.application.computing.enroll import Selfie, enroll, examine
+from recon_service.application.computing.enroll import Selfie, advised, enroll, examine
 from recon_service.application.computing.evidence_refits import refitted
 from recon_service.application.computing.inspection import Overlay, inspected, no_overlay
 from recon_service.application.computing.kept_evidence import to_bytes
@@ -128,7 +128,8 @@ class LocalCompute:
 
     def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
         """The gate alone."""
-        return tuple(selfie_report(examine(content, self.pipeline)) for content in selfies)
+        examined = advised([examine(content, self.pipeline) for content in selfies])
+        return tuple(selfie_report(selfie) for selfie in examined)
 
     def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome:
         """Decode the visit, fit it, compare and decide; with the time each part took."""

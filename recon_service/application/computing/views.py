@@ -34,21 +34,28 @@ def tell_the_shape(poses: Sequence[HeadPose]) -> bool:
     return turn_between(poses) >= LEAST_TURN_DEG
 
 
-def with_advice(report: QualityReport, poses: Sequence[HeadPose]) -> QualityReport:
+def with_advice(report: QualityReport, together: Sequence[QualityReport]) -> QualityReport:
     """The report of one picture of a set, with what to do where the set shows too few sides; it rejects
-    nothing.
+    nothing. together: the reports of the set, whose measures say where the heads look. One picture alone may
+    be one of several that are looked at one by one: nothing is said of it.
     """
-    turn = turn_between(poses)
-    if turn >= GOOD_TURN_DEG and len(poses) >= GOOD_PICTURES:
+    turn = turn_between([_looking(one) for one in together])
+    if len(together) < 2 or (turn >= GOOD_TURN_DEG and len(together) >= GOOD_PICTURES):
         return report
     advice = QualityMeasure(
         name="views",
         raw=turn,
         unit="degrees",
-        score=min(100.0, 100.0 * turn / IDEAL_TURN_DEG) if len(poses) >= GOOD_PICTURES else 0.0,
+        score=min(100.0, 100.0 * turn / IDEAL_TURN_DEG) if len(together) >= GOOD_PICTURES else 0.0,
         verdict=Verdict.WARNING,
         hint="Take three selfies: one straight on, and one with the head turned a little to either side.",
         code="too-few-views",
         advice=True,
     )
     return QualityReport((*report.measures, advice))
+
+
+def _looking(report: QualityReport) -> HeadPose:
+    angles = {measure.name: measure.raw for measure in report.measures}
+    yaw, pitch = angles.get("yaw", 0.0), angles.get("pitch", 0.0)
+    return HeadPose.from_angles(yaw=yaw, pitch=pitch, roll=0.0, translation=np.zeros(3))

@@ -9,7 +9,7 @@ from recon_service.application.computing.enroll import Selfie, enroll
 from recon_service.application.computing.views import tell_the_shape, turn_between, with_advice
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.domain.pose import HeadPose
-from recon_service.domain.quality import QualityReport
+from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
 from recon_service.simulation.population import PopulationSpec, SyntheticPopulation
 
 GOOD = QualityReport(())
@@ -18,6 +18,10 @@ GOOD = QualityReport(())
 def turned(*yaws: float, pitch: float = 0.0, roll: float = 0.0) -> list[HeadPose]:
     away = np.array([0.0, 0.0, 500.0])
     return [HeadPose.from_angles(yaw=y, pitch=pitch, roll=roll, translation=away) for y in yaws]
+
+
+def reports(*yaws: float) -> list[QualityReport]:
+    return [QualityReport((QualityMeasure("yaw", yaw, "degrees", 90.0, Verdict.GOOD),)) for yaw in yaws]
 
 
 @pytest.mark.parametrize(("yaws", "turn"), [((), 0), ((7.0,), 0), ((-10.0, 3.0, 12.0), 22), ((5.0, 5.0), 0)])
@@ -34,15 +38,16 @@ def test_a_tilted_head_shows_no_other_side_and_a_nod_does() -> None:
 
 
 def test_advice_is_given_where_there_are_too_few_sides_or_pictures_and_rejects_nothing() -> None:
-    assert with_advice(GOOD, turned(-20.0, 0.0, 20.0)) is GOOD
-    for poses in (turned(0.0), turned(-20.0, 20.0), turned(-8.0, 0.0, 8.0)):
-        advised = with_advice(GOOD, poses)
+    for enough in (reports(-20.0, 0.0, 20.0), reports(0.0)):
+        assert with_advice(GOOD, enough) is GOOD
+    for together in (reports(-20.0, 20.0), reports(-8.0, 0.0, 8.0)):
+        advised = with_advice(GOOD, together)
         (measure,) = advised.measures
         assert (measure.name, measure.code, measure.advice) == ("views", "too-few-views", True)
         assert advised.hints == (measure.hint,)
         assert advised.accepted
         assert (advised.score, advised.unified) == (GOOD.score, GOOD.unified)
-    assert with_advice(GOOD, turned(-8.0, 0.0, 8.0)).measures[0].score == pytest.approx(100 * 16 / 45)
+    assert with_advice(GOOD, reports(-8.0, 0.0, 8.0)).measures[0].score == pytest.approx(100 * 16 / 45)
 
 
 def test_three_pictures_of_one_view_are_told_by_their_landmarks(weights_mirror: Path) -> None:
