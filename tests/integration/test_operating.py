@@ -32,19 +32,18 @@ def test_a_stop_ends_cleanly_and_a_start_takes_up_what_was_open(tmp_path: Path) 
             ).headers["location"]
             for n in range(12)
         ]
+    assert server.process is not None
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    assert children
     assert server.stop() == 0
-    leftovers = [
-        p
-        for p in psutil.process_iter(["cmdline"])
-        if "worker.child" in (p.info["cmdline"] or []) and p.ppid() == 1
-    ]
+    _gone, left_over = psutil.wait_procs(children, timeout=30)
     server.start()
     try:
         with server.client() as client:
             assert {wait_for_end(client, location)["state"] for location in locations} == {"succeeded"}
     finally:
         server.stop()
-    assert not leftovers
+    assert not left_over
 
 
 def test_a_second_service_on_the_same_state_is_refused(server: Server) -> None:
