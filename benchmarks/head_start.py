@@ -1,6 +1,7 @@
 """How often the head is found in a depth map without any picture, against the truth of synthetic people.
 
-    python benchmarks/head_start.py [--subjects 50] [--sensor structured-light|stereo] [--cache FOLDER]
+    python benchmarks/head_start.py [--population 0] [--subjects 50] [--model dense|builtin] [--cache FOLDER]
+        [--sensor structured-light|stereo|time-of-flight]
 
 Two visits of three frames each. A frame counts as wrong when the fitted head pose is off by more than 12°,
 as seen when a gate refuses that fit, and as lost when no head is found at all. Needs the dense model.
@@ -18,11 +19,15 @@ from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.domain.errors import ReconError, WeightsUnavailable
 from recon_service.fitting import fit_identity
 from recon_service.fitting.plausibility import doubts, turn_between
-from recon_service.simulation import Stereo, StructuredLight
+from recon_service.simulation import Stereo, StructuredLight, TimeOfFlight
 from recon_service.simulation.population import PopulationSpec, SyntheticPopulation
 from recon_service.simulation.sensors import DepthSensor
 
-SENSORS: dict[str, DepthSensor] = {"structured-light": StructuredLight(), "stereo": Stereo()}
+SENSORS: dict[str, DepthSensor] = {
+    "structured-light": StructuredLight(),
+    "stereo": Stereo(),
+    "time-of-flight": TimeOfFlight(),
+}
 WRONG_DEG = 12.0
 VISITS, FRAMES = 2, 3
 
@@ -32,16 +37,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--population", type=int, default=0, help="seed")
     parser.add_argument("--subjects", type=int, default=50)
+    parser.add_argument("--model", choices=["dense", "builtin"], default="dense")
     parser.add_argument("--sensor", choices=sorted(SENSORS), default="structured-light")
     parser.add_argument("--cache", type=Path)
     arguments = parser.parse_args()
     try:
-        parts = build_pipeline(ModelChoice.DENSE)
+        parts = build_pipeline(ModelChoice(arguments.model))
     except WeightsUnavailable as missing:
         print(f"skipped: {missing}")
         return
-    population = SyntheticPopulation(PopulationSpec(subjects=arguments.subjects), cache=arguments.cache)
+    spec = PopulationSpec(seed=arguments.population, subjects=arguments.subjects)
+    population = SyntheticPopulation(spec, cache=arguments.cache)
     frames = lost = 0
     off, seen = [], []
     for subject in population:

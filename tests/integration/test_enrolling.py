@@ -137,7 +137,7 @@ def test_simultaneous_requests_with_one_key_make_one_enrollment(client: httpx.Cl
 def test_a_quality_check_says_what_the_enrollment_would_say_and_stores_nothing(
     server: Server, client: httpx.Client
 ) -> None:
-    contents = (portrait_jpeg("astronaut"), b"nothing")
+    contents = (portrait_jpeg("astronaut"), b"nothing", portrait_jpeg("astronaut"))
     client.post(
         "/v1/quality-checks", files=selfies(*contents)
     ).raise_for_status()  # the key's requests are counted

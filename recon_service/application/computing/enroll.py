@@ -117,20 +117,25 @@ def enroll(
         progress(Stage.DECODING if number == 0 else Stage.ASSESSING, 0.7 * number / len(contents))
         selfies.append(examine(content, pipeline))
     progress(Stage.FITTING, 0.7)
-    chosen = advised(_chosen(selfies, contents, pipeline.most_selfies))
-    result = _fitted(chosen, pipeline, reconstructor)
+    result = _fitted(chosen(selfies, contents, pipeline.most_selfies), pipeline, reconstructor)
     progress(Stage.STORING, 0.9)
     return result
 
 
-def _chosen(selfies: Sequence[Selfie], contents: Sequence[bytes], most: int) -> tuple[Selfie, ...]:
-    """The selfies with those marked that are not needed beside better ones. The same file again is none: it
-    would count as another view of the skin, and make a template surer than one picture is.
+def chosen(selfies: Sequence[Selfie], contents: Sequence[bytes], most: int) -> tuple[Selfie, ...]:
+    """The selfies with those marked that are not needed beside better ones, and with what the others lack
+    together. The same file again is none: it would count as another view of the skin, and make a template
+    surer than one picture is.
     """
     usable = [k for k, s in enumerate(selfies) if s.accepted and contents.index(contents[k]) == k]
     reports = [q for k in usable if (q := selfies[k].quality) is not None]
     kept = {usable[place] for place in best_frames(reports, most=most)}
-    return tuple(replace(s, spare=True) if s.accepted and k not in kept else s for k, s in enumerate(selfies))
+    marked = [replace(s, spare=True) if s.accepted and k not in kept else s for k, s in enumerate(selfies)]
+    together = [s.quality for s in marked if s.used and s.quality is not None]
+    return tuple(
+        replace(s, quality=with_advice(s.quality, together)) if s.used and s.quality is not None else s
+        for s in marked
+    )
 
 
 def _fitted(
@@ -217,15 +222,6 @@ def _left_out(
         replace(s, problem=StrangerInSet.of(found)) if k in found.apart else s for k, s in enumerate(selfies)
     )
     return marked, None if found.mendable else found.doubt()
-
-
-def advised(selfies: Sequence[Selfie]) -> tuple[Selfie, ...]:
-    """The same selfies, with what is to be said of those that are used together."""
-    together = [s.quality for s in selfies if s.used and s.quality is not None]
-    return tuple(
-        replace(s, quality=with_advice(s.quality, together)) if s.used and s.quality is not None else s
-        for s in selfies
-    )
 
 
 def _appearance(selfie: Selfie, pipeline: FacePipeline) -> Appearance | None:

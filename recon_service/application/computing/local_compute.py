@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from recon_service.application.computing.enroll import Selfie, advised, enroll, examine
+from recon_service.application.computing.enroll import Selfie, chosen, enroll, examine
 from recon_service.application.computing.evidence_refits import refitted
 from recon_service.application.computing.inspection import Overlay, inspected, no_overlay
 from recon_service.application.computing.kept_evidence import to_bytes
@@ -127,9 +127,9 @@ class LocalCompute:
         return self.reconstruct(selfies, progress, backend=backend)
 
     def check_quality(self, selfies: Sequence[bytes]) -> tuple[SelfieReport, ...]:
-        """The gate alone."""
-        examined = advised([examine(content, self.pipeline) for content in selfies])
-        return tuple(selfie_report(selfie) for selfie in examined)
+        """What ``reconstruct`` would say about them."""
+        examined = [examine(content, self.pipeline) for content in selfies]
+        return tuple(map(selfie_report, chosen(examined, selfies, self.pipeline.most_selfies)))
 
     def verify(self, reference: Template, visit: KioskVisit) -> VerificationOutcome:
         """Decode the visit, fit it, compare and decide; with the time each part took."""

@@ -22,7 +22,7 @@ GOOD_TURN_DEG, GOOD_PICTURES = 25.0, 3
 IDEAL_TURN_DEG = 45.0
 
 
-def turn_between(poses: Sequence[HeadPose]) -> float:
+def widest_turn(poses: Sequence[HeadPose]) -> float:
     """Degrees between the directions in which the two most different heads look; 0 of one head."""
     ahead = [pose.rotation[:, 2] for pose in poses]
     cosines = [float(one @ other) for one, other in combinations(ahead, 2)]
@@ -31,7 +31,7 @@ def turn_between(poses: Sequence[HeadPose]) -> float:
 
 def tell_the_shape(poses: Sequence[HeadPose]) -> bool:
     """Whether matching the skin of these pictures says more than their landmarks do."""
-    return turn_between(poses) >= LEAST_TURN_DEG
+    return widest_turn(poses) >= LEAST_TURN_DEG
 
 
 def with_advice(report: QualityReport, together: Sequence[QualityReport]) -> QualityReport:
@@ -39,7 +39,7 @@ def with_advice(report: QualityReport, together: Sequence[QualityReport]) -> Qua
     nothing. together: the reports of the set, whose measures say where the heads look. One picture alone may
     be one of several that are looked at one by one: nothing is said of it.
     """
-    turn = turn_between([_looking(one) for one in together])
+    turn = widest_turn([_looking(one) for one in together])
     if len(together) < 2 or (turn >= GOOD_TURN_DEG and len(together) >= GOOD_PICTURES):
         return report
     advice = QualityMeasure(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recon_service.application.computing.enroll import Selfie, enroll
-from recon_service.application.computing.views import tell_the_shape, turn_between, with_advice
+from recon_service.application.computing.views import tell_the_shape, widest_turn, with_advice
 from recon_service.assembly import ModelChoice, build_pipeline
 from recon_service.domain.pose import HeadPose
 from recon_service.domain.quality import QualityMeasure, QualityReport, Verdict
@@ -28,12 +28,12 @@ def reports(*yaws: float) -> list[QualityReport]:
 def test_the_two_that_look_in_the_most_different_directions_count(
     yaws: tuple[float, ...], turn: float
 ) -> None:
-    assert turn_between(turned(*yaws)) == pytest.approx(turn, abs=1e-5)
+    assert widest_turn(turned(*yaws)) == pytest.approx(turn, abs=1e-5)
 
 
 def test_a_tilted_head_shows_no_other_side_and_a_nod_does() -> None:
-    assert turn_between([*turned(0.0), *turned(0.0, roll=30.0)]) == pytest.approx(0.0, abs=1e-5)
-    assert turn_between([*turned(0.0), *turned(0.0, pitch=18.0)]) == pytest.approx(18.0)
+    assert widest_turn([*turned(0.0), *turned(0.0, roll=30.0)]) == pytest.approx(0.0, abs=1e-5)
+    assert widest_turn([*turned(0.0), *turned(0.0, pitch=18.0)]) == pytest.approx(18.0)
     assert tell_the_shape([*turned(0.0), *turned(0.0, pitch=18.0)])
 
 
